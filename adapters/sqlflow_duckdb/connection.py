@@ -1,0 +1,157 @@
+"""An open DuckDB database, and the lines of work in it."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from sqlflow.core.engine import Column, Relation, Rows
+from sqlflow.core.errors import TargetError
+from sqlflow.core.names import TableName, literal
+from sqlflow_duckdb.errors import open_error, statement_error
+from sqlflow_duckdb.settings import DuckDBSettings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_STORAGE = "v1.5.0"
+"""Files of this form are opened by DuckDB 1.5 and by 2.0; 2.0's own default is not read by 1.5."""
+
+
+class DuckDBConnection:
+    """One process's hold on a database file."""
+
+    def __init__(self, settings: DuckDBSettings, root: Path, readonly: bool) -> None:
+        path = Path(settings.path)
+        in_memory = settings.path == ":memory:"
+        self.path = path if path.is_absolute() or in_memory else root / path
+        if readonly and not in_memory and not self.path.exists():
+            raise TargetError(f"`{self.path}` does not exist yet", hint="make it with `sqlflow build`")
+        try:
+            self._connection = duckdb.connect(
+                str(self.path), read_only=readonly and not in_memory, config=_config(settings, root)
+            )
+            for name, value in _session_settings(settings, root).items():
+                self._connection.execute(f"set global {name} = {literal(value)}")
+            if settings.sandbox:
+                _close_sandbox(self._connection, root)
+        except duckdb.Error as error:
+            raise open_error(error, self.path) from error
+
+    def session(self) -> "DuckDBSession":
+        return DuckDBSession(self._connection.cursor())
+
+    def relations(self, schemas: Sequence[str]) -> tuple[Relation, ...]:
+        if not schemas:
+            return ()
+        listed = ", ".join(literal(schema) for schema in schemas)
+        here = "database_name = current_database() and not internal"
+        found = self.session().rows(
+            f"select schema_name, table_name, 'table', '' from duckdb_tables() where {here} and schema_name in ({listed})"
+            f" union all select schema_name, view_name, 'view', sql from duckdb_views() where {here}"
+            f" and schema_name in ({listed})"
+        )
+        return tuple(Relation(TableName.of(schema, name), kind, sql) for schema, name, kind, sql in found.rows)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _config(settings: DuckDBSettings, root: Path) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "python_enable_replacements": "false",
+        "storage_compatibility_version": _STORAGE,
+    }
+    if settings.memory_limit:
+        config["memory_limit"] = settings.memory_limit
+    if settings.temp_directory:
+        folder = Path(settings.temp_directory)
+        config["temp_directory"] = str(folder if folder.is_absolute() else root / folder)
+    if settings.threads:
+        config["threads"] = settings.threads
+    return config
+
+
+def _session_settings(settings: DuckDBSettings, root: Path) -> dict[str, Any]:
+    """Times are read and written in UTC, so that a build gives the same wherever it runs."""
+    ours = {"file_search_path": str(root.resolve()), "errors_as_json": True, "TimeZone": "UTC"}
+    return ours | settings.settings
+
+
+def _close_sandbox(connection: duckdb.DuckDBPyConnection, root: Path) -> None:
+    """Leave SQL the files of the project alone, no extensions, and no way to open the sandbox again."""
+    connection.execute(f"set allowed_directories = [{literal(str(root.resolve()))}]")
+    for setting in ("autoinstall_known_extensions", "autoload_known_extensions", "enable_external_access"):
+        connection.execute(f"set {setting} = false")
+    connection.execute("set lock_configuration = true")
+
+
+class DuckDBSession:
+    """A cursor: DuckDB runs the statements of different cursors side by side."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        self._cursor = cursor
+        self._names = 0
+
+    def execute(self, sql: str) -> int | None:
+        try:
+            found = self._cursor.execute(sql).fetchall()
+        except duckdb.Error as error:
+            raise statement_error(error, sql) from error
+        return found[0][0] if found and type(found[0][0]) is int else None
+
+    def rows(self, sql: str, limit: int | None = None) -> Rows:
+        try:
+            cursor = self._cursor if limit is None else self._cursor.cursor()
+            result = cursor.execute(sql)
+            columns = tuple(column[0] for column in result.description or ())
+            rows = result.fetchall() if limit is None else result.fetchmany(limit)
+            if limit is not None:
+                cursor.close()
+        except duckdb.Error as error:
+            raise statement_error(error, sql) from error
+        return Rows(columns, tuple(rows))
+
+    def batches(self, sql: str) -> "pa.RecordBatchReader":
+        try:
+            return self._cursor.sql(sql).to_arrow_reader()
+        except duckdb.Error as error:
+            raise statement_error(error, sql) from error
+
+    def load(self, relation: TableName, batches: "pa.RecordBatchReader") -> None:
+        self._names += 1
+        name = f"sqlflow_batches_{self._names}"
+        self._cursor.register(name, batches)
+        try:
+            self.execute(f"create table {relation.sql} as select * from {name}")
+        finally:
+            self._cursor.unregister(name)
+
+    def columns(self, sql: str) -> tuple[Column, ...]:
+        found = self.rows(f"describe\n{sql}")
+        return tuple(Column(name, "" if kind == '"NULL"' else kind) for name, kind, *_ in found.rows)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        self.execute("begin transaction")
+        try:
+            yield
+        except BaseException:
+            self._roll_back()
+            raise
+        self.execute("commit")
+
+    def _roll_back(self) -> None:
+        """End the transaction; DuckDB may have ended it already, and the first error is the one to tell."""
+        try:
+            self._cursor.execute("rollback")
+        except duckdb.Error:
+            return
+
+    def interrupt(self) -> None:
+        self._cursor.interrupt()
+
+    def close(self) -> None:
+        self._cursor.close()

@@ -1,0 +1,102 @@
+"""DuckDB before anything is opened: its names, its parser, and the SQL that is its own."""
+
+import threading
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sqlflow.core.engine import Connection
+from sqlflow.core.names import TableName, literal, quoted
+from sqlflow_duckdb.settings import DuckDBSettings
+
+_READERS = {"csv": "read_csv", "tsv": "read_csv", "txt": "read_csv", "parquet": "read_parquet",
+            "json": "read_json", "jsonl": "read_json", "ndjson": "read_json"}  # fmt: skip
+
+
+class DuckDBEngine:
+    """The adapter that the entry point names."""
+
+    name = "duckdb"
+    dialect = "duckdb"
+    settings = DuckDBSettings
+
+    def default_schema(self, settings: DuckDBSettings) -> str:
+        return settings.schema
+
+    def catalog(self, settings: DuckDBSettings) -> str:
+        return "memory" if settings.path == ":memory:" else Path(settings.path).name.split(".")[0]
+
+    def open(self, settings: DuckDBSettings, root: Path, readonly: bool = False) -> Connection:
+        from sqlflow_duckdb.connection import DuckDBConnection
+
+        return DuckDBConnection(settings, root, readonly)
+
+    @cached_property
+    def _parser(self) -> "_Parser":
+        return _Parser()
+
+    def table_names(self, sql: str) -> frozenset[TableName] | None:
+        return self._parser.table_names(sql)
+
+    def syntax_error(self, sql: str) -> tuple[str, int | None] | None:
+        return self._parser.syntax_error(sql)
+
+    def file_query(self, path: str, options: dict[str, Any]) -> str:
+        suffix = path.removesuffix(".gz").removesuffix(".zst").rsplit(".", 1)[-1].lower()
+        reader = _READERS.get(suffix, "read_csv")
+        given = "".join(f", {quoted(name)} = {_option(value)}" for name, value in options.items())
+        return f"select * from {reader}({literal(path)}{given})"
+
+    def index(self, relation: TableName, index: str, columns: Sequence[str], unique: bool) -> str:
+        listed = ", ".join(quoted(column) for column in columns)
+        return f"create {'unique ' if unique else ''}index {quoted(index)} on {relation.sql} ({listed})"
+
+    def failing_pattern(self, column: str, pattern: str) -> str:
+        return f"not regexp_matches({column}, {pattern})"
+
+    def older_than(self, value: str, seconds: float) -> str:
+        return f"({value} is null or {value} < now()::timestamp - to_seconds({seconds!r}))"
+
+
+def _option(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_option(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{literal(str(key))}: {_option(item)}" for key, item in value.items()) + "}"
+    return literal(value)
+
+
+class _Parser:
+    """DuckDB's own parser, in a database of its own that holds nothing."""
+
+    def __init__(self) -> None:
+        import duckdb
+
+        self._connection = duckdb.connect(":memory:", config={"python_enable_replacements": "false"})
+        self._lock = threading.Lock()
+
+    def table_names(self, sql: str) -> frozenset[TableName] | None:
+        import duckdb
+
+        try:
+            with self._lock:
+                names = self._connection.get_table_names(sql, qualified=True)
+        except duckdb.Error:
+            return None
+        return frozenset(TableName.parse(name.rsplit(" AS ", 1)[0]) for name in names)
+
+    def syntax_error(self, sql: str) -> tuple[str, int | None] | None:
+        import duckdb
+
+        from sqlflow_duckdb.errors import statement_error
+
+        try:
+            with self._lock:
+                statements = self._connection.extract_statements(sql)
+        except duckdb.Error as error:
+            told = statement_error(error, sql)
+            return told.message, told.position
+        if len(statements) > 1 and any(";" in statement.query for statement in statements[:-1]):
+            return "this must be one statement", len(statements[0].query)
+        return None

@@ -1,0 +1,81 @@
+"""DuckDB's errors as ours."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from sqlflow.core.errors import BusyError, SqlflowError, StatementError, TargetError
+
+_HOLDER = re.compile(r"held in (?P<program>.*?) \(PID (?P<pid>\d+)\)(?: by user (?P<user>\S+))?")
+_LINE = re.compile(r"^LINE (?P<line>\d+): (?P<text>.*)\n(?P<caret> *)\^", re.MULTILINE)
+
+
+def statement_error(error: Exception, sql: str) -> StatementError:
+    """Return DuckDB's error with its position as a character of `sql`, where DuckDB gives one."""
+    text = str(error)
+    kind, _, rest = text.partition(": ")
+    details = _details(rest)
+    if details is None:
+        return StatementError(_without_excerpt(text), _caret_position(text, sql))
+    message = _sentence(str(details.get("exception_message", rest)))
+    missing = str(details.get("name", "")) if details.get("type") == "Table" else ""
+    return StatementError(message, _position(details, sql), missing)
+
+
+def _details(text: str) -> dict[str, Any] | None:
+    try:
+        details = json.loads(text)
+    except ValueError:
+        return None
+    return details if isinstance(details, dict) else None
+
+
+def _position(details: dict[str, Any], sql: str) -> int | None:
+    """DuckDB counts bytes; a place in a text is counted in characters."""
+    position = details.get("position")
+    if position is None:
+        return None
+    return len(sql.encode()[: int(position)].decode(errors="ignore"))
+
+
+def _caret_position(text: str, sql: str) -> int | None:
+    match = _LINE.search(text)
+    if not match:
+        return None
+    lines = sql.split("\n")
+    number = int(match["line"])
+    if number > len(lines):
+        return None
+    line_start = sum(len(line) + 1 for line in lines[: number - 1])
+    shown = match["text"].removeprefix("...").removesuffix("...")
+    column = len(match["caret"]) - len(f"LINE {number}: ") - (3 if match["text"].startswith("...") else 0)
+    return line_start + max(0, lines[number - 1].find(shown)) + max(0, column)
+
+
+def _without_excerpt(text: str) -> str:
+    return _sentence(_LINE.split(text)[0].split("\n\nLINE ")[0])
+
+
+def _sentence(message: str) -> str:
+    message = re.sub(r"\n*Candidate bindings: ", "; there are: ", message.strip())
+    message = re.sub(r"\s*\n\s*", " ", message)
+    message = re.sub(r"^(Binder|Parser|Catalog|Invalid Input|Conversion|IO) Error: ", "", message)
+    return message[:1].lower() + message[1:] if message[1:2].islower() else message
+
+
+def open_error(error: Exception, path: Path) -> SqlflowError:
+    """Return what stands in the way of opening the database file."""
+    text = str(error)
+    holder = _HOLDER.search(text)
+    if "Could not set lock" in text or holder:
+        who = f" by process {holder['pid']} ({holder['program']})" if holder else ""
+        hint = "wait until it has finished, or stop it; only one process can have the file open while it is written"
+        return BusyError(f"`{path}` is held{who}", hint=hint)
+    if "not a valid DuckDB" in text:
+        return TargetError(
+            f"`{path}` is not a valid DuckDB database file", hint="give another `path`, or move the file away"
+        )
+    if "Permission denied" in text or "Read-only file system" in text:
+        return TargetError(f"no permission to write `{path}`", hint="check the rights of the file and its folder")
+    return TargetError(f"cannot open `{path}`: {_sentence(text.partition(': ')[2] or text)}")

@@ -1,0 +1,19 @@
+/*---
+description: One row per plane and day on which it left New York.
+order_by: [tail_number, flight_date]
+assert:
+  - unique: [tail_number, flight_date]
+  - range: {departures: {min: 1, max: 8}}
+  - range: {air_minutes: {min: 0, max: 1440}}
+---*/
+select
+    tail_number,
+    flight_date,
+    count(*) as departures,
+    sum(air_time_minutes) as air_minutes,
+    sum(distance_miles) as miles,
+    min(departed_utc) as first_departed_utc,
+    max(departed_utc) as last_departed_utc,
+    max(departure_delay_minutes) as worst_departure_delay_minutes
+from intermediate.int_plane_legs
+group by tail_number, flight_date

@@ -1,0 +1,18 @@
+"""sqlflow: a build system for data. Write SELECTs; build what is stale, check it, publish it at once."""
+
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+__all__ = ["Project", "__version__"]
+
+if TYPE_CHECKING:
+    from sqlflow.app import Project
+
+
+def __getattr__(name: str) -> object:
+    """Import the API when it is first used: `import sqlflow` costs nothing."""
+    if name == "Project":
+        from sqlflow.app import Project
+
+        return Project
+    raise AttributeError(f"module `sqlflow` has no attribute `{name}`")

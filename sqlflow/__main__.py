@@ -1,0 +1,5 @@
+"""`python -m sqlflow` is `sqlflow`."""
+
+from sqlflow.cli.main import main
+
+main()

@@ -1,0 +1,226 @@
+"""The one place where the floors meet: what the command line and Python programs call."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlflow.core import block as nouns
+from sqlflow.core.engine import Connection, Rows, Session
+from sqlflow.core.errors import BuildError, StatementError, UsageError, did_you_mean
+from sqlflow.core.events import Event, Listener
+from sqlflow.core.names import TableName
+from sqlflow.core.text import MappedText
+from sqlflow.plan import plan as planning
+from sqlflow.plan.graph import Graph, graph
+from sqlflow.plan.plan import NOTHING_KNOWN, Current, Plan
+from sqlflow.plan.selection import selected
+from sqlflow.read.project import load, renderer_of
+from sqlflow.run import publish, state
+from sqlflow.run.build import Work, current_query, told
+from sqlflow.run.execute import Options, binder_of, execute, new_run
+from sqlflow.run.report import Report
+
+
+def _silent(event: Event) -> None:
+    """Listen to nothing."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A loaded project and all that can be done with it.
+
+    >>> project = Project.load("example_warehouse")     # doctest: +SKIP
+    >>> project.build(select=["marts.*"]).status        # doctest: +SKIP
+    'succeeded'
+    """
+
+    loaded: nouns.Project
+
+    @classmethod
+    def load(
+        cls, path: str | Path = ".", target: str | None = None, vars: Mapping[str, Any] | None = None
+    ) -> "Project":
+        """Return the project in the folder `path`. Raise ProjectError with every fault of its files."""
+        root = Path(path)
+        if not root.is_dir():
+            raise UsageError(f"`{path}` is no folder", hint="give the project's folder to `--project-dir`")
+        return cls(load(root, target, vars))
+
+    @cached_property
+    def graph(self) -> Graph:
+        """Which block reads which. Raise ProjectError for names that cannot be resolved, and for loops."""
+        return graph(self.loaded)
+
+    def selected(self, select: Iterable[str] = (), exclude: Iterable[str] = ()) -> frozenset[TableName]:
+        """Return the blocks that a selection names. Raise UsageError if it names none."""
+        return selected(self.graph, select, exclude)
+
+    def block(self, name: str) -> nouns.Block:
+        """Return the one block of that name, with or without its schema. Raise UsageError if there is none."""
+        wanted = TableName.parse(name)
+        found = [b for b in self.loaded.blocks if b == wanted or (not wanted.schema and b.name == wanted.name)]
+        if len(found) == 1:
+            return self.loaded.blocks[found[0]]
+        if found:
+            raise UsageError(f"`{name}` could be " + " or ".join(f"`{block}`" for block in sorted(found)))
+        known = [str(block) for block in self.loaded.blocks] + [block.name for block in self.loaded.blocks]
+        raise UsageError(
+            f"no such block: `{name}`", hint=did_you_mean(name, known) or "`sqlflow list` shows all blocks"
+        )
+
+    def plan(
+        self, select: Iterable[str] = (), exclude: Iterable[str] = (), offline: bool = False, adopt: bool = False
+    ) -> Plan:
+        """Return what a build would do. Without a connection (`offline`) it knows nothing of what is published."""
+        chosen = self.selected(select, exclude)
+        if offline:
+            return planning.plan(self.graph, chosen)
+        return planning.plan(self.graph, chosen, self._current(adopt))
+
+    def _current(self, adopt: bool = False) -> Current:
+        if not _is_there(self.loaded):
+            return Current({})
+        with _opened(self.loaded, readonly=True) as (connection, session):
+            return publish.current(connection, session, self.loaded.blocks.values(), adopt)
+
+    def build(
+        self, select: Iterable[str] = (), exclude: Iterable[str] = (), *, threads: int | None = None,
+        publish_what: Literal["all", "passing"] = "all", fail_fast: bool = False, prune: bool = False, adopt: bool = False,
+        listener: Listener = _silent,
+    ) -> Report:  # fmt: skip
+        """Build, check and publish the selected blocks, and return the report.
+
+        Raise ProjectError before anything has run if a name in the target is taken by a relation that sqlflow did not
+        make. What fails while running is in the report.
+        """
+        chosen = self.selected(select, exclude)
+        options = Options(threads or self.loaded.config.threads, publish_what, fail_fast, prune)
+        with _opened(self.loaded) as (connection, session):
+            current = publish.current(connection, session, self.loaded.blocks.values(), adopt)
+            made = planning.plan(self.graph, chosen, current)
+            building = set(made.built)
+            taken = [
+                p
+                for p in made.problems
+                if p.place and any(self.loaded.blocks[b].source.path == p.place.path for b in building)
+            ]
+            if taken:
+                raise BuildError(taken)
+            return execute(made, connection, renderer_of(self.loaded), options, listener)
+
+    def test(
+        self, select: Iterable[str] = (), exclude: Iterable[str] = (), *, threads: int | None = None,
+        listener: Listener = _silent,
+    ) -> Report:  # fmt: skip
+        """Run the assertions of the selected blocks on what is published, and return the report."""
+        chosen = self.selected(select, exclude)
+        with _opened(self.loaded) as (connection, session):
+            current = publish.current(connection, session, (), True)
+            made = planning.test_plan(self.graph, chosen, current)
+            planning.refuse(made.problems)
+            options = Options(threads or self.loaded.config.threads)
+            return execute(made, connection, renderer_of(self.loaded), options, listener)
+
+    def rendered(self, name: str) -> MappedText:
+        """Return a block's SQL as the engine would get it, but with published names. Seeds have none."""
+        block = self.block(name)
+        if block.query is None:
+            raise UsageError(f"`{block.name}` is a seed: it has no SQL")
+        return block.query.text
+
+    def shown(self, name: str, limit: int = 10, cte: str = "") -> Rows:
+        """Return the first rows of a block's query, or of one of its CTEs, over what is published.
+
+        A block that is published as it stands is read from its relation.
+        """
+        block = self.block(name)
+        with _opened(self.loaded, readonly=True) as (connection, session):
+            current = publish.current(connection, session, (), True)
+            if not cte and block.name in current.published:
+                return session.rows(f"select * from {current.published[block.name].sql}", limit)
+            made = planning.test_plan(self.graph, frozenset(), current)
+            return self._query_rows(made, current, block, cte, limit, session)
+
+    def _query_rows(
+        self, made: Plan, current: Current, block: nouns.Block, cte: str, limit: int, session: Session
+    ) -> Rows:
+        if block.query is None:
+            raise UsageError(f"`{block.name}` has never been built", hint=f"run `sqlflow build {block.name}`")
+        missing = [
+            name for name in self.graph.inputs[block.name] if name not in current.published and name not in made.inlined
+        ]
+        if missing:
+            raise UsageError(
+                f"`{block.name}` reads `{missing[0]}`, which has never been built",
+                hint=f"run `sqlflow build +{block.name}`",
+            )
+        work = Work("show", binder_of(made, current.published, new_run()), renderer_of(self.loaded))
+        query = current_query(work, block, session)
+        body = work.binder.bound(query, block.name.schema)
+        statement = _cte_query(body, cte, self.loaded, block) if cte else body
+        try:
+            return session.rows(statement.text, limit)
+        except StatementError as error:
+            raise told(error, statement, work, block) from error
+
+    def failures(self, name: str = "") -> tuple[state.Failure, ...]:
+        """Return the failing rows of the latest run that had any."""
+        wanted = str(self.block(name).name) if name and not self._is_assertion(name) else name
+        if not _is_there(self.loaded):
+            return ()
+        with _opened(self.loaded, readonly=True) as (connection, session):
+            return state.failures(session, wanted) if state.exists(connection) else ()
+
+    def _is_assertion(self, name: str) -> bool:
+        return any(assertion.name == name for assertion in self.loaded.assertions)
+
+    def clean(self) -> tuple[str, ...]:
+        """Drop the versions that nothing shows, and return their names."""
+        if not _is_there(self.loaded):
+            return ()
+        with _opened(self.loaded) as (connection, session):
+            return state.sweep(connection, session) if state.exists(connection) else ()
+
+    def check_connection(self) -> Rows:
+        """Open the target and ask it for one row. Raise BusyError or TargetError if that cannot be."""
+        with _opened(self.loaded) as (_, session):
+            return session.rows("select 1 as one")
+
+
+def _is_there(project: nouns.Project) -> bool:
+    """Tell whether the target can have anything: a database file that is not there yet holds nothing."""
+    path = getattr(project.target.settings, "path", None)
+    return path is None or path == ":memory:" or (project.root / path).exists()
+
+
+@contextmanager
+def _opened(project: nouns.Project, readonly: bool = False) -> Iterator[tuple[Connection, Session]]:
+    connection = project.target.engine.open(project.target.settings, project.root, readonly)
+    try:
+        session = connection.session()
+        try:
+            yield connection, session
+        finally:
+            session.close()
+    finally:
+        connection.close()
+
+
+def _cte_query(body: MappedText, cte: str, project: nouns.Project, block: nouns.Block) -> MappedText:
+    """Return the query cut so that it selects from one of its own CTEs."""
+    import sqlglot
+    from sqlglot import exp
+
+    tree = sqlglot.parse_one(body.text, read=project.target.engine.dialect)
+    with_ = tree.args.get("with_") or tree.args.get("with")
+    names = [found.alias for found in with_.expressions] if with_ is not None else []
+    known = {name.lower(): name for name in names if not name.startswith("_sqlflow_")}
+    if cte.lower() not in known:
+        listed = ", ".join(f"`{name}`" for name in known.values()) or "none"
+        raise UsageError(f"`{block.name}` has no CTE `{cte}`; it has {listed}", hint=did_you_mean(cte, known))
+    select = exp.select("*").from_(exp.to_table(known[cte.lower()]))
+    select.set("with_" if "with_" in tree.args else "with", with_)
+    return MappedText.plain(select.sql(project.target.engine.dialect))

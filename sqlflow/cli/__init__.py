@@ -1,0 +1,1 @@
+"""The command line: turns the app into text and back, and knows nothing else."""

@@ -1,0 +1,43 @@
+"""Values of the core as JSON, in one form for reports, plans and events."""
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from sqlflow.core.errors import Problem
+from sqlflow.core.names import TableName
+from sqlflow.core.text import Place
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON can hold it: names as text, dataclasses as objects, all else by its text."""
+    match value:
+        case None | bool() | int() | float() | str():
+            return value
+        case TableName():
+            return str(value)
+        case Problem():
+            return {"message": value.message, "place": plain(value.place), "hint": value.hint}
+        case Place():
+            return {"path": value.path, "line": value.line, "column": value.column}
+        case Mapping():
+            return {str(plain(key)): plain(item) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [plain(item) for item in value]
+    if dataclasses.is_dataclass(value):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return str(value)
+
+
+def event(value: Any) -> dict[str, Any]:
+    """Return an event as an object whose `event` is its kind, as `block_built`."""
+    kind = re.sub(r"(?<!^)(?=[A-Z])", "_", type(value).__name__).lower()
+    return {"event": kind, **plain(value)}
+
+
+def text(value: Any) -> str:
+    """Return JSON on one line; numbers that JSON does not know become null."""
+    import msgspec
+
+    return msgspec.json.encode(value).decode()

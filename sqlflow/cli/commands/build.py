@@ -1,0 +1,63 @@
+"""`sqlflow build`"""
+
+import sys
+from typing import Any
+
+import click
+
+from sqlflow.cli.options import events_option, loaded, project_options, quiet_option, selection_options, threads_option
+
+
+@click.command("build")
+@selection_options
+@threads_option
+@click.option(
+    "--publish",
+    "publish_what",
+    type=click.Choice(["all", "passing"]),
+    default="all",
+    help="`all`: if anything fails, nothing is published. `passing`: what passed, with all its inputs, is.",
+)
+@click.option("--fail-fast", is_flag=True, help="Begin nothing new after the first failure.")
+@click.option("--full-refresh", is_flag=True, help="Build anew whatever is there already.")
+@click.option("--prune", is_flag=True, help="Drop published relations of blocks that are not in the project any more.")
+@click.option(
+    "--adopt", is_flag=True, help="Take over names that other relations have; those are renamed, not dropped."
+)
+@events_option
+@quiet_option
+@project_options
+def command(
+    blocks: tuple[str, ...],
+    select: tuple[str, ...],
+    exclude: tuple[str, ...],
+    threads: int | None,
+    publish_what: Any,
+    fail_fast: bool,
+    full_refresh: bool,
+    prune: bool,
+    adopt: bool,
+    output: str,
+    quiet: bool,
+    project_dir: str,
+    target: str | None,
+    given: tuple[str, ...],
+    debug: bool,
+) -> None:
+    """Build, check and publish blocks; all of them without a SELECTOR.
+
+    Each block is built aside and its assertions run on it. If all hold, all relations are published in one
+    transaction; if not, readers keep what was there.
+    """
+    from sqlflow.cli.running import run_and_tell
+
+    project = loaded(project_dir, target, given)
+    sys.exit(
+        run_and_tell(
+            lambda listener: project.build(
+                (*blocks, *select), exclude, threads=threads, publish_what=publish_what, fail_fast=fail_fast,
+                prune=prune, adopt=adopt, listener=listener,
+            ),
+            project, output, quiet, project_dir, target,
+        )
+    )  # fmt: skip

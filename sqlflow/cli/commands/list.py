@@ -1,0 +1,50 @@
+"""`sqlflow list`"""
+
+import click
+
+from sqlflow.cli.options import json_option, loaded, project_options, selection_options
+
+
+@click.command("list")
+@selection_options
+@json_option
+@project_options
+def command(
+    blocks: tuple[str, ...],
+    select: tuple[str, ...],
+    exclude: tuple[str, ...],
+    output: str,
+    project_dir: str,
+    target: str | None,
+    given: tuple[str, ...],
+    debug: bool,
+) -> None:
+    """List the blocks of the project, inputs before readers. Needs no connection."""
+    from sqlflow.cli import as_json
+    from sqlflow.cli.output import echo_of
+
+    project = loaded(project_dir, target, given)
+    chosen = project.selected((*blocks, *select), exclude)
+    found = [project.loaded.blocks[name] for name in project.graph.order if name in chosen]
+    echo = echo_of(project.loaded.secrets)
+    if output == "json":
+        for block in found:
+            echo(as_json.text(_object(block, project)))
+        return
+    width = max((len(str(block.name)) for block in found), default=0)
+    for block in found:
+        kind = "seed" if block.kind == "seed" else block.config.materialize
+        echo(f"{block.name!s:<{width}}  {kind:<9}  {block.source.path}")
+    if project.loaded.skipped:
+        echo(f"skipped {len(project.loaded.skipped)} hidden: " + ", ".join(project.loaded.skipped))
+
+
+def _object(block, project):  # type: ignore[no-untyped-def]
+    return {
+        "name": str(block.name), "kind": block.kind, "materialize": block.config.materialize, "path": block.source.path,
+        "description": block.config.description, "tags": block.config.tags, "owner": block.config.owner,
+        "inputs": sorted(map(str, project.graph.inputs[block.name])),
+        "sources": sorted(map(str, project.graph.sources[block.name])),
+        "files": block.query.files if block.query else (),
+        "assertions": [assertion.name for assertion in block.assertions],
+    }  # fmt: skip

@@ -1,0 +1,61 @@
+"""`sqlflow plan`"""
+
+import click
+
+from sqlflow.cli.options import json_option, loaded, project_options, selection_options
+
+
+@click.command("plan")
+@selection_options
+@click.option("--offline", is_flag=True, help="Do not look into the target: check the project alone.")
+@json_option
+@project_options
+def command(
+    blocks: tuple[str, ...],
+    select: tuple[str, ...],
+    exclude: tuple[str, ...],
+    offline: bool,
+    output: str,
+    project_dir: str,
+    target: str | None,
+    given: tuple[str, ...],
+    debug: bool,
+) -> None:
+    """Show what `sqlflow build` would do to each block, and why. Nothing is changed."""
+    from sqlflow.cli import as_json
+    from sqlflow.cli.output import echo_of
+    from sqlflow.core.errors import BuildError
+
+    project = loaded(project_dir, target, given)
+    plan = project.plan((*blocks, *select), exclude, offline=offline)
+    echo = echo_of(project.loaded.secrets)
+    if output == "json":
+        document = {
+            "steps": plan.steps,
+            "assertions": len(plan.checks),
+            "removed": plan.removed,
+            "problems": plan.problems,
+        }
+        echo(as_json.text(as_json.plain(document)))
+    else:
+        echo(_text(plan, project))
+    if plan.problems:
+        raise BuildError(plan.problems)
+
+
+def _text(plan, project):  # type: ignore[no-untyped-def]
+    from sqlflow.cli.text import count
+
+    acting = [step for step in plan.steps if step.action != "skip"]
+    width = max((len(str(step.block)) for step in acting), default=0)
+    lines = []
+    for step in acting:
+        kind = project.loaded.blocks[step.block].config.materialize
+        lines.append(f"{step.action:<7}{step.block!s:<{width}}  {kind:<9}  {step.reason}")
+    lines += [f"warning: {warning}" for warning in project.loaded.warnings]
+    if plan.removed:
+        lines.append("not in the project any more, dropped by `--prune`: " + ", ".join(map(str, plan.removed)))
+    skipped = len(plan.steps) - len(acting)
+    left = f", {skipped} not selected" if skipped else ""
+    lines.append(f"\n{count(len(plan.built), 'block')} to build, {count(len(plan.checks), 'assertion')} to run{left}")
+    return "\n".join(lines)

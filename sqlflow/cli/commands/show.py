@@ -1,0 +1,41 @@
+"""`sqlflow show`"""
+
+import shutil
+import sys
+
+import click
+
+from sqlflow.cli.options import block_argument, json_option, loaded, project_options
+
+
+@click.command("show")
+@block_argument
+@click.option("--limit", type=click.IntRange(1, 100_000), default=10, show_default=True, help="How many rows.")
+@click.option("--cte", default="", metavar="NAME", help="Show a CTE of the block's query instead.")
+@json_option
+@project_options
+def command(
+    block: str,
+    limit: int,
+    cte: str,
+    output: str,
+    project_dir: str,
+    target: str | None,
+    given: tuple[str, ...],
+    debug: bool,
+) -> None:
+    """Show the first rows of a block as it is published, or of one of its CTEs run over what is published."""
+    from sqlflow.cli import as_json
+    from sqlflow.cli.output import echo_of
+    from sqlflow.cli.text import count, table
+
+    project = loaded(project_dir, target, given)
+    rows = project.shown(block, limit, cte)
+    echo = echo_of(project.loaded.secrets)
+    if output == "json":
+        for row in rows.rows:
+            echo(as_json.text(as_json.plain(dict(zip(rows.columns, row, strict=True)))))
+        return
+    width = shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else 0
+    echo(table(rows.columns, rows.rows, width))
+    echo(f"\n{count(len(rows.rows), 'row')}")

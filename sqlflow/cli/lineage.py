@@ -1,0 +1,83 @@
+"""A graph as text, as Mermaid, and as nodes and edges."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlflow.core.names import TableName
+from sqlflow.plan.graph import Graph
+
+
+def _scope(graph: Graph, centre: TableName | None) -> list[TableName]:
+    if centre is None:
+        return list(graph.order)
+    around = graph.upstream([centre]) | graph.downstream([centre])
+    return [name for name in graph.order if name in around]
+
+
+def as_edges(graph: Graph, centre: TableName | None) -> dict[str, Any]:
+    """Return `nodes` (name, kind) and `edges` (from, to); sources are nodes too."""
+    scope = _scope(graph, centre)
+    sources = sorted({source for name in scope for source in graph.sources[name]})
+    nodes = [{"name": name, "kind": "source"} for name in sources]
+    nodes += [{"name": name, "kind": _kind(graph, name)} for name in scope]
+    known = set(scope)
+    edges = [
+        {"from": read, "to": name}
+        for name in scope
+        for read in (*sorted(graph.sources[name]), *sorted(graph.inputs[name] & known))
+    ]
+    return {"nodes": nodes, "edges": edges}
+
+
+def _kind(graph: Graph, name: TableName) -> str:
+    block = graph.project.blocks[name]
+    return "seed" if block.kind == "seed" else block.config.materialize
+
+
+def as_mermaid(graph: Graph, centre: TableName | None) -> str:
+    """Return a Mermaid flowchart from left to right."""
+    found = as_edges(graph, centre)
+    ids = {node["name"]: f"n{number}" for number, node in enumerate(found["nodes"])}
+    lines = ["flowchart LR"]
+    for node in found["nodes"]:
+        opening, closing = ("[(", ")]") if node["kind"] in ("source", "seed") else ("[", "]")
+        label = str(node["name"]).replace('"', "#quot;")
+        lines.append(f'    {ids[node["name"]]}{opening}"{label}"{closing}')
+    lines += [f"    {ids[edge['from']]} --> {ids[edge['to']]}" for edge in found["edges"]]
+    return "\n".join(lines)
+
+
+def as_text(graph: Graph, centre: TableName | None) -> str:
+    """Return a line for each block with its direct inputs; for one block, two trees: upstream and downstream."""
+    if centre is None:
+        return "\n".join(_line(graph, name) for name in graph.order)
+    inputs = {name: sorted(graph.inputs[name]) + sorted(graph.sources[name]) for name in graph.inputs}
+    readers = {name: sorted(graph.readers[name]) for name in graph.readers}
+    return "\n".join([str(centre), *_section("made from", centre, inputs), *_section("read by", centre, readers)])
+
+
+def _section(title: str, centre: TableName, edges: Mapping[TableName, list[TableName]]) -> list[str]:
+    lines = _tree(centre, edges)
+    return [f"  {title}:", *(f"    {line}" for line in lines)] if lines else [f"  {title}: nothing"]
+
+
+def _line(graph: Graph, name: TableName) -> str:
+    read = [*sorted(graph.inputs[name]), *sorted(graph.sources[name])]
+    return f"{name} ← {', '.join(map(str, read))}" if read else str(name)
+
+
+def _tree(root: TableName, edges: Mapping[TableName, list[TableName]]) -> list[str]:
+    """Return the lines below `root`; a branch that was shown before is not shown again."""
+    lines: list[str] = []
+    seen: set[TableName] = set()
+    stack = [(child, "", index == len(edges[root]) - 1) for index, child in enumerate(edges.get(root, []))][::-1]
+    while stack:
+        name, indent, is_last = stack.pop()
+        children = edges.get(name, [])
+        again = name in seen and bool(children)
+        lines.append(f"{indent}{'└─' if is_last else '├─'} {name}{' …' if again else ''}")
+        if not again:
+            seen.add(name)
+            below = indent + ("   " if is_last else "│  ")
+            stack += [(child, below, index == len(children) - 1) for index, child in enumerate(children)][::-1]
+    return lines

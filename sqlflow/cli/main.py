@@ -1,0 +1,93 @@
+"""`sqlflow`: the group of commands, and what happens to errors."""
+
+import os
+import signal
+import sys
+from importlib import import_module
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+import sqlflow
+
+COMMANDS = {
+    "init": "Make a project that builds at once.",
+    "build": "Build, check and publish blocks.",
+    "plan": "Show what a build would do, and why.",
+    "list": "List the blocks.",
+    "show": "Show rows of a block.",
+    "render": "Show a block's SQL, rendered.",
+    "test": "Run assertions on what is published.",
+    "failures": "Show the rows that broke assertions in the latest run.",
+    "lineage": "Show what a block is made from and what is made from it.",
+    "debug": "Check the project, the engines and every connection.",
+    "clean": "Drop what no published relation needs.",
+    "completion": "Print the shell's completion script.",
+}
+
+
+class _Commands(click.Group):
+    """A group that knows its commands by name and imports one only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"sqlflow.cli.commands.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from sqlflow.core.errors import did_you_mean
+
+            hint = did_you_mean(args[0], COMMANDS)
+            ctx.fail(f"There is no command `{args[0]}`." + (f" {hint[0].upper()}{hint[1:]}" if hint else ""))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(sqlflow.__version__, "-V", "--version", message="sqlflow %(version)s")
+def cli() -> None:
+    """A build system for data.
+
+    Write SELECTs; sqlflow finds out what depends on what, builds it, checks every result before anyone can see it,
+    and publishes it all at once.
+
+    `sqlflow build` in a folder of .sql files is all it takes; `sqlflow COMMAND --help` tells more.
+    """
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with the code that says how it went."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        cli.main(prog_name="sqlflow", standalone_mode=True)
+    except KeyboardInterrupt:
+        click.echo("cancelled: nothing was published", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:  # noqa: BLE001  the outermost edge: whatever comes here is told, and exits
+        from sqlflow.cli.faults import told
+
+        sys.exit(told(error))
+    sys.exit(0)
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    from sqlflow.core.errors import Cancelled
+
+    raise Cancelled(128 + number)

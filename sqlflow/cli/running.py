@@ -1,0 +1,45 @@
+"""Runs something that has a report, and tells of it in the form that was asked for."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sqlflow.cli import as_json
+from sqlflow.cli.flags import repeated
+from sqlflow.cli.output import echo_of
+from sqlflow.cli.terminal import listening, summary
+from sqlflow.core.events import Event, Listener
+from sqlflow.run.report import Report
+
+if TYPE_CHECKING:
+    from sqlflow.app import Project
+
+
+def run_and_tell(
+    run: Callable[[Listener], Report],
+    project: "Project",
+    output: str,
+    quiet: bool,
+    project_dir: str,
+    target: str | None,
+) -> int:
+    """Run, print, and return the exit code."""
+    echo = echo_of(project.loaded.secrets)
+
+    def as_line(event: Event) -> None:
+        echo(as_json.text(as_json.event(event)))
+
+    def unheard(event: Event) -> None:
+        """JSON is printed whole at the end."""
+
+    if output == "text":
+        for warning in project.loaded.warnings:
+            echo(f"warning: {warning}")
+        with listening(quiet, echo) as listener:
+            report = run(listener)
+        echo("\n" + summary(report, repeated(project_dir, target)))
+    elif output == "jsonl":
+        report = run(as_line)
+    else:
+        report = run(unheard)
+        echo(as_json.text(as_json.plain(report)))
+    return report.exit_code

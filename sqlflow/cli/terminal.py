@@ -1,0 +1,190 @@
+"""What a run says to a person: live lines while it lasts, and a summary with the next step last."""
+
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from sqlflow.cli.text import count, seconds, table
+from sqlflow.core import events
+from sqlflow.core.events import Event, Listener
+from sqlflow.run.report import AssertionResult, BlockResult, Report
+
+_MARKS = {"built": ("✓", "green"), "failed": ("✗", "red"), "warned": ("!", "yellow"), "skipped": ("-", "bright_black")}
+_FAILURES_SHOWN = 10
+
+
+@contextmanager
+def listening(quiet: bool, echo: Callable[[str], None]) -> Iterator[Listener]:
+    """Yield the listener for this terminal: live where there is one, plain lines elsewhere."""
+    if quiet or not sys.stdout.isatty():
+        yield _Lines(quiet, echo)
+        return
+    with _Live(echo) as live:
+        yield live
+
+
+class _Lines:
+    """One line for each thing that happened."""
+
+    def __init__(self, quiet: bool, echo: Callable[[str], None]) -> None:
+        self.quiet = quiet
+        self.echo = echo
+
+    def __call__(self, event: Event) -> None:
+        line = described(event)
+        if line and not (
+            self.quiet
+            and isinstance(event, (events.BlockBuilt, events.BlockSkipped, events.RunStarted, events.Published))
+        ):
+            self.echo(line)
+
+
+class _Live(_Lines):
+    """The same lines, and below them what runs now and for how long."""
+
+    def __init__(self, echo: Callable[[str], None]) -> None:
+        super().__init__(False, echo)
+        from rich.console import Console
+        from rich.live import Live
+
+        self.running: dict[str, float] = {}
+        self.lock = threading.Lock()
+        self.console = Console(highlight=False)
+        self.live = Live(self, console=self.console, refresh_per_second=8, transient=True)
+
+    def __enter__(self) -> "_Live":
+        self.live.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.live.__exit__(*error)
+
+    def __rich__(self) -> Any:
+        from rich.text import Text
+
+        now = time.perf_counter()
+        with self.lock:
+            running = sorted(self.running.items(), key=lambda item: item[1])
+        lines = [f"  … {name}  {seconds(now - started)}" for name, started in running]
+        return Text("\n".join(lines), style="cyan")
+
+    def __call__(self, event: Event) -> None:
+        with self.lock:
+            match event:
+                case events.BlockStarted():
+                    self.running[event.block] = time.perf_counter()
+                case events.BlockBuilt() | events.BlockFailed() | events.BlockSkipped():
+                    self.running.pop(event.block, None)
+        line = described(event)
+        if line:
+            from rich.text import Text
+
+            self.console.print(Text.from_ansi(line), soft_wrap=True)
+
+
+def described(event: Event) -> str:
+    """Return the line that tells of an event, coloured; empty for one that needs none."""
+    match event:
+        case events.RunStarted():
+            return f"run {event.run} on {event.target}: {count(event.blocks, 'block')}, {count(event.assertions, 'assertion')}"
+        case events.BlockBuilt():
+            rows = "" if event.rows is None else count(event.rows, "row")
+            return f"{_mark('built')} {event.block:<40} {event.materialize:<6} {rows:>18}  {seconds(event.seconds):>8}"
+        case events.BlockFailed():
+            return f"{_mark('failed')} {event.block:<40} failed"
+        case events.BlockSkipped():
+            return f"{_mark('skipped')} {event.block:<40} skipped: {event.reason}"
+        case events.AssertionFinished(status="failed" | "warned"):
+            what = count(event.failing, "row") if not event.error else "could not be run"
+            name = f"{event.block}: {event.assertion}" if event.block else event.assertion
+            return f"{_mark(event.status)} {name}  {event.status}: {what}"
+        case events.Warned():
+            return f"{_mark('warned')} {event.message}"
+    return ""
+
+
+def _mark(status: str) -> str:
+    mark, colour = _MARKS[status]
+    return click.style(mark, fg=colour)
+
+
+def summary(report: Report, flags: str = "") -> str:
+    """Return what a run came to: counts, warnings, failures with their causes, and the next command last."""
+    parts = [_counts(report)]
+    parts += [_assertion_text(result) for result in report.assertions if result.status == "warned"]
+    failed = list(report.failed())
+    parts += [_failure_text(result) for result in failed[:_FAILURES_SHOWN]]
+    if len(failed) > _FAILURES_SHOWN:
+        parts.append(f"… and {len(failed) - _FAILURES_SHOWN} more failures")
+    parts += [str(problem) for problem in report.problems]
+    parts.append(_outcome(report, flags))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _counts(report: Report) -> str:
+    blocks = [
+        (status, sum(block.status == status for block in report.blocks)) for status in ("built", "failed", "skipped")
+    ]
+    checks = [
+        (status, sum(check.status == status for check in report.assertions))
+        for status in ("passed", "warned", "failed", "skipped")
+    ]
+    words = [f"{number} {status}" for status, number in blocks if number]
+    asserted = [f"{number} {status}" for status, number in checks if number]
+    texts = (["blocks: " + ", ".join(words)] if words else []) + (
+        ["assertions: " + ", ".join(asserted)] if asserted else []
+    )
+    return " · ".join([*texts, seconds(report.seconds)])
+
+
+def _failure_text(result: BlockResult | AssertionResult) -> str:
+    if isinstance(result, AssertionResult):
+        return _assertion_text(result)
+    return f"{_mark('failed')} {click.style(str(result.block), bold=True)} failed\n" + "\n".join(
+        map(str, result.problems)
+    )
+
+
+def _assertion_text(result: AssertionResult) -> str:
+    name = f"{result.block}: {result.assertion}" if result.block else result.assertion
+    if result.problems:
+        return f"{_mark('failed')} {name} could not be run\n" + "\n".join(map(str, result.problems))
+    breaks = "breaks" if result.failing == 1 else "break"
+    lines = [f"{_mark(result.status)} {click.style(name, bold=True)}: {count(result.failing, 'row')} {breaks} it"]
+    if result.description:
+        lines.append(f"  {result.description}")
+    if result.sample:
+        width = shutil.get_terminal_size((100, 24)).columns - 4
+        shown = table(result.columns, result.sample[:5], width)
+        lines += [f"    {line}" for line in shown.split("\n")]
+    return "\n".join(lines)
+
+
+def _outcome(report: Report, flags: str) -> str:
+    lines = []
+    if report.dropped:
+        lines.append("dropped: " + ", ".join(map(str, report.dropped)))
+    if report.published:
+        lines.append(f"published {count(len(report.published), 'relation')} at once")
+    match report.status:
+        case "cancelled":
+            lines.append("cancelled: nothing was published")
+        case "failed" if not report.published and report.blocks:
+            lines.append("nothing was published: readers keep what was there")
+    lines.append(_next_step(report, flags))
+    return "\n".join(line for line in lines if line)
+
+
+def _next_step(report: Report, flags: str) -> str:
+    for result in report.failed():
+        if isinstance(result, BlockResult):
+            return f"next: mend {result.problems[0].place or result.block}, then `sqlflow build {result.block}+{flags}`"
+        name = result.block or result.assertion
+        return f"next: `sqlflow failures {name}{flags}` shows the rows" if result.failing else f"next: mend `{name}`"
+    return ""

@@ -1,0 +1,148 @@
+"""What a project is made of: blocks, assertions and the queries in them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlflow.core.config import BlockConfig, ProjectConfig, Severity, SourceConfig
+from sqlflow.core.engine import Engine
+from sqlflow.core.names import TableName
+from sqlflow.core.text import MappedText, Place, SourceFile
+
+BlockKind = Literal["sql", "seed"]
+
+
+@dataclass(frozen=True, slots=True)
+class TableUse:
+    """One place of a query where a table is named, as offsets into the query's text.
+
+    `aliased` is false where the table has no alias of its own, so that one must be given when the name is
+    replaced. `qualifier` marks the `schema.table` in front of a column: it becomes the bare table name.
+    """
+
+    name: TableName
+    start: int
+    end: int
+    aliased: bool = False
+    qualifier: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """What a template read while it was rendered: it belongs to the block's identity.
+
+    `vars` and `env` hold the values read; `macros` the names of the macros that were called; `refs` the names
+    given to `ref()`; `queries` the texts given to `query()`.
+    """
+
+    vars: tuple[tuple[str, str], ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    macros: tuple[str, ...] = ()
+    refs: tuple[str, ...] = ()
+    queries: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One SELECT, rendered, and what it reads.
+
+    `text` has no trailing semicolon. `opaque` says that sqlglot could not read it and the engine's own parser named
+    the tables. `dynamic` says that it calls `query()`: it is rendered again when its inputs are there.
+    """
+
+    text: MappedText
+    tables: tuple[TableUse, ...] = ()
+    files: tuple[str, ...] = ()
+    reads: Reads = Reads()
+    opaque: bool = False
+    dynamic: bool = False
+    named: frozenset[TableName] = frozenset()
+    """Tables that are read without a place in the text: from `query()`, and what `depends_on` says."""
+
+    @property
+    def inputs(self) -> frozenset[TableName]:
+        """The names of all tables that are read, as written."""
+        return self.named | {use.name for use in self.tables if not use.qualifier}
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """How much failing is borne: `rows`, and `share` of the block's rows (0.001 is 0.1 %)."""
+
+    rows: int = 0
+    share: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assertion:
+    """A query whose rows break a rule; none is a pass. `block` is None for a file of `assertions/`."""
+
+    name: str
+    kind: str
+    block: TableName | None
+    query: Query
+    place: Place
+    severity: Severity = "error"
+    fail_above: Threshold = Threshold()
+    sample_rows: int = 10
+    timeout: float | None = None
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    path: str = ""
+
+    @property
+    def key(self) -> str:
+        """The name that is unique in the project: `staging.stg_orders: unique(order_id)`, or the file's name."""
+        return f"{self.block}: {self.name}" if self.block else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One file that defines one dataset. A seed has no query."""
+
+    name: TableName
+    kind: BlockKind
+    source: SourceFile
+    config: BlockConfig
+    query: Query | None
+    assertions: tuple[Assertion, ...] = ()
+    body: int = 0
+    """Offset in the file at which the SQL begins, behind the front matter."""
+    pre_statements: tuple[Query, ...] = ()
+    post_statements: tuple[Query, ...] = ()
+
+    @property
+    def inputs(self) -> frozenset[TableName]:
+        """All tables that building the block reads, as written."""
+        statements = (*self.pre_statements, *self.post_statements)
+        queries = (self.query, *statements) if self.query else statements
+        return frozenset().union(*(query.inputs for query in queries))
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A connection to an engine, by name. `settings` is the engine's own frozen value."""
+
+    name: str
+    engine: Engine
+    settings: Any
+    schema: str
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A folder as it was read: all its blocks and assertions, and the settings that shape them."""
+
+    root: Path
+    config: ProjectConfig
+    target: Target
+    blocks: Mapping[TableName, Block]
+    assertions: tuple[Assertion, ...]
+    sources: Mapping[TableName, SourceConfig]
+    vars: Mapping[str, Any]
+    macro_files: tuple[SourceFile, ...] = ()
+    secrets: frozenset[str] = frozenset()
+    warnings: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    """Files below the block folders that were passed over, such as dot files."""

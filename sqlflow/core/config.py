@@ -1,0 +1,123 @@
+"""What a user may say in `sqlflow.yml` and in front matter, as frozen values.
+
+The descriptions are the documentation of the keys: the JSON Schema and the reference page are made from them.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from msgspec import Meta, Struct, field
+
+Materialize = Literal["view", "table", "ephemeral"]
+Severity = Literal["error", "warn"]
+Text = Annotated[str, Meta(min_length=1)]
+Duration = Annotated[float, Meta(extra={"read": "duration"}, extra_json_schema={"type": ["number", "string"]})]
+"""Seconds; written as a number, or as text such as `30s`, `5m`, `2h`, `2 days`."""
+Raw = Annotated[Any, Meta(extra={"read": "raw"})]
+"""A part of the file whose reading is left to the room that knows its form."""
+
+
+class ColumnConfig(Struct, frozen=True, kw_only=True):
+    """One column of a block. A plain text is the description."""
+
+    SHORT: ClassVar[str] = "description"
+    description: Annotated[str, Meta(description="What the column holds; kept as the column's comment.")] = ""
+    type: Annotated[str, Meta(description="The column's type, as the engine writes it; enforced by `contract`.")] = ""
+    assertions: Annotated[Raw, Meta(description="Assertions on this column alone.")] = field(
+        default=None, name="assert"
+    )
+
+
+class IndexConfig(Struct, frozen=True, kw_only=True):
+    """An index of a table. A column's name, or a list of them, is `columns`."""
+
+    SHORT: ClassVar[str] = "columns"
+    columns: Annotated[tuple[Text, ...], Meta(description="The columns, in order.", min_length=1)]
+    unique: Annotated[bool, Meta(description="Whether the index is unique.")] = False
+
+
+class BlockConfig(Struct, frozen=True, kw_only=True):
+    """The front matter of a block, the sidecar of a seed, and the values of `defaults`."""
+
+    description: Annotated[str, Meta(description="What one row of the block is; kept as the relation's comment.")] = ""
+    materialize: Annotated[
+        Materialize,
+        Meta(description="How the block is kept: as a `table`, as a `view`, or inlined as a CTE (`ephemeral`)."),
+    ] = "table"
+    schema: Annotated[Text | None, Meta(description="The schema, instead of the folder's name.")] = None
+    name: Annotated[Text | None, Meta(description="The table's name, instead of the file's name.")] = None
+    tags: Annotated[tuple[Text, ...], Meta(description="Words to select by: `tag:daily`.")] = ()
+    owner: Annotated[str, Meta(description="Who answers for the block: `owner:data-team` selects by it.")] = ""
+    enabled: Annotated[bool, Meta(description="Whether the block is part of the project.")] = True
+    depends_on: Annotated[
+        tuple[Text, ...], Meta(description="Blocks that must be built before, where the SQL does not name them.")
+    ] = ()
+    indexes: Annotated[tuple[IndexConfig, ...], Meta(description="Indexes of the table.")] = ()
+    order_by: Annotated[tuple[Text, ...], Meta(description="How the rows of the table are laid down.")] = ()
+    pre_statements: Annotated[
+        tuple[Text, ...], Meta(description="SQL statements that run before the block is built.")
+    ] = ()
+    post_statements: Annotated[
+        tuple[Text, ...], Meta(description="SQL statements that run after the block is built, before its assertions.")
+    ] = ()
+    contract: Annotated[
+        bool, Meta(description="Whether the declared columns and types must be exactly those of the result.")
+    ] = False
+    timeout: Annotated[
+        Duration | None, Meta(description="How long building the block may take: `30s`, `5m`, or seconds.")
+    ] = None
+    columns: Annotated[dict[str, ColumnConfig], Meta(description="The columns, by name.")] = {}
+    assertions: Annotated[Raw, Meta(description="What must hold of the block's rows.")] = field(
+        default=None, name="assert"
+    )
+
+
+class AssertionFileConfig(Struct, frozen=True, kw_only=True):
+    """The front matter of a file in `assertions/`."""
+
+    name: Annotated[Text | None, Meta(description="The assertion's name, instead of the file's name.")] = None
+    description: Annotated[str, Meta(description="What the assertion says, in a sentence.")] = ""
+    severity: Annotated[Severity, Meta(description="`error` stops publishing, `warn` is only told.")] = "error"
+    fail_above: Annotated[
+        Raw, Meta(description="How many failing rows are borne: `10`, or `0.1%` of the block's rows.")
+    ] = None
+    sample_rows: Annotated[int, Meta(description="How many failing rows are kept and shown.", ge=0, le=1000)] = 10
+    tags: Annotated[tuple[Text, ...], Meta(description="Words to select by.")] = ()
+    enabled: Annotated[bool, Meta(description="Whether the assertion is part of the project.")] = True
+    timeout: Annotated[Duration | None, Meta(description="How long the query may take.")] = None
+
+
+class SourceConfig(Struct, frozen=True, kw_only=True):
+    """One source: a table that is in the target already, or files."""
+
+    SHORT: ClassVar[str] = "description"
+    description: Annotated[str, Meta(description="What one row of the source is.")] = ""
+    files: Annotated[
+        Text | None, Meta(description="A file or a glob below the project: CSV, Parquet or JSON. Without it, a table.")
+    ] = None
+    options: Annotated[dict[str, Any], Meta(description="Options of the engine's reader, such as `nullstr: NA`.")] = {}
+    columns: Annotated[dict[str, ColumnConfig], Meta(description="The columns, by name.")] = {}
+
+
+class ProjectConfig(Struct, frozen=True, kw_only=True):
+    """The project file, `sqlflow.yml`."""
+
+    name: Annotated[Text, Meta(description="The project's name.")]
+    target: Annotated[
+        Text | None, Meta(description="The target that is built without `--target`; may be left out if there is one.")
+    ] = None
+    targets: Annotated[
+        dict[str, Raw], Meta(description="Connections by name, each with its `engine` and that engine's keys.")
+    ] = {}
+    threads: Annotated[int, Meta(description="How many blocks are built at once.", ge=1, le=256)] = 4
+    vars: Annotated[dict[str, Any], Meta(description="Values that templates read with `var('name')`.")] = {}
+    env: Annotated[
+        tuple[Text, ...], Meta(description="Environment variables that templates may read with `env('NAME')`.")
+    ] = ()
+    sources: Annotated[
+        dict[str, dict[str, SourceConfig]], Meta(description="Sources: schema, then table, then what it is.")
+    ] = {}
+    defaults: Annotated[
+        dict[str, Raw], Meta(description="Front matter for all blocks below a folder; the nearest folder wins.")
+    ] = {}
+    block_paths: Annotated[tuple[Text, ...], Meta(description="The folders that hold blocks.")] = ("blocks",)
+    timeout: Annotated[Duration | None, Meta(description="How long building one block may take.")] = None

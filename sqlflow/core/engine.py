@@ -1,0 +1,122 @@
+"""The contract of an engine adapter: a dumb driver that runs SQL.
+
+An adapter is a module-level object named in the entry points `sqlflow.engines`. It knows nothing of blocks,
+plans or state: it opens a target, runs statements, and tells its errors as `StatementError`, `BusyError` or
+`TargetError`. `sqlflow.testing` holds the suite that every adapter passes.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from sqlflow.core.names import TableName
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a relation or query; `type` is the engine's own spelling, empty for a bare NULL."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A table or view that is in the target. `definition` is a view's SQL as the engine keeps it."""
+
+    name: TableName
+    kind: Literal["table", "view"]
+    definition: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A result held in memory: column names, and tuples of Python values."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+
+class Session(Protocol):
+    """One line of work in an open target: used by one thread at a time."""
+
+    def execute(self, sql: str) -> int | None:
+        """Run one statement and return how many rows it wrote, where the engine tells.
+
+        Raise StatementError if the engine refuses it.
+        """
+
+    def rows(self, sql: str, limit: int | None = None) -> Rows:
+        """Return the first `limit` rows of a query, or all."""
+
+    def batches(self, sql: str) -> "pa.RecordBatchReader":
+        """Return the rows of a query as a stream of Arrow batches."""
+
+    def load(self, relation: TableName, batches: "pa.RecordBatchReader") -> None:
+        """Create the table `relation` from a stream of Arrow batches."""
+
+    def columns(self, sql: str) -> tuple[Column, ...]:
+        """Return the columns of a query without running it, in order, duplicates included."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Commit what is run inside, or roll all of it back if it raises."""
+
+    def interrupt(self) -> None:
+        """Stop the statement that runs now; may be called from another thread."""
+
+    def close(self) -> None: ...
+
+
+class Connection(Protocol):
+    """An open target."""
+
+    def session(self) -> Session:
+        """Return a new session."""
+
+    def relations(self, schemas: Sequence[str]) -> tuple[Relation, ...]:
+        """Return all tables and views of the given schemas, sqlflow's own included."""
+
+    def close(self) -> None: ...
+
+
+class Engine(Protocol):
+    """What an adapter offers before anything is opened."""
+
+    name: str
+    """The word in `engine: …`."""
+    dialect: str
+    """The name of its sqlglot dialect."""
+    settings: type[Any]
+    """A frozen msgspec Struct: the keys that a target of this engine may have."""
+
+    def default_schema(self, settings: Any) -> str:
+        """Return the schema in which a bare table name is looked up."""
+
+    def catalog(self, settings: Any) -> str:
+        """Return the database's name as it may stand in front of `schema.table`."""
+
+    def open(self, settings: Any, root: Path, readonly: bool = False) -> Connection:
+        """Open the target. Raise BusyError if somebody else holds it, TargetError if it cannot be had."""
+
+    def table_names(self, sql: str) -> frozenset[TableName] | None:
+        """Return the tables that a query reads by the engine's own parser; None where it cannot tell."""
+
+    def syntax_error(self, sql: str) -> "tuple[str, int | None] | None":
+        """Return what the engine's own parser says against `sql`, and at which character; None for valid SQL."""
+
+    def file_query(self, path: str, options: dict[str, Any]) -> str:
+        """Return a SELECT that reads files: `path` is absolute and may be a glob."""
+
+    def index(self, relation: TableName, index: str, columns: Sequence[str], unique: bool) -> str:
+        """Return the statement that creates an index."""
+
+    def failing_pattern(self, column: str, pattern: str) -> str:
+        """Return the condition that is true for a text in which the regular expression is not found."""
+
+    def older_than(self, value: str, seconds: float) -> str:
+        """Return the condition that is true if the time `value` is more than `seconds` ago, or NULL."""

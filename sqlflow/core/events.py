@@ -1,0 +1,101 @@
+"""What happens in a run, told to listeners as typed values in the order in which it happens.
+
+The core prints nothing: the terminal, the JSON lines and the tests listen to these.
+Seconds are wall-clock seconds.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+AssertionStatus = Literal["passed", "warned", "failed"]
+BlockStatus = Literal["built", "failed", "skipped", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    run: str
+    target: str
+    environment: str
+    blocks: int
+    assertions: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlockStarted:
+    run: str
+    block: str
+
+
+@dataclass(frozen=True, slots=True)
+class BlockBuilt:
+    """`rows` is None where counting would mean running the query, as for a view."""
+
+    run: str
+    block: str
+    materialize: str
+    rows: int | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class BlockFailed:
+    run: str
+    block: str
+    error: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class BlockSkipped:
+    run: str
+    block: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AssertionFinished:
+    """`failing` counts the rows that break the assertion; `error` is set where it could not be run."""
+
+    run: str
+    block: str
+    assertion: str
+    status: AssertionStatus
+    failing: int
+    seconds: float
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    run: str
+    relations: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class NotPublished:
+    run: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something worth a look that stops nothing."""
+
+    run: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    run: str
+    status: Literal["succeeded", "warned", "failed", "cancelled"]
+    seconds: float
+
+
+Event = (
+    RunStarted | BlockStarted | BlockBuilt | BlockFailed | BlockSkipped | AssertionFinished
+    | Published | NotPublished | Warned | RunFinished
+)  # fmt: skip
+Listener = Callable[[Event], None]

@@ -1,0 +1,132 @@
+"""Text that knows where each piece of it was written."""
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file of the project as it was read.
+
+    `path` is relative to the project, with forward slashes. `text` has no byte order mark.
+    """
+
+    path: str
+    text: str = field(repr=False)
+
+    def place(self, offset: int, length: int = 1) -> "Place":
+        """Return the place of the character at `offset` (0 is the first)."""
+        offset = max(0, min(offset, len(self.text)))
+        start = self.text.rfind("\n", 0, offset) + 1
+        end = self.text.find("\n", offset)
+        line_text = self.text[start : end if end >= 0 else len(self.text)].rstrip("\r")
+        line = self.text.count("\n", 0, offset) + 1
+        column = offset - start + 1
+        return Place(self.path, line, column, line_text, max(1, min(length, len(line_text) - column + 1)))
+
+    def line_place(self, line: int, column: int = 1, length: int = 1) -> "Place":
+        """Return the place at `line` and `column`, both counted from 1."""
+        lines = self.text.split("\n")
+        line = max(1, min(line, len(lines)))
+        return Place(self.path, line, column, lines[line - 1].rstrip("\r"), length)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A spot in a file: line and column from 1 (0 is unknown), the line's text, and how long the spot is."""
+
+    path: str
+    line: int = 0
+    column: int = 0
+    text: str = ""
+    length: int = 1
+
+    def __str__(self) -> str:
+        numbers = (str(number) for number in (self.line, self.column) if number)
+        return ":".join((self.path, *numbers))
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A run of characters with one origin.
+
+    `moves` tells whether the piece is a copy of the source (its characters map one to one), or the
+    value of an expression there (all its characters map to the expression).
+    """
+
+    text: str
+    source: SourceFile | None = None
+    offset: int = 0
+    moves: bool = True
+
+    def cut(self, start: int, end: int) -> "Piece":
+        shift = start if self.moves else 0
+        return Piece(self.text[start:end], self.source, self.offset + shift, self.moves)
+
+
+@dataclass(frozen=True, slots=True)
+class MappedText:
+    """Text put together from pieces, each of which remembers its origin."""
+
+    pieces: tuple[Piece, ...]
+    text: str = field(init=False)
+    _starts: tuple[int, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", "".join(piece.text for piece in self.pieces))
+        lengths = (len(piece.text) for piece in self.pieces)
+        object.__setattr__(self, "_starts", tuple(accumulate(lengths, initial=0))[:-1])
+
+    @classmethod
+    def plain(cls, text: str) -> "MappedText":
+        """Return text of our own, which has no place in any file."""
+        return cls((Piece(text),))
+
+    @classmethod
+    def whole(cls, source: SourceFile, start: int = 0, end: int | None = None) -> "MappedText":
+        """Return the text of `source` from `start` up to `end`."""
+        return cls((Piece(source.text[start:end], source, start),))
+
+    def __add__(self, other: "MappedText | str") -> "MappedText":
+        return MappedText(self.pieces + (MappedText.plain(other) if isinstance(other, str) else other).pieces)
+
+    def __radd__(self, other: str) -> "MappedText":
+        return MappedText.plain(other) + self
+
+    def slice(self, start: int, end: int) -> "MappedText":
+        """Return the characters from `start` up to, not including, `end`."""
+        cuts = []
+        for begin, piece in zip(self._starts, self.pieces, strict=True):
+            low, high = max(start - begin, 0), min(end - begin, len(piece.text))
+            if low < high:
+                cuts.append(piece.cut(low, high))
+        return MappedText(tuple(cuts))
+
+    def replaced(self, edits: "list[tuple[int, int, str]]") -> "MappedText":
+        """Return the text with each `(start, end, new)` replaced; the rest is untouched.
+
+        Edits are offsets into this text and do not overlap. A replacement has the origin of what it replaces.
+        """
+        pieces: list[Piece] = []
+        position = 0
+        for start, end, new in sorted(edits):
+            pieces += self.slice(position, start).pieces
+            origin = self._piece_at(start)
+            pieces.append(Piece(new, origin.source, origin.offset, moves=False))
+            position = end
+        pieces += self.slice(position, len(self.text)).pieces
+        return MappedText(tuple(pieces))
+
+    def _piece_at(self, offset: int) -> Piece:
+        if not self.pieces:
+            return Piece("")
+        index = max(0, bisect_right(self._starts, offset) - 1)
+        return self.pieces[index].cut(offset - self._starts[index], len(self.pieces[index].text))
+
+    def place(self, offset: int, length: int = 1) -> Place | None:
+        """Return where in the user's file the character at `offset` comes from; None for text of our own."""
+        piece = self._piece_at(offset)
+        if piece.source is None:
+            return None
+        return piece.source.place(piece.offset, length if piece.moves else 1)

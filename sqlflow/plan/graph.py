@@ -1,0 +1,247 @@
+"""Which block reads which: names resolved, loops refused."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+from typing import Literal
+
+from sqlflow.core.block import Assertion, Block, Project, Query
+from sqlflow.core.errors import Problem, ProjectError, did_you_mean
+from sqlflow.core.names import TableName
+from sqlflow.core.text import Place
+
+_NAMES_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Why one block is built before another: where the reader names it."""
+
+    reader: TableName
+    read: TableName
+    place: Place | None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What a name in a query stands for."""
+
+    kind: Literal["block", "source"]
+    name: TableName
+
+
+@dataclass(frozen=True)
+class Graph:
+    """All blocks of a project, with the inputs of each, and the sources that are read.
+
+    `inputs` and `sources` hold every block, also with an empty set. `order` has inputs before readers; among equals
+    it goes by name, so that it is the same for the same project.
+    """
+
+    project: Project
+    inputs: Mapping[TableName, frozenset[TableName]]
+    sources: Mapping[TableName, frozenset[TableName]]
+    order: tuple[TableName, ...] = field(default=())
+
+    @cached_property
+    def readers(self) -> Mapping[TableName, frozenset[TableName]]:
+        """The blocks that read each block directly."""
+        found: dict[TableName, set[TableName]] = {name: set() for name in self.inputs}
+        for reader, inputs in self.inputs.items():
+            for name in inputs:
+                found[name].add(reader)
+        return {name: frozenset(readers) for name, readers in found.items()}
+
+    def upstream(self, names: Iterable[TableName], steps: int | None = None) -> frozenset[TableName]:
+        """Return `names` and every block that they are built from, at most `steps` away."""
+        return _reached(names, self.inputs, steps)
+
+    def downstream(self, names: Iterable[TableName], steps: int | None = None) -> frozenset[TableName]:
+        """Return `names` and every block that is built from them, at most `steps` away."""
+        return _reached(names, self.readers, steps)
+
+
+def _reached(
+    names: Iterable[TableName], edges: Mapping[TableName, frozenset[TableName]], steps: int | None
+) -> frozenset[TableName]:
+    found = set(names)
+    front = set(found)
+    while front and (steps is None or steps > 0):
+        front = set().union(*(edges[name] for name in front)) - found
+        found |= front
+        steps = None if steps is None else steps - 1
+    return frozenset(found)
+
+
+class Resolver:
+    """Says what a name stands for, in the view of one block or of a standalone assertion."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.catalog = project.target.engine.catalog(project.target.settings).lower()
+        self.by_bare_name: dict[str, list[TableName]] = defaultdict(list)
+        for name in project.blocks:
+            self.by_bare_name[name.name].append(name)
+        self.schemas = frozenset(name.schema for name in project.blocks)
+
+    def link(self, name: TableName, schema: str) -> Link:
+        """Return what `name`, as written in a block of `schema`, stands for.
+
+        Raise ProjectError if a bare name is that of several blocks, or a name in a schema of blocks is none of them.
+        """
+        blocks = self.project.blocks
+        if name.catalog and name.catalog != self.catalog:
+            return Link("source", name)
+        name = TableName(name.schema, name.name)
+        if name.schema:
+            if name in blocks:
+                return Link("block", name)
+            return self._source(name)
+        own = TableName(schema, name.name)
+        if own in blocks:
+            return Link("block", own)
+        candidates = self.by_bare_name[name.name]
+        if len(candidates) > 1:
+            listed = " or ".join(f"`{candidate}`" for candidate in sorted(candidates))
+            raise ProjectError(f"`{name}` could be {listed}", hint="write the schema before the name")
+        return Link("block", candidates[0]) if candidates else self._bare_source(name)
+
+    def _bare_source(self, name: TableName) -> Link:
+        declared = [source for source in self.project.sources if source.name == name.name]
+        return Link("source", declared[0] if len(declared) == 1 else name)
+
+    def _source(self, name: TableName) -> Link:
+        is_declared = name in self.project.sources
+        if not is_declared and name.schema in self.schemas and name.schema != self.project.target.schema:
+            known = (str(known) for known in (*self.project.blocks, *self.project.sources))
+            hint = did_you_mean(str(name), known) or f"declare it below `sources:` if it is a table of `{name.schema}`"
+            raise ProjectError(f"`{name}` is read, which no block builds and no source declares", hint=hint)
+        return Link("source", name)
+
+    def links(self, query: Query, schema: str, problems: list[Problem], where: Place) -> dict[TableName, Link]:
+        """Return what each name in `query` stands for; faults are added to `problems` at the name's place."""
+        found: dict[TableName, Link] = {}
+        for name in sorted(query.inputs):
+            try:
+                found[name] = self.link(name, schema)
+            except ProjectError as error:
+                place = place_of(query, name) or where
+                problems.extend(Problem(problem.message, place, problem.hint) for problem in error.problems)
+        self._check_refs(query, schema, problems, where)
+        return found
+
+    def _check_refs(self, query: Query, schema: str, problems: list[Problem], where: Place) -> None:
+        for text in query.reads.refs:
+            name = TableName.parse(text)
+            if name.name not in self.by_bare_name:
+                known = ", ".join(f"`{block}`" for block in sorted(self.project.blocks)[:3])
+                hint = did_you_mean(name.name, self.by_bare_name) or f"did you mean one of the blocks, such as {known}?"
+                problems.append(
+                    Problem(f"`ref({text!r})`: there is no such block", place_of(query, name) or where, hint)
+                )
+
+
+def place_of(query: Query, name: TableName) -> Place | None:
+    """Return where `query` names a table first."""
+    for use in query.tables:
+        if use.name == name and not use.qualifier:
+            return query.text.place(use.start, use.end - use.start)
+    return None
+
+
+def graph(project: Project) -> Graph:
+    """Return the graph of a project. Raise ProjectError for names that cannot be resolved, and for loops."""
+    resolver = Resolver(project)
+    problems: list[Problem] = []
+    inputs: dict[TableName, frozenset[TableName]] = {}
+    sources: dict[TableName, frozenset[TableName]] = {}
+    for name, block in project.blocks.items():
+        links = [link for query in queries_of(block) for link in _links(query, block, resolver, problems)]
+        inputs[name] = frozenset(link.name for link in links if link.kind == "block")
+        sources[name] = frozenset(link.name for link in links if link.kind == "source")
+        for assertion in block.assertions:
+            resolver.links(assertion.query, name.schema, problems, assertion.place)
+    for assertion in project.assertions:
+        resolver.links(assertion.query, project.target.schema, problems, assertion.place)
+    problems += _missing_dependencies(project, resolver)
+    if problems:
+        raise ProjectError(dict.fromkeys(problems))
+    _refuse_loops(project, inputs, resolver)
+    sorter = TopologicalSorter({name: sorted(inputs[name]) for name in sorted(inputs)})
+    return Graph(project, inputs, sources, tuple(sorter.static_order()))
+
+
+def queries_of(block: Block) -> tuple[Query, ...]:
+    """Return what is run to build a block, its own query first."""
+    return ((block.query,) if block.query else ()) + block.pre_statements + block.post_statements
+
+
+def _links(query: Query, block: Block, resolver: Resolver, problems: list[Problem]) -> list[Link]:
+    where = block.source.place(block.body)
+    if query is block.query:
+        return list(resolver.links(query, block.name.schema, problems, where).values())
+    return []
+
+
+def _missing_dependencies(project: Project, resolver: Resolver) -> list[Problem]:
+    """Return the problems of `depends_on` entries that are no blocks: they can only be meant as blocks."""
+    problems = []
+    for block in project.blocks.values():
+        for text in block.config.depends_on:
+            name = TableName.parse(text)
+            exists = name in project.blocks if name.schema else name.name in resolver.by_bare_name
+            if not exists:
+                hint = did_you_mean(text, map(str, project.blocks))
+                found = block.source.text.find("depends_on")
+                place = block.source.place(max(found, 0), 10)
+                problems.append(Problem(f"`depends_on` of `{block.name}` names `{text}`: no such block", place, hint))
+    return problems
+
+
+def _refuse_loops(project: Project, inputs: Mapping[TableName, frozenset[TableName]], resolver: Resolver) -> None:
+    try:
+        TopologicalSorter(inputs).prepare()
+    except CycleError as error:
+        loop: list[TableName] = list(reversed(error.args[1]))
+        start = loop.index(min(loop[:-1]))
+        loop = loop[start:-1] + loop[: start + 1]
+        raise ProjectError(_loop_problem(project, loop, resolver)) from None
+
+
+def _loop_problem(project: Project, loop: list[TableName], resolver: Resolver) -> Problem:
+    """Return the whole loop, each edge with its file and line; the middle of a very long one is counted."""
+    lines = []
+    for reader, read in zip(loop, loop[1:], strict=False):
+        place = _edge_place(project.blocks[reader], read, resolver)
+        lines.append(f"`{reader}` reads `{read}` ({place})")
+    if len(lines) > _NAMES_SHOWN:
+        lines[_NAMES_SHOWN - 1 : -1] = [f"… {len(lines) - _NAMES_SHOWN} more …"]
+    place = _edge_place(project.blocks[loop[0]], loop[1], resolver)
+    if len(loop) == 2:
+        return Problem(f"`{loop[0]}` reads itself", place, "read its source instead, or give one of them another name")
+    return Problem("the blocks form a cycle:\n    " + "\n    ".join(lines), place)
+
+
+def _edge_place(block: Block, read: TableName, resolver: Resolver) -> Place:
+    for query in queries_of(block):
+        for use in query.tables:
+            if not use.qualifier and resolver.link(use.name, block.name.schema).name == read:
+                place = query.text.place(use.start, use.end - use.start)
+                if place:
+                    return place
+    return block.source.place(block.body)
+
+
+def gated(assertion: Assertion, resolver: Resolver, schema: str) -> frozenset[TableName]:
+    """Return the blocks that are not published if the assertion fails: its own, or all that a file reads."""
+    if assertion.block:
+        return frozenset({assertion.block})
+    return blocks_read(assertion.query, resolver, schema)
+
+
+def blocks_read(query: Query, resolver: Resolver, schema: str) -> frozenset[TableName]:
+    """Return the blocks among the inputs of a query whose names are known to resolve."""
+    links = (resolver.link(name, schema) for name in query.inputs)
+    return frozenset(link.name for link in links if link.kind == "block")

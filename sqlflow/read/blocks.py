@@ -1,0 +1,284 @@
+"""From one file to one block."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+from sqlflow.core.block import Assertion, Block, Query, Reads, TableUse
+from sqlflow.core.config import AssertionFileConfig, BlockConfig
+from sqlflow.core.engine import Engine, Rows
+from sqlflow.core.errors import Problem, ProjectError
+from sqlflow.core.names import TableName
+from sqlflow.core.text import MappedText, Place, SourceFile
+from sqlflow.read import front_matter
+from sqlflow.read.assertions import Scope, block_assertions, embedded, threshold
+from sqlflow.read.decode import decoded
+from sqlflow.read.render import Renderer, Template
+from sqlflow.read.sql import infer, named_uses
+from sqlflow.read.yaml import Node
+
+NAME_BYTES_AT_MOST = 63
+RESERVED_SCHEMAS = frozenset({"information_schema", "pg_catalog", "pg_toast", "_sqlflow"})
+RESERVED_PREFIX = "sqlflow_"
+SEED_SUFFIXES = (".csv", ".parquet", ".json")
+_NAME = re.compile(r"[^\W\d]\w*")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What reading the files of one project needs. Faults are added to `problems`."""
+
+    engine: Engine
+    schema: str
+    """The schema of files that lie right in a block folder."""
+    renderer: Renderer
+    defaults: Mapping[str, Node]
+    problems: list[Problem]
+
+
+def table_name(path: str, folder: str, config: BlockConfig, reading: Reading) -> TableName | None:
+    """Return the name that a file's place gives its block: the first folder is the schema, the file the table.
+
+    None, with the fault told, if the name cannot be a table's.
+    """
+    relative = PurePosixPath(path).relative_to(folder) if folder else PurePosixPath(path)
+    schema = config.schema or (relative.parts[0] if len(relative.parts) > 1 else reading.schema)
+    name = config.name or relative.name[: -len(relative.suffix)]
+    faults = [fault for part in (schema, name) if (fault := _name_fault(part))]
+    if schema.lower() in RESERVED_SCHEMAS or schema.lower().startswith("pg_"):
+        faults.append((f"the schema `{schema}` is reserved", "choose another folder name, or set `schema`"))
+    if name.lower().startswith(RESERVED_PREFIX):
+        faults.append((f"names that begin with `{RESERVED_PREFIX}` are reserved", "rename the file, or set `name`"))
+    reading.problems.extend(Problem(message, Place(path), hint) for message, hint in faults)
+    return None if faults else TableName.of(*(unicodedata.normalize("NFC", part) for part in (schema, name)))
+
+
+def _name_fault(name: str) -> tuple[str, str] | None:
+    if len(name.encode()) > NAME_BYTES_AT_MOST:
+        return f"the name `{name}` is {len(name.encode())} bytes long: at most {NAME_BYTES_AT_MOST} bytes", "shorten it"
+    if name[:1].isdigit():
+        return f"the name `{name}` begins with a digit", "put a letter before it"
+    if not _NAME.fullmatch(unicodedata.normalize("NFC", name)):
+        plain = re.sub(r"\W+", "_", name).strip("_") or "a_name"
+        return f"the name `{name}` may hold only letters, digits and `_`", f"rename it to `{plain}`"
+    return None
+
+
+def sql_block(source: SourceFile, folder: str, reading: Reading) -> Block | None:
+    """Return the block of a `.sql` file; None if it is switched off or faulty, with the faults told."""
+    try:
+        file = front_matter.split(source)
+    except ProjectError as error:
+        reading.problems.extend(error.problems)
+        return None
+    config = _config(file.front_matter, source.path, reading)
+    if config is None or not config.enabled:
+        return None
+    name = table_name(source.path, folder, config, reading)
+    if name is None:
+        return None
+    try:
+        query = block_query(file.template, name, config, reading.renderer, reading.engine)
+        statements = [_statements(config, key, file.front_matter, name, reading) for key in _STATEMENT_KEYS]
+    except ProjectError as error:
+        reading.problems.extend(error.problems)
+        return None
+    _refuse_what_does_not_fit(config, file, reading)
+    scope = Scope(name, reading.engine, reading.renderer, reading.problems)
+    return Block(name, "sql", file.source, config, query, block_assertions(config, scope), file.body, *statements)
+
+
+_STATEMENT_KEYS = ("pre_statements", "post_statements")
+
+
+def _refuse_what_does_not_fit(config: BlockConfig, file: front_matter.SqlFile, reading: Reading) -> None:
+    if config.materialize == "table":
+        return
+    for key in ("indexes", "order_by"):
+        if getattr(config, key):
+            node = file.front_matter.get(key) if file.front_matter else None
+            place = node.place if node else Place(file.source.path)
+            message = f"`{key}` needs `materialize: table`; this is `{config.materialize}`"
+            reading.problems.append(Problem(message, place))
+    if config.materialize == "ephemeral" and (config.pre_statements or config.post_statements):
+        message = "an ephemeral block is never run by itself: it takes no statements"
+        reading.problems.append(Problem(message, Place(file.source.path)))
+
+
+def _config(given: Node | None, path: str, reading: Reading) -> BlockConfig | None:
+    """Return the front matter with the folders' defaults below it; tags add up."""
+    if given is not None and given.kind != "mapping":
+        reading.problems.append(Problem("front matter must be a mapping of keys to values", given.place))
+        return None
+    folders = [node for folder, node in reading.defaults.items() if f"{path}/".startswith(folder.strip("/") + "/")]
+    merged = given
+    for node in reversed(folders):
+        merged = _merged(node, merged)
+    return decoded(merged, BlockConfig, reading.problems)
+
+
+def _merged(below: Node, above: Node | None) -> Node:
+    if above is None:
+        return below
+    own = {key.text for key, _ in above.pairs}
+    pairs = [pair for pair in below.pairs if pair[0].text not in own]
+    for key, value in above.pairs:
+        inherited = below.get("tags")
+        if key.text == "tags" and inherited is not None and value.kind != "mapping":
+            items = (inherited.items or (inherited,)) + (value.items if value.kind == "list" else (value,))
+            value = Node("list", value.source, value.offset, items=items)
+        pairs.append((key, value))
+    return Node("mapping", above.source, above.offset, pairs=tuple(pairs))
+
+
+def block_query(template: Template, this: TableName, config: BlockConfig, renderer: Renderer, engine: Engine) -> Query:
+    """Return the SELECT of a block as far as it can be known before anything has run."""
+    where = template.source.place(template.start)
+    declared = frozenset(TableName.parse(name) for name in config.depends_on)
+    if not template.dynamic:
+        text, reads = renderer.render(template, this)
+        _refuse_braces(text, where)
+        return _with_declared(text, reads, declared, engine, where)
+    return _dynamic_query(template, this, declared, renderer, engine)
+
+
+def _with_declared(
+    text: MappedText, reads: Reads, declared: frozenset[TableName], engine: Engine, where: Place
+) -> Query:
+    found = infer(text, engine, where)
+    text = text.slice(0, found.end)
+    if found.known:
+        return Query(text, found.tables, found.files, reads, found.opaque, named=declared)
+    if not declared:
+        raise ProjectError(
+            "no parser can tell what this query reads", where, "name the blocks that it reads in `depends_on`"
+        )
+    uses = named_uses(text.text, declared, engine.dialect)
+    return Query(text, uses, reads=reads, opaque=True, named=declared)
+
+
+def _dynamic_query(
+    template: Template, this: TableName, declared: frozenset[TableName], renderer: Renderer, engine: Engine
+) -> Query:
+    """Return what can be told of a template that calls `query()`: rendered with a stand-in row, and with none."""
+    where = template.source.place(template.start)
+    named = set(declared)
+    reads = Reads()
+    attempts: list[Query] = []
+    fault: ProjectError | None = None
+    for run_query in (None, lambda text: Rows((), ())):
+        try:
+            text, reads = renderer.render(template, this, run_query)
+            for asked in reads.queries:
+                named |= {use.name for use in infer(MappedText.plain(asked), engine, where).tables}
+            attempts.append(_with_declared(text, reads, declared, engine, where))
+        except ProjectError as error:
+            fault = fault or error
+    if not attempts and fault is not None and not declared:
+        raise fault
+    for query in attempts:
+        named |= query.inputs
+    shown = attempts[0] if attempts else Query(MappedText.whole(template.source, template.start))
+    return Query(shown.text, shown.tables, shown.files, reads, shown.opaque, True, frozenset(named))
+
+
+def rendered_again(block: Block, renderer: Renderer, engine: Engine, run_query: Callable[[str], Rows]) -> Query:
+    """Return a dynamic block's query with the rows of its `query()` calls.
+
+    Raise ProjectError if it now reads a table that was not known before.
+    """
+    file = front_matter.SqlFile(block.source, None, block.body)
+    text, reads = renderer.render(file.template, block.name, run_query)
+    where = block.source.place(block.body)
+    query = _with_declared(text, reads, frozenset(), engine, where)
+    assert block.query is not None
+    for use in query.tables:
+        if use.name not in block.query.inputs:
+            raise ProjectError(
+                f"`{use.name}` was not known to be read before `query()` had run",
+                query.text.place(use.start, use.end - use.start) or where,
+                f"add `depends_on: [{use.name}]`",
+            )
+    return query
+
+
+def _refuse_braces(text: MappedText, where: Place) -> None:
+    for mark in ("{{", "{%"):
+        offset = text.text.find(mark)
+        if offset >= 0 and any(piece.moves is False for piece in text.pieces):
+            raise ProjectError(f"`{mark}` is left after rendering", text.place(offset, 2) or where)
+
+
+def _statements(
+    config: BlockConfig, key: str, given: Node | None, this: TableName, reading: Reading
+) -> tuple[Query, ...]:
+    node = given.get(key) if given else None
+    items = () if node is None else node.items if node.kind == "list" else (node,)
+    if not items and getattr(config, key):
+        default = next(node for node in reading.defaults.values() if node.get(key) is not None).get(key)
+        items = default.items if default is not None and default.kind == "list" else (default,) if default else ()
+    return tuple(_statement(item, this, reading) for item in items)
+
+
+def _statement(node: Node, this: TableName, reading: Reading) -> Query:
+    """Return a statement of any kind; the tables that it names are told by its tokens."""
+    text, reads = reading.renderer.render(embedded(node), this)
+    refused = reading.engine.syntax_error(text.text)
+    if refused:
+        raise ProjectError(refused[0], text.place(refused[1] or 0) or node.place)
+    uses: tuple[TableUse, ...] = named_uses(text.text, frozenset({this}), reading.engine.dialect)
+    return Query(text, tuple(replace(use, aliased=True) for use in uses), reads=reads)
+
+
+def seed_block(path: str, sidecar: SourceFile | None, folder: str, reading: Reading) -> Block | None:
+    """Return the block of a seed; its sidecar, a `.yml` of the same name, is its front matter."""
+    from sqlflow.read.yaml import parse
+
+    try:
+        given = parse(sidecar) if sidecar else None
+    except ProjectError as error:
+        reading.problems.extend(error.problems)
+        return None
+    config = _config(given, path, reading)
+    if config is None or not config.enabled:
+        return None
+    if config.materialize != "table":
+        config = _as_table(config, given, path, reading)
+    name = table_name(path, folder, config, reading)
+    if name is None:
+        return None
+    scope = Scope(name, reading.engine, reading.renderer, reading.problems)
+    source = sidecar or SourceFile(path, "")
+    return Block(name, "seed", SourceFile(path, source.text), config, None, block_assertions(config, scope))
+
+
+def _as_table(config: BlockConfig, given: Node | None, path: str, reading: Reading) -> BlockConfig:
+    import msgspec
+
+    if given is not None and given.get("materialize") is not None:
+        message = f"a seed is a table, not `{config.materialize}`"
+        reading.problems.append(Problem(message, Place(path)))
+    return msgspec.structs.replace(config, materialize="table")
+
+
+def assertion_file(source: SourceFile, reading: Reading) -> Assertion | None:
+    """Return the standalone assertion of a file in `assertions/`."""
+    try:
+        file = front_matter.split(source)
+        config = decoded(file.front_matter, AssertionFileConfig, reading.problems)
+        if config is None or not config.enabled:
+            return None
+        where = file.source.place(file.body)
+        text, reads = reading.renderer.render(file.template)
+        _refuse_braces(text, where)
+        query = _with_declared(text, reads, frozenset(), reading.engine, where)
+    except ProjectError as error:
+        reading.problems.extend(error.problems)
+        return None
+    name = config.name or PurePosixPath(source.path).stem
+    return Assertion(
+        name, "file", None, query, where, config.severity, threshold(config.fail_above, reading.problems),
+        config.sample_rows, config.timeout, config.description, config.tags, source.path,
+    )  # fmt: skip

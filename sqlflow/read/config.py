@@ -1,0 +1,280 @@
+"""From `sqlflow.yml`, the command's options and the process's environment to settings."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from sqlflow.core.block import Target
+from sqlflow.core.config import ProjectConfig, SourceConfig
+from sqlflow.core.errors import Problem, ProjectError, UsageError, did_you_mean
+from sqlflow.core.names import TableName
+from sqlflow.core.text import Place, SourceFile
+from sqlflow.read import files
+from sqlflow.read.decode import decoded
+from sqlflow.read.engines import engine, engine_names
+from sqlflow.read.yaml import Node, parse, plain_value
+
+PROJECT_FILE = "sqlflow.yml"
+VAR_BYTES_AT_MOST = 64 << 10
+_ENV = re.compile(
+    r"""\{\{\s*env\(\s*(?P<q>['"])(?P<name>\w*)(?P=q)\s*(?:,\s*(?P<d>['"])(?P<default>.*?)(?P=d)\s*)?\)\s*\}\}"""
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The project file and what the call adds to it. `secrets` are values that no output may show."""
+
+    config: ProjectConfig
+    target: Target
+    vars: Mapping[str, Any]
+    sources: Mapping[TableName, SourceConfig]
+    defaults: Mapping[str, Node]
+    secrets: frozenset[str]
+
+
+def project_file(root: Path) -> SourceFile | None:
+    """Return the project file, or None for a folder that has none but has `.sql` files.
+
+    Raise ProjectError if there is neither, or if the file cannot be read.
+    """
+    if (root / PROJECT_FILE).exists() or (root / PROJECT_FILE).is_symlink():
+        return files.read(root, PROJECT_FILE)
+    if not root.is_dir():
+        raise UsageError(f"`{root}` is no folder", hint="give the project's folder to `--project-dir`")
+    found = files.listed(root, "", [])
+    if not any(path.endswith(".sql") for path in found.files):
+        hint = "go to the project's folder, write a `.sql` file, or make a project with `sqlflow init`"
+        raise ProjectError(f"project file `{PROJECT_FILE}` not found, nor any `.sql` file", None, hint)
+    return None
+
+
+def settings(
+    root: Path,
+    source: SourceFile | None,
+    target_name: str | None,
+    given_vars: Mapping[str, Any],
+    environment: Mapping[str, str],
+    problems: list[Problem],
+) -> Settings | None:
+    """Return the settings of a project; None with the faults added to `problems` if there are any."""
+    if source is None:
+        return _default_settings(root, given_vars, target_name, problems)
+    try:
+        node = parse(source)
+    except ProjectError as error:
+        problems.extend(error.problems)
+        return None
+    if node is None:
+        problems.append(Problem("the project file is empty", Place(source.path), "it needs at least a `name`"))
+        return None
+    secrets: set[str] = set()
+    before = len(problems)
+    node = _without_env(node, environment, secrets, problems)
+    config = decoded(node, ProjectConfig, problems)
+    targets = node.get("targets") if node.kind == "mapping" else None
+    target = _target(targets, config, target_name, environment, secrets, problems)
+    if len(problems) > before or config is None or target is None:
+        return None
+    variables = dict(config.vars) | _declared_types(given_vars, config.vars)
+    _check_vars(variables, problems)
+    _check_paths(config, node, problems)
+    defaults = _defaults(config, problems)
+    sources = {
+        TableName.of(schema, name): source_config
+        for schema, tables in config.sources.items()
+        for name, source_config in tables.items()
+    }
+    return Settings(config, target, variables, sources, defaults, frozenset(secrets))
+
+
+def _default_settings(
+    root: Path, given_vars: Mapping[str, Any], target_name: str | None, problems: list[Problem]
+) -> Settings | None:
+    """Return what holds in a folder without a project file: everything into `warehouse.duckdb` beside the files."""
+    name = target_name or "dev"
+    if target_name not in (None, "dev"):
+        problems.append(Problem(f"there is no target `{target_name}`: the folder has no `{PROJECT_FILE}`"))
+        return None
+    adapter = engine("duckdb")
+    chosen = adapter.settings(engine="duckdb", path="warehouse.duckdb")
+    config = ProjectConfig(name=re.sub(r"\W+", "_", root.resolve().name) or "project", block_paths=("",))
+    target = Target(name, adapter, chosen, adapter.default_schema(chosen))
+    _check_vars(given_vars, problems)
+    return Settings(config, target, dict(given_vars), {}, {}, frozenset())
+
+
+def _without_env(node: Node, environment: Mapping[str, str], secrets: set[str], problems: list[Problem]) -> Node:
+    """Return the project file with `{{ env('NAME') }}` replaced everywhere but in targets and defaults."""
+    if node.kind != "mapping":
+        return node
+    pairs = tuple(
+        (key, value if key.text in ("targets", "defaults") else expanded(value, environment, secrets, problems))
+        for key, value in node.pairs
+    )
+    return replace(node, pairs=pairs)
+
+
+def expanded(node: Node, environment: Mapping[str, str], secrets: set[str], problems: list[Problem]) -> Node:
+    """Return `node` with environment variables in place of `{{ env('NAME') }}`; their values become secrets.
+
+    Values are not looked through again. Unset and empty variables, and any other Jinja, are faults.
+    """
+    if node.kind == "list":
+        return replace(node, items=tuple(expanded(item, environment, secrets, problems) for item in node.items))
+    if node.kind == "mapping":
+        pairs = tuple((key, expanded(value, environment, secrets, problems)) for key, value in node.pairs)
+        return replace(node, pairs=pairs)
+    if "{{" not in node.text and "{%" not in node.text and "${" not in node.text:
+        return node
+
+    def value(match: re.Match[str]) -> str:
+        name, default = match["name"], match["default"]
+        found = environment.get(name, default)
+        if found is None or (found == "" and default is None):
+            state = "not set" if found is None else "empty"
+            problems.append(Problem(f"the environment variable `{name}` is {state}", node.place))
+            return ""
+        if name in environment and found:
+            secrets.add(found)
+        return found
+
+    rest = _ENV.sub("", node.text)
+    if "{{" in rest or "{%" in rest or "${" in rest:
+        shown = node.text[:80]
+        hint = "write `\"{{ env('NAME') }}\"`: nothing else of Jinja works in config values"
+        problems.append(Problem(f"cannot read `{shown}`", node.place, hint))
+        return node
+    text = _ENV.sub(value, node.text)
+    return replace(node, text=text, quoted=True) if text else replace(node, text="unset", quoted=True)
+
+
+def _target(
+    targets: Node | None, config: ProjectConfig | None, asked: str | None, environment: Mapping[str, str],
+    secrets: set[str], problems: list[Problem],
+) -> Target | None:  # fmt: skip
+    if targets is None or targets.is_null:
+        adapter = engine("duckdb")
+        chosen = adapter.settings(engine="duckdb", path="warehouse.duckdb")
+        if asked not in (None, "dev"):
+            problems.append(Problem(f"there is no target `{asked}`", None, "name it below `targets:` in sqlflow.yml"))
+            return None
+        return Target("dev", adapter, chosen, adapter.default_schema(chosen))
+    if targets.kind != "mapping":
+        return None
+    names = [key.text for key, _ in targets.pairs]
+    wanted = asked or (config.target if config else None) or (names[0] if len(names) == 1 else None)
+    result: Target | None = None
+    for key, node in targets.pairs:
+        is_chosen = key.text == wanted
+        own: list[Problem] = []
+        ready = expanded(node, environment, secrets if is_chosen else set(), own)
+        found = _one_target(key.text, ready, problems)
+        if is_chosen:
+            problems.extend(own)
+            result = found
+    if wanted is None:
+        hint = "set `target: NAME` in sqlflow.yml, or give `--target NAME`"
+        problems.append(
+            Problem(f"which target? There are {', '.join(f'`{name}`' for name in names)}", targets.place, hint)
+        )
+    elif wanted not in names:
+        hint = did_you_mean(wanted, names) or "targets: " + ", ".join(f"`{name}`" for name in names)
+        problems.append(Problem(f"there is no target `{wanted}`", None if asked else targets.place, hint))
+    return result
+
+
+def _one_target(name: str, node: Node, problems: list[Problem]) -> Target | None:
+    path = f"targets.{name}."
+    word = node.get("engine") if node.kind == "mapping" else None
+    if word is None:
+        listed = ", ".join(f"`{known}`" for known in engine_names())
+        problems.append(Problem(f"`{path}engine` is required: {listed}", node.place))
+        return None
+    try:
+        adapter = engine(word.text, word.place)
+    except ProjectError as error:
+        problems.extend(Problem(f"`{path}engine`: {p.message}", p.place, p.hint) for p in error.problems)
+        return None
+    chosen = decoded(node, adapter.settings, problems, path)
+    return None if chosen is None else Target(name, adapter, chosen, adapter.default_schema(chosen))
+
+
+def _declared_types(given: Mapping[str, Any], declared: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the vars of the call; one that the project declares as text stays text."""
+    return {
+        name: str(value) if isinstance(declared.get(name), str) and not isinstance(value, str) else value
+        for name, value in given.items()
+    }
+
+
+def _check_vars(variables: Mapping[str, Any], problems: list[Problem]) -> None:
+    for name, value in variables.items():
+        if isinstance(value, str) and len(value.encode()) > VAR_BYTES_AT_MOST:
+            problems.append(Problem(f"the var `{name}` is larger than {VAR_BYTES_AT_MOST >> 10} KiB"))
+        if isinstance(value, str) and _CONTROL.search(value):
+            problems.append(Problem(f"the var `{name}` holds a control character"))
+
+
+def _check_paths(config: ProjectConfig, node: Node, problems: list[Problem]) -> None:
+    given = node.get("block_paths")
+    for path in config.block_paths:
+        pure = PurePosixPath(path)
+        if pure.is_absolute() or ".." in pure.parts:
+            place = given.place if given else None
+            problems.append(Problem(f"`block_paths`: `{path}` is outside the project", place))
+
+
+def _defaults(config: ProjectConfig, problems: list[Problem]) -> dict[str, Node]:
+    found: dict[str, Node] = {}
+    for path, node in sorted(config.defaults.items(), key=lambda item: len(item[0])):
+        if node.kind == "mapping":
+            found[path] = node
+        elif not node.is_null:
+            problems.append(Problem(f"`defaults.{path}` must be a mapping of front-matter keys", node.place))
+    return found
+
+
+def given_vars(texts: tuple[str, ...]) -> dict[str, Any]:
+    """Return the vars of `--vars`, each `name=value` or a YAML mapping. Raise UsageError for anything else."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if equals and name.strip().isidentifier():
+            found[name.strip()] = _given_value(name.strip(), value)
+            continue
+        try:
+            node = parse(SourceFile("--vars", text))
+        except ProjectError as error:
+            raise UsageError(f"`--vars` is no YAML: {error.problems[0].message}") from error
+        if node is None or node.kind != "mapping":
+            raise UsageError(
+                f"`--vars {text[:80]}` is neither `name=value` nor a YAML mapping", hint="write `--vars name=value`"
+            )
+        found |= plain_value(node)
+    return found
+
+
+def _given_value(name: str, text: str) -> Any:
+    if _CONTROL.search(text) or len(text.encode()) > VAR_BYTES_AT_MOST:
+        return text
+    node = Node("scalar", SourceFile("--vars", text), 0, text)
+    try:
+        value = plain_value(node)
+    except ProjectError:
+        return text
+    return "" if value is None else value
+
+
+def declared_environment(config: ProjectConfig, environment: Mapping[str, str]) -> dict[str, str | None]:
+    """Return what `env()` gives in templates: the declared names alone, None where a name is not set."""
+    return {name: environment.get(name) for name in config.env}
+
+
+def clean_name(name: str) -> str:
+    """Return `name` in Unicode's composed form, lower case: what makes two files the same block."""
+    return unicodedata.normalize("NFC", name).lower()

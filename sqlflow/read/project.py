@@ -1,0 +1,186 @@
+"""From a folder to a Project: the one entrance of this floor."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from sqlflow.core.block import Assertion, Block, Project
+from sqlflow.core.errors import Problem, ProjectError
+from sqlflow.core.names import TableName
+from sqlflow.core.text import Place, SourceFile
+from sqlflow.read import files
+from sqlflow.read.blocks import SEED_SUFFIXES, Reading, assertion_file, seed_block, sql_block
+from sqlflow.read.config import Settings, clean_name, declared_environment, project_file, settings
+from sqlflow.read.render import Renderer
+
+BLOCKS_AT_MOST = 20_000
+_OWN_FOLDERS = ("seeds", "macros", "assertions", "unit_tests", "pipelines", "tests", "docs")
+_WINDOWS_DEVICES = frozenset(
+    {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+)
+
+
+def load(
+    root: Path,
+    target: str | None = None,
+    variables: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Project:
+    """Return the project in the folder `root`, with the settings of one target.
+
+    Touches no warehouse and runs no user code but templates, in their sandbox. Raise ProjectError with every
+    fault that was found.
+    """
+    environment = os.environ if environment is None else environment
+    problems: list[Problem] = []
+    found = settings(root, project_file(root), target, variables or {}, environment, problems)
+    if found is None or problems:
+        raise ProjectError(problems)
+    return _Loader(root, found, environment, problems).project()
+
+
+def renderer_of(project: Project, environment: Mapping[str, str] | None = None) -> Renderer:
+    """Return what renders the templates of a loaded project again."""
+    return Renderer(
+        project.target, project.vars, declared_environment(project.config, os.environ if environment is None else environment),
+        project.macro_files, _include(project.root),
+    )  # fmt: skip
+
+
+def _include(root: Path) -> Callable[[str], SourceFile]:
+    def source_of(path: str) -> SourceFile:
+        pure = PurePosixPath(path)
+        if pure.is_absolute() or ".." in pure.parts:
+            raise ProjectError(f"include: `{path}` is outside the project")
+        problems: list[Problem] = []
+        if (root / path).is_symlink():
+            files.listed(root, str(pure.parent), problems)
+        if not (root / path).is_file() or problems:
+            raise ProjectError(f"include: there is no file `{path}` in the project")
+        source = files.read(root, path)
+        return SourceFile(source.path, source.text.replace("\r\n", "\n"))
+
+    return source_of
+
+
+class _Loader:
+    """The steps of loading, with what they share."""
+
+    def __init__(self, root: Path, found: Settings, environment: Mapping[str, str], problems: list[Problem]) -> None:
+        self.root = root
+        self.settings = found
+        self.problems = problems
+        self.skipped: list[str] = []
+        self.warnings: list[str] = []
+        self.macro_files = tuple(
+            SourceFile(source.path, source.text.replace("\r\n", "\n"))
+            for source in self._sources("macros", (".sql", ".jinja"))
+        )
+        self.renderer = Renderer(
+            found.target, found.vars, declared_environment(found.config, environment), self.macro_files, _include(root)
+        )
+        self.reading = Reading(found.target.engine, found.target.schema, self.renderer, found.defaults, problems)
+
+    def project(self) -> Project:
+        blocks = self._blocks()
+        assertions = self._assertions()
+        self._refuse_dead_defaults()
+        if self.problems:
+            raise ProjectError(_in_order(self.problems))
+        return Project(
+            self.root, self.settings.config, self.settings.target, blocks, assertions, self.settings.sources,
+            self.settings.vars, self.macro_files, self.settings.secrets, tuple(self.warnings), tuple(self.skipped),
+        )  # fmt: skip
+
+    def _blocks(self) -> dict[TableName, Block]:
+        blocks: dict[TableName, Block] = {}
+        for block in self._found_blocks():
+            if block.name in blocks:
+                self.problems.append(_clash(blocks[block.name], block))
+            blocks[block.name] = block
+            if block.name.name in _WINDOWS_DEVICES:
+                self.warnings.append(f"{block.source.path}: `{block.name.name}` cannot be a file's name on Windows")
+        if len(blocks) > BLOCKS_AT_MOST:
+            self.problems.append(Problem(f"the project holds {len(blocks)} blocks: at most {BLOCKS_AT_MOST}"))
+        return blocks
+
+    def _found_blocks(self) -> Iterator[Block]:
+        for folder in self.settings.config.block_paths:
+            for source in self._sources(folder, (".sql",)):
+                if block := sql_block(source, folder, self.reading):
+                    yield block
+        if (self.root / "seeds").is_dir():
+            yield from self._seeds()
+
+    def _seeds(self) -> Iterator[Block]:
+        listing = files.listed(self.root, "seeds", self.problems)
+        for path in listing.files:
+            pure = PurePosixPath(path)
+            if pure.suffix in SEED_SUFFIXES:
+                sidecar = str(pure.with_suffix(".yml"))
+                source = self._read(sidecar) if sidecar in listing.files else None
+                if block := seed_block(path, source, "seeds", self.reading):
+                    yield block
+            elif pure.suffix not in (".yml", ".md", ".txt"):
+                kinds = ", ".join(f"`{suffix}`" for suffix in SEED_SUFFIXES)
+                self.problems.append(Problem(f"a seed of this kind is not supported: {kinds} are", Place(path)))
+
+    def _sources(self, folder: str, suffixes: tuple[str, ...]) -> list[SourceFile]:
+        """Return the readable files below a folder; what is skipped and what is wrong is noted."""
+        if folder and not (self.root / folder).is_dir():
+            return []
+        listing = files.listed(self.root, folder, self.problems)
+        if folder in self.settings.config.block_paths:
+            self.skipped += [path for path in listing.skipped if path.endswith(".sql")]
+        wanted = [
+            path for path in listing.files if path.endswith(suffixes) and not self._belongs_elsewhere(path, folder)
+        ]
+        return [source for path in wanted if (source := self._read(path))]
+
+    def _belongs_elsewhere(self, path: str, folder: str) -> bool:
+        """Tell whether a file is no block although it lies below a block folder: the project's own root is one then."""
+        return folder == "" and PurePosixPath(path).parts[0] in _OWN_FOLDERS and len(PurePosixPath(path).parts) > 1
+
+    def _read(self, path: str) -> SourceFile | None:
+        try:
+            return files.read(self.root, path)
+        except ProjectError as error:
+            self.problems.extend(error.problems)
+            return None
+
+    def _assertions(self) -> tuple[Assertion, ...]:
+        found: dict[str, Assertion] = {}
+        for source in self._sources("assertions", (".sql",)):
+            assertion = assertion_file(source, self.reading)
+            if assertion is None:
+                continue
+            if assertion.name in found:
+                message = f"two assertions are named `{assertion.name}`: the other is in `{found[assertion.name].path}`"
+                self.problems.append(Problem(message, Place(source.path), "set `name` in the front matter of one"))
+            found[assertion.name] = assertion
+        return tuple(found.values())
+
+    def _refuse_dead_defaults(self) -> None:
+        for path, node in self.settings.defaults.items():
+            if not (self.root / path).exists():
+                self.problems.append(Problem(f"`defaults` names `{path}`, which is not in the project", node.place))
+
+
+def _clash(first: Block, second: Block) -> Problem:
+    paths = f"`{first.source.path}` and `{second.source.path}`"
+    if first.source.path != second.source.path and clean_name(first.source.path) == clean_name(second.source.path):
+        same_case = first.source.path.lower() == second.source.path.lower()
+        difference = "differ only in case" if same_case else "are the same name in Unicode"
+        return Problem(
+            f"two files make the block `{first.name}`: {paths} {difference}", Place(second.source.path), "rename one"
+        )
+    return Problem(f"two files make the block `{first.name}`: {paths}", Place(second.source.path), "rename one")
+
+
+def _in_order(problems: list[Problem]) -> list[Problem]:
+    """Return the problems by file and line, each once."""
+    unique = dict.fromkeys(problems)
+    return sorted(
+        unique, key=lambda problem: (str(problem.place.path), problem.place.line) if problem.place else ("", 0)
+    )

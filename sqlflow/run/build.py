@@ -1,0 +1,264 @@
+"""Builds one block's version aside."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Timer
+
+from sqlflow.core.block import Block, Query
+from sqlflow.core.engine import Column, Rows, Session
+from sqlflow.core.errors import BuildError, Problem, StatementError, did_you_mean
+from sqlflow.core.names import TableName
+from sqlflow.core.text import MappedText, Place
+from sqlflow.plan.versions import fingerprint, helper_name
+from sqlflow.read.blocks import rendered_again
+from sqlflow.read.render import Renderer
+from sqlflow.read.sql import infer
+from sqlflow.run import seeds, state
+from sqlflow.run.compose import Binder, selectable
+
+_PLAIN_NAME = re.compile(r"[^\W\d][\w$ ]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What building and checking in one run share."""
+
+    run: str
+    binder: Binder
+    renderer: Renderer
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    relation: TableName
+    rows: int | None
+
+
+def build(work: Work, block: Block, session: Session) -> Built:
+    """Build the new version of a block and return it.
+
+    Raise BuildError, at the place in the user's file, for whatever the engine or the data say against it.
+    """
+    relation = work.binder.relations[block.name]
+    timeout = block.config.timeout or work.binder.project.config.timeout
+    with time_limit(
+        session,
+        timeout,
+        Problem(f"timeout: building `{block.name}` took longer than {timeout:g} s", block.source.place(block.body))
+        if timeout
+        else None,
+    ):
+        for statement in block.pre_statements:
+            run_statement(session, work.binder.bound(statement, block.name.schema), work, block)
+        rows = (
+            _seed(work, block, relation, session) if block.kind == "seed" else _select(work, block, relation, session)
+        )
+        for statement in block.post_statements:
+            run_statement(session, work.binder.bound(statement, block.name.schema), work, block)
+    return Built(relation, rows)
+
+
+def current_query(work: Work, block: Block, session: Session) -> Query:
+    """Return a block's query, rendered again with the rows of `query()` if it asks for them."""
+    assert block.query is not None
+    if not block.query.dynamic:
+        return block.query
+    engine = work.binder.project.target.engine
+
+    def run_query(text: str) -> Rows:
+        asked = MappedText.plain(text)
+        found = infer(asked, engine, block.source.place(block.body))
+        query = Query(asked.slice(0, found.end), found.tables)
+        return session.rows(work.binder.bound(query, block.name.schema).text)
+
+    try:
+        return rendered_again(block, work.renderer, engine, run_query)
+    except StatementError as error:
+        raise BuildError(f"query(): {error.message}", block.source.place(block.body)) from error
+
+
+def _select(work: Work, block: Block, relation: TableName, session: Session) -> int | None:
+    query = current_query(work, block, session)
+    body = work.binder.bound(query, block.name.schema)
+    columns = _columns(session, body, work, block)
+    check_columns(columns, block, query)
+    kind = "view" if block.config.materialize == "view" else "table"
+    if block.config.order_by:
+        body = "select * from (\n" + body + f"\n) as ordered order by {', '.join(block.config.order_by)}"
+    statement = f"create {kind} {relation.sql} as\n" + selectable(body)
+    with session.transaction():
+        rows = run_statement(session, statement, work, block)
+        _index(work, block, relation, session)
+        _record(work, block, relation, kind, work.binder.inputs(query, block.name.schema), session)
+    return None if kind == "view" else rows
+
+
+def _columns(session: Session, body: MappedText, work: Work, block: Block) -> tuple[Column, ...]:
+    try:
+        return session.columns(body.text)
+    except StatementError as error:
+        shifted = StatementError(error.message, _shifted(error.position, -len("describe\n")), error.missing_table)
+        raise told(shifted, body, work, block) from error
+
+
+def _shifted(position: int | None, by: int) -> int | None:
+    return None if position is None else max(0, position + by)
+
+
+def _seed(work: Work, block: Block, relation: TableName, session: Session) -> int:
+    with seeds.batches(block, work.binder.project.root) as batches, session.transaction():
+        session.load(relation, batches)
+        check_columns(session.columns(f"select * from {relation.sql}"), block, None)
+        _index(work, block, relation, session)
+        _record(work, block, relation, "table", (), session)
+        counted = session.rows(f"select count(*) from {relation.sql}")
+    return int(counted.rows[0][0])
+
+
+def _index(work: Work, block: Block, relation: TableName, session: Session) -> None:
+    engine = work.binder.project.target.engine
+    for index in block.config.indexes:
+        name = helper_name(relation, " ".join(index.columns))
+        statement = MappedText.plain(engine.index(relation, name, index.columns, index.unique))
+        run_statement(session, statement, work, block)
+
+
+def _record(
+    work: Work, block: Block, relation: TableName, kind: str, inputs: tuple[TableName, ...], session: Session
+) -> None:
+    made_from = state.names_of(inputs)
+    mark = fingerprint(block, work.binder.project)
+    state.record_version(session, state.Version(relation, str(block.name), kind, mark, work.run, made_from))
+
+
+def run_statement(session: Session, statement: MappedText, work: Work, block: Block) -> int | None:
+    """Run a statement of a block; the engine's error is told at the place that it has in the user's file."""
+    try:
+        return session.execute(statement.text)
+    except StatementError as error:
+        raise told(error, statement, work, block) from error
+
+
+def told(
+    error: StatementError, statement: MappedText, work: Work, block: Block | None, where: Place | None = None
+) -> BuildError:
+    """Return the engine's error in the user's words and at the user's place."""
+    place = where or (block.source.place(block.body) if block else None)
+    if error.position is not None:
+        word = re.compile(r"\w+").match(statement.text, error.position)
+        place = statement.place(error.position, len(word.group()) if word else 1) or place
+    message, hint = _in_our_names(error.message, work), ""
+    if error.missing_table:
+        known = [*work.binder.project.blocks, *work.binder.project.sources]
+        hint = did_you_mean(error.missing_table, map(str, known)) or did_you_mean(
+            error.missing_table, (n.name for n in known)
+        )
+        hint = hint or "no block builds it, and the target has no such table"
+    return BuildError(Problem(message, place, hint))
+
+
+def _in_our_names(message: str, work: Work) -> str:
+    """Return the message with published names in place of those of versions."""
+    if "_sqlflow" not in message:
+        return message
+    for name, relation in work.binder.relations.items():
+        message = message.replace(relation.name, str(name))
+    return message.replace("_sqlflow.", "")
+
+
+def check_columns(columns: tuple[Column, ...], block: Block, query: Query | None) -> None:
+    """Raise BuildError, with all faults, if the result's columns cannot be a table or break the contract."""
+    place = block.source.place(block.body) if query else Place(block.source.path)
+    problems = [Problem(message, place, hint) for message, hint in _column_faults(columns, query)]
+    problems += [Problem(message, place) for message in _undeclared(columns, block)]
+    if block.config.contract:
+        problems += [Problem(message, place) for message in _contract_faults(columns, block)]
+    if problems:
+        raise BuildError(problems)
+
+
+def _column_faults(columns: tuple[Column, ...], query: Query | None) -> Iterator[tuple[str, str]]:
+    seen: set[str] = set()
+    text = query.text.text if query else ""
+    for number, column in enumerate(columns, 1):
+        if column.name.lower() in seen:
+            yield f"duplicate column `{column.name}`", "give each column a name of its own"
+        seen.add(column.name.lower())
+        if query and not _PLAIN_NAME.fullmatch(column.name) and f'"{column.name}"' not in text and not query.opaque:
+            yield f"column {number} has no name: the engine would call it `{column.name[:60]}`", "add `as name`"
+        if not column.type:
+            yield (
+                f"the column `{column.name}` is NULL without a type",
+                f"write `cast(null as integer) as {column.name}`",
+            )
+
+
+def _undeclared(columns: tuple[Column, ...], block: Block) -> Iterator[str]:
+    names = {column.name.lower() for column in columns}
+    has = ", ".join(f"`{column.name}`" for column in columns)
+    for name in block.config.columns:
+        if name.lower() not in names:
+            yield f"`columns` describes `{name}`, which the result does not have; it has {has}"
+
+
+def _contract_faults(columns: tuple[Column, ...], block: Block) -> Iterator[str]:
+    declared = {name.lower(): column.type for name, column in block.config.columns.items()}
+    for column in columns:
+        wanted = declared.get(column.name.lower())
+        if wanted is None:
+            yield f"contract: the column `{column.name}` is not declared"
+        elif wanted and not _same_type(wanted, column.type):
+            yield f"contract: the column `{column.name}` is {column.type.lower()}, declared is {wanted.lower()}"
+
+
+_SYNONYMS = {
+    "int": "integer", "int4": "integer", "signed": "integer", "int8": "bigint", "long": "bigint", "int2": "smallint",
+    "short": "smallint", "int1": "tinyint", "text": "varchar", "string": "varchar", "char": "varchar",
+    "bpchar": "varchar", "character varying": "varchar", "float8": "double", "double precision": "double", "float4": "float", "real": "float",
+    "bool": "boolean", "logical": "boolean", "numeric": "decimal", "datetime": "timestamp", "timestamptz": "timestamp with time zone",
+    "bytea": "blob", "binary": "blob", "varbinary": "blob", "decimal": "decimal(18,3)",
+}  # fmt: skip
+
+
+def _same_type(one: str, other: str) -> bool:
+    return _plain_type(one) == _plain_type(other)
+
+
+def _plain_type(text: str) -> str:
+    text = re.sub(r"\s*([(),\[\]])\s*", r"\1", " ".join(text.lower().split()))
+    base, bracket, rest = text.partition("(")
+    base = _SYNONYMS.get(base, base) if not bracket else _SYNONYMS.get(base, base).partition("(")[0]
+    return (
+        "varchar"
+        if base == "varchar"
+        else _SYNONYMS.get(base, base) + bracket + rest
+        if not bracket
+        else base + bracket + rest
+    )
+
+
+@contextmanager
+def time_limit(session: Session, seconds: float | None, problem: Problem | None) -> Iterator[None]:
+    """Interrupt the session after `seconds`, and raise BuildError with `problem` if that has happened."""
+    if seconds is None or problem is None:
+        yield
+        return
+    fired: list[bool] = []
+
+    def stop() -> None:
+        fired.append(True)
+        session.interrupt()
+
+    timer = Timer(seconds, stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (BuildError, StatementError) as error:
+        if fired:
+            raise BuildError(problem) from error
+        raise
+    finally:
+        timer.cancel()

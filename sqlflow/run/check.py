@@ -1,0 +1,72 @@
+"""Runs one assertion on the versions of this run."""
+
+import time
+from dataclasses import replace
+
+from sqlflow.core.block import Assertion
+from sqlflow.core.engine import Session
+from sqlflow.core.errors import BuildError, Problem, StatementError
+from sqlflow.core.text import MappedText
+from sqlflow.run.build import Work, time_limit, told
+from sqlflow.run.report import AssertionResult
+
+
+def check(work: Work, assertion: Assertion, session: Session) -> AssertionResult:
+    """Return how it goes with an assertion. One that cannot be run has failed."""
+    started = time.perf_counter()
+    result = AssertionResult(
+        assertion.name, str(assertion.block or ""), assertion.severity, "passed", description=assertion.description
+    )
+    try:
+        result = _checked(work, assertion, session, result)
+    except BuildError as error:
+        result = replace(result, status="failed", problems=error.problems)
+    return replace(result, seconds=time.perf_counter() - started)
+
+
+def _checked(work: Work, assertion: Assertion, session: Session, result: AssertionResult) -> AssertionResult:
+    project = work.binder.project
+    schema = assertion.block.schema if assertion.block else project.target.schema
+    query = work.binder.bound(assertion.query, schema)
+    limit = assertion.timeout or project.config.timeout
+    late = (
+        Problem(f"timeout: the assertion `{assertion.name}` took longer than {limit:g} s", assertion.place)
+        if limit
+        else None
+    )
+    with time_limit(session, limit, late):
+        failing = int(_rows(work, assertion, session, "select count(*) from (\n" + query + "\n) as failing")[1][0][0])
+        if failing == 0:
+            return result
+        if _is_borne(work, assertion, session, failing):
+            return replace(result, failing=failing)
+        columns, sample = ((), ())
+        if assertion.sample_rows:
+            text = "select * from (\n" + query + f"\n) as failing limit {assertion.sample_rows}"
+            columns, sample = _rows(work, assertion, session, text)
+    status = "warned" if assertion.severity == "warn" else "failed"
+    return replace(result, status=status, failing=failing, columns=columns, sample=sample)
+
+
+def _rows(work: Work, assertion: Assertion, session: Session, statement: MappedText):  # type: ignore[no-untyped-def]
+    try:
+        found = session.rows(statement.text)
+    except StatementError as error:
+        block = work.binder.project.blocks.get(assertion.block) if assertion.block else None
+        raise told(error, statement, work, block, assertion.place) from error
+    return found.columns, found.rows
+
+
+def _is_borne(work: Work, assertion: Assertion, session: Session, failing: int) -> bool:
+    """Tell whether so many failing rows are within the assertion's threshold."""
+    limit = assertion.fail_above
+    if limit.share is None:
+        return failing <= limit.rows
+    if assertion.block is None:
+        return False
+    block = work.binder.resolver.project.blocks[assertion.block]
+    relation = work.binder.relations.get(block.name)
+    if relation is None:
+        return False
+    total = int(session.rows(f"select count(*) from {relation.sql}").rows[0][0])
+    return failing <= total * limit.share

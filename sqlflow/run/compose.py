@@ -1,0 +1,113 @@
+"""From a query as it was written to the statement that the engine gets: only table names change."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlflow.core.block import Project, Query, TableUse
+from sqlflow.core.names import TableName, quoted
+from sqlflow.core.text import MappedText
+from sqlflow.plan.graph import Link, Resolver
+
+_LAST_PART = re.compile(r'("(?:[^"]|"")*"|[^\s."]+)\s*$')
+_SKIPPED = r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)*"
+_WITH = re.compile(rf"{_SKIPPED}with\b({_SKIPPED}recursive\b)?", re.IGNORECASE | re.DOTALL)
+_DESCRIBES = re.compile(rf"{_SKIPPED}(describe|summarize|show)\b", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Binder:
+    """Says which relation each block is in this run: its new version, or the one that is published.
+
+    `relations` holds every block that has one; `queries` the rendered queries of ephemeral blocks.
+    """
+
+    project: Project
+    resolver: Resolver
+    relations: Mapping[TableName, TableName]
+    queries: Mapping[TableName, Query]
+
+    def bound(self, query: Query, schema: str) -> MappedText:
+        """Return the query's text with table names replaced by position, ephemeral inputs as CTEs before it.
+
+        `schema` is where bare names are looked up first.
+        """
+        body = self._replaced(query, schema)
+        ctes = self._ctes(query, schema)
+        if not ctes:
+            return body
+        texts = [
+            f"{quoted(_cte_name(name))} as (\n" + self._replaced(self.queries[name], name.schema) + "\n)"
+            for name in ctes
+        ]
+        joined = texts[0]
+        for text in texts[1:]:
+            joined = joined + ", " + text
+        with_ = _WITH.match(body.text)
+        if with_:
+            return body.slice(0, with_.end()) + " " + joined + ",\n" + body.slice(with_.end(), len(body.text))
+        return "with " + joined + "\n" + body
+
+    def _replaced(self, query: Query, schema: str) -> MappedText:
+        edits = []
+        for use in query.tables:
+            new = self._relation_sql(self.resolver.link(use.name, schema))
+            if new is not None:
+                edits.append((use.start, use.end, _replacement(use, query.text.text[use.start : use.end], new)))
+        return query.text.replaced(edits)
+
+    def _relation_sql(self, link: Link) -> str | None:
+        """Return what stands for a name; None where the name itself is right, as for a table that is a source."""
+        if link.kind == "block":
+            if link.name in self.queries:
+                return quoted(_cte_name(link.name))
+            return self.relations[link.name].sql
+        source = self.project.sources.get(link.name)
+        if source is not None and source.files:
+            path = str(Path(self.project.root).resolve() / source.files)
+            return f"({self.project.target.engine.file_query(path, source.options)})"
+        return None
+
+    def _ctes(self, query: Query, schema: str) -> list[TableName]:
+        """Return the ephemeral blocks that a query reads, also through one another, inputs first."""
+        found: dict[TableName, None] = {}
+
+        def visit(query: Query, schema: str) -> None:
+            for name in self._blocks(query, schema):
+                if name in self.queries and name not in found:
+                    visit(self.queries[name], name.schema)
+                    found[name] = None
+
+        visit(query, schema)
+        return list(found)
+
+    def _blocks(self, query: Query, schema: str) -> Iterable[TableName]:
+        names = sorted({use.name for use in query.tables})
+        links = (self.resolver.link(name, schema) for name in names)
+        return [link.name for link in links if link.kind == "block"]
+
+    def inputs(self, query: Query, schema: str) -> tuple[TableName, ...]:
+        """Return the relations that the bound query reads, those inside ephemeral blocks included."""
+        found: set[TableName] = set()
+        schemas = [(query, schema), *((self.queries[name], name.schema) for name in self._ctes(query, schema))]
+        for read, where in schemas:
+            found |= {self.relations[name] for name in self._blocks(read, where) if name in self.relations}
+        return tuple(sorted(found))
+
+
+def _cte_name(name: TableName) -> str:
+    return f"_sqlflow_{name.schema}__{name.name}"
+
+
+def _replacement(use: TableUse, written: str, new: str) -> str:
+    match = _LAST_PART.search(written)
+    own = match.group(1) if match else quoted(use.name.name)
+    if use.qualifier:
+        return own
+    return new if use.aliased else f"{new} as {own}"
+
+
+def selectable(text: MappedText) -> MappedText:
+    """Return the query in a form that may stand behind `create table … as`."""
+    return "select * from (\n" + text + "\n) as described" if _DESCRIBES.match(text.text) else text

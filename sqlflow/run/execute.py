@@ -1,0 +1,384 @@
+"""Executes a plan: builds and checks side by side in the right order, then publishes."""
+
+import queue
+import secrets
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from graphlib import CycleError, TopologicalSorter
+from typing import Literal
+
+from sqlflow.core import events
+from sqlflow.core.engine import Connection, Session
+from sqlflow.core.errors import BuildError, Cancelled, Problem, SqlflowError
+from sqlflow.core.events import Listener
+from sqlflow.core.names import TableName
+from sqlflow.plan.graph import Resolver
+from sqlflow.plan.plan import Check, Plan
+from sqlflow.plan.versions import version_relation
+from sqlflow.read.render import Renderer
+from sqlflow.run import publish, state
+from sqlflow.run.build import Built, Work, build, current_query
+from sqlflow.run.check import check
+from sqlflow.run.compose import Binder
+from sqlflow.run.report import AssertionResult, BlockResult, Report, RunStatus
+
+Node = TableName | Check
+Outcome = Built | AssertionResult | SqlflowError | None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a plan is executed."""
+
+    threads: int = 4
+    publish: Literal["all", "passing"] = "all"
+    fail_fast: bool = False
+    prune: bool = False
+
+
+def new_run() -> str:
+    """Return an id that is unique and sorts by time."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"[:-3] + secrets.token_hex(2)
+
+
+def binder_of(plan: Plan, published: Mapping[TableName, TableName], run: str) -> Binder:
+    """Return which relation each block is in a run: its new version, or the one that is published."""
+    relations = {name: relation for name, relation in published.items() if name in plan.project.blocks}
+    relations |= {name: version_relation(name, run) for name in plan.built}
+    queries = {name: query for name in plan.inlined if (query := plan.project.blocks[name].query) is not None}
+    relations = {name: relation for name, relation in relations.items() if name not in queries}
+    return Binder(plan.project, Resolver(plan.project), relations, queries)
+
+
+def execute(
+    plan: Plan, connection: Connection, renderer: Renderer, options: Options, tell: Listener, run: str = ""
+) -> Report:
+    """Build, check and publish what the plan says, and return the report.
+
+    Faults of blocks, assertions and publishing are in the report. A signal stops the running statements and
+    publishes nothing.
+    """
+    run = run or new_run()
+    session = connection.session()
+    try:
+        state.ensure(connection, session)
+        state.sweep(connection, session)
+        binder = binder_of(plan, state.published(session), run)
+    finally:
+        session.close()
+    return _Execution(plan, connection, Work(run, binder, renderer), options, _one_at_a_time(tell)).report()
+
+
+def _one_at_a_time(tell: Listener) -> Listener:
+    """Return a listener that workers may call at any time: it hears one event after the other."""
+    lock = threading.Lock()
+
+    def locked(event: events.Event) -> None:
+        with lock:
+            tell(event)
+
+    return locked
+
+
+@dataclass
+class _Execution:
+    """One run while it lasts."""
+
+    plan: Plan
+    connection: Connection
+    work: Work
+    options: Options
+    tell: Listener
+    started: float = field(default_factory=time.perf_counter)
+    results: dict[TableName, BlockResult] = field(default_factory=dict)
+    checked: dict[str, AssertionResult] = field(default_factory=dict)
+    bad: dict[TableName, str] = field(default_factory=dict)
+    """Blocks that will not be published, and why."""
+    sessions: list[Session] = field(default_factory=list)
+    local: threading.local = field(default_factory=threading.local)
+    stopping: str = ""
+
+    def report(self) -> Report:
+        run, plan = self.work.run, self.plan
+        self.tell(
+            events.RunStarted(run, plan.project.target.name, state.ENVIRONMENT, len(plan.built), len(plan.checks))
+        )
+        try:
+            self._work_through()
+        except Cancelled as error:
+            return self._finished("cancelled", exit_code=error.exit_code, problems=error.problems)
+        finally:
+            self._keep_failures()
+        return self._published()
+
+    def _work_through(self) -> None:
+        sorter: TopologicalSorter[Node] = TopologicalSorter(edges(self.plan))
+        sorter.prepare()
+        done: queue.SimpleQueue[tuple[Node, Outcome]] = queue.SimpleQueue()
+        pool = ThreadPoolExecutor(self.options.threads, thread_name_prefix="sqlflow")
+        try:
+            running = 0
+            while sorter.is_active():
+                skipped = False
+                for node in sorter.get_ready():
+                    if self._is_skipped(node):
+                        sorter.done(node)
+                        skipped = True
+                    else:
+                        pool.submit(self._work_on, node, done)
+                        running += 1
+                if running and not skipped:
+                    node, outcome = done.get()
+                    running -= 1
+                    self._take(node, outcome)
+                    sorter.done(node)
+        except (KeyboardInterrupt, Cancelled) as error:
+            self._stop(pool)
+            raise (error if isinstance(error, Cancelled) else Cancelled()) from None
+        finally:
+            pool.shutdown()
+            for session in self.sessions:
+                session.close()
+
+    def _stop(self, pool: ThreadPoolExecutor) -> None:
+        """Interrupt every session until all work has ended: a statement may begin after its interruption."""
+        self.stopping = "cancelled"
+        ended = threading.Event()
+
+        def wait() -> None:
+            pool.shutdown(cancel_futures=True)
+            ended.set()
+
+        threading.Thread(target=wait, daemon=True).start()
+        while not ended.wait(0.02):
+            for session in tuple(self.sessions):
+                session.interrupt()
+
+    def _session(self) -> Session:
+        session: Session | None = getattr(self.local, "session", None)
+        if session is None:
+            session = self.local.session = self.connection.session()
+            self.sessions.append(session)
+        return session
+
+    def _is_skipped(self, node: Node) -> bool:
+        """Tell whether a node cannot be worked on, and note why."""
+        if isinstance(node, Check):
+            return self._is_check_skipped(node)
+        reason = self.stopping
+        for name in sorted(self.plan.graph.inputs[node]):
+            if not reason and name in self.bad:
+                reason = f"`{name}` {self.bad[name]}"
+        if not reason:
+            return False
+        self.bad.setdefault(node, "was skipped")
+        if node not in self.plan.inlined:
+            self.results[node] = BlockResult(node, "skipped", reason=reason)
+            self.tell(events.BlockSkipped(self.work.run, str(node), reason))
+        return True
+
+    def _is_check_skipped(self, check: Check) -> bool:
+        missing = sorted(name for name in check.after if name in self.bad)
+        if not missing and not self.stopping:
+            return False
+        assertion = check.assertion
+        self.checked[assertion.key] = AssertionResult(
+            assertion.name, str(assertion.block or ""), assertion.severity, "skipped", description=assertion.description
+        )
+        for name in check.gates:
+            why = f"`{missing[0]}` {self.bad[missing[0]]}" if missing else self.stopping
+            self.bad.setdefault(name, f"could not be checked by `{assertion.name}`: {why}")
+        return True
+
+    def _work_on(self, node: Node, done: "queue.SimpleQueue[tuple[Node, Outcome]]") -> None:
+        """Build or check in a worker's thread; whatever is raised is handed to the main thread."""
+        try:
+            done.put((node, self._outcome(node)))
+        except SqlflowError as error:
+            done.put((node, error))
+        except BaseException as error:
+            done.put((node, _internal(error)))
+
+    def _outcome(self, node: Node) -> Outcome:
+        if self.stopping:
+            raise BuildError(self.stopping)
+        if isinstance(node, Check):
+            return check(self.work, node.assertion, self._session())
+        block = self.plan.block(node)
+        if node in self.plan.inlined:
+            if block.query is not None and block.query.dynamic:
+                self.work.binder.queries[node] = current_query(self.work, block, self._session())  # type: ignore[index]
+            return None
+        self.tell(events.BlockStarted(self.work.run, str(node)))
+        started = time.perf_counter()
+        built = build(self.work, block, self._session())
+        seconds = time.perf_counter() - started
+        self.tell(events.BlockBuilt(self.work.run, str(node), block.config.materialize, built.rows, seconds))
+        self.results[node] = BlockResult(node, "built", seconds, built.relation, built.rows)
+        return built
+
+    def _take(self, node: Node, outcome: Outcome) -> None:
+        if isinstance(node, Check):
+            self._take_check(node, outcome)
+        elif isinstance(outcome, SqlflowError):
+            self.bad[node] = "failed"
+            self.results[node] = BlockResult(node, "failed", problems=outcome.problems)
+            self.tell(events.BlockFailed(self.work.run, str(node), str(outcome), 0.0))
+            self._failed()
+
+    def _take_check(self, node: Check, outcome: Outcome) -> None:
+        assertion = node.assertion
+        if isinstance(outcome, SqlflowError):
+            outcome = AssertionResult(
+                assertion.name, str(assertion.block or ""), assertion.severity, "failed", problems=outcome.problems
+            )
+        assert isinstance(outcome, AssertionResult)
+        self.checked[assertion.key] = outcome
+        error = "\n".join(map(str, outcome.problems))
+        self.tell(
+            events.AssertionFinished(
+                self.work.run,
+                outcome.block,
+                outcome.assertion,
+                _told_status(outcome),
+                outcome.failing,
+                outcome.seconds,
+                error,
+            )
+        )
+        if outcome.status == "failed":
+            for name in node.gates:
+                self.bad.setdefault(name, f"failed its assertion `{assertion.name}`")
+            self._failed()
+
+    def _failed(self) -> None:
+        if self.options.fail_fast and not self.stopping:
+            self.stopping = "stopped after the first failure"
+
+    def _keep_failures(self) -> None:
+        found = [result for result in self.checked.values() if result.status in ("failed", "warned")]
+        if not found:
+            return
+        session = self.connection.session()
+        try:
+            for result in found:
+                state.record_failure(
+                    session,
+                    state.Failure(
+                        self.work.run, result.block or result.assertion, result.assertion, result.severity, result.failing,
+                        result.columns, result.sample, "\n".join(problem.message for problem in result.problems),
+                    ),
+                )  # fmt: skip
+            state.forget_old_failures(session)
+        except SqlflowError as error:
+            self.tell(events.Warned(self.work.run, f"the failing rows could not be kept: {error.problems[0].message}"))
+        finally:
+            session.close()
+
+    def _passing(self) -> list[TableName]:
+        """Return the built blocks that hold, and whose inputs in this run all hold, inputs first."""
+        wrong = set(self.bad)
+        for name in self.plan.graph.order:
+            if self.plan.graph.inputs[name] & wrong:
+                wrong.add(name)
+        return [name for name in self.plan.built if name not in wrong and name in self.results]
+
+    def _published(self) -> Report:
+        passing = self._passing()
+        is_whole = not self.bad
+        if not self.plan.built and not (self.options.prune and self.plan.removed):
+            return self._finished("failed" if any(True for _ in self._failures()) else "succeeded")
+        if not is_whole and (self.options.publish == "all" or not passing):
+            hint = (
+                ""
+                if self.options.publish == "passing" or not passing
+                else "; `--publish passing` would publish what passed"
+            )
+            self.tell(events.NotPublished(self.work.run, f"nothing was published{hint}"))
+            return self._finished("failed")
+        started = time.perf_counter()
+        session = self.connection.session()
+        try:
+            relations = dict(self.work.binder.relations)
+            dropped = publish.publish(
+                self.connection, session, self.plan, passing, relations, self.work.run, self.options.prune and is_whole
+            )
+            self.tell(events.Published(self.work.run, len(passing), time.perf_counter() - started))
+            state.sweep(self.connection, session, keep=[relations[name].name for name in self.bad if name in relations])
+        except BuildError as error:
+            self.tell(events.NotPublished(self.work.run, str(error)))
+            return self._finished("failed", problems=error.problems)
+        finally:
+            session.close()
+        return self._finished("succeeded" if is_whole else "failed", tuple(passing), dropped)
+
+    def _failures(self) -> list[AssertionResult]:
+        return [result for result in self.checked.values() if result.status == "failed"]
+
+    def _finished(
+        self, status: RunStatus, published: tuple[TableName, ...] = (), dropped: tuple[TableName, ...] = (),
+        problems: tuple[Problem, ...] = (), exit_code: int | None = None,
+    ) -> Report:  # fmt: skip
+        if status == "succeeded" and any(result.status == "warned" for result in self.checked.values()):
+            status = "warned"
+        seconds = time.perf_counter() - self.started
+        self.tell(events.RunFinished(self.work.run, status, seconds))
+        if exit_code is None:
+            exit_code = 1 if status == "failed" else 0
+        blocks = tuple(self.results[name] for name in self.plan.built if name in self.results)
+        checks = tuple(self.checked[c.assertion.key] for c in self.plan.checks if c.assertion.key in self.checked)
+        return Report(
+            self.work.run,
+            self.plan.project.target.name,
+            status,
+            seconds,
+            blocks,
+            checks,
+            published,
+            dropped,
+            problems,
+            exit_code,
+        )
+
+
+def edges(plan: Plan) -> dict[Node, set[Node]]:
+    """Return what each block and each assertion waits for."""
+    nodes = set(plan.built) | plan.inlined
+    waits: dict[Node, set[Node]] = {name: set(plan.graph.inputs[name] & nodes) for name in nodes}
+    for check in plan.checks:
+        waits[check] = set(check.after & nodes)
+        for name in check.holds & nodes:
+            waits[name].add(check)
+    return _without_loops(waits)
+
+
+def _without_loops(waits: dict[Node, set[Node]]) -> dict[Node, set[Node]]:
+    """Return the edges without those that make blocks and assertions wait for one another in a ring.
+
+    Such a reader is built before the assertion on its input has passed; publishing waits for it all the same.
+    """
+    while True:
+        try:
+            TopologicalSorter(waits).prepare()
+        except CycleError as error:
+            ring: list[Node] = error.args[1]
+            for before, after in zip(ring, ring[1:], strict=False):
+                if isinstance(before, Check) and not isinstance(after, Check):
+                    waits[after].discard(before)
+                    break
+        else:
+            return waits
+
+
+def _told_status(result: AssertionResult) -> events.AssertionStatus:
+    return "passed" if result.status == "skipped" else result.status
+
+
+def _internal(error: BaseException) -> SqlflowError:
+    fault = SqlflowError(f"internal error: {type(error).__name__}: {error}", hint="please report it, with `--debug`")
+    fault.__cause__ = error
+    return fault

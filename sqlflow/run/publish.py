@@ -1,0 +1,103 @@
+"""Makes versions visible: all views of a run, and the state that says so, in one transaction."""
+
+from collections.abc import Iterable, Sequence
+
+from sqlflow.core.block import Block
+from sqlflow.core.engine import Connection, Relation, Session
+from sqlflow.core.errors import BuildError, Problem, SqlflowError, StatementError
+from sqlflow.core.names import TableName, literal, quoted
+from sqlflow.core.text import Place
+from sqlflow.plan.plan import Current, Plan
+from sqlflow.run import state
+
+ADOPTED = "__before_sqlflow"
+
+
+def current(connection: Connection, session: Session, blocks: Iterable[Block], adopt: bool) -> Current:
+    """Return what the target shows, and the problems of names that somebody else's relations have."""
+    shown = state.published(session) if state.exists(connection) else {}
+    wanted = {block.name: block for block in blocks if block.config.materialize != "ephemeral"}
+    schemas = sorted({name.schema for name in wanted})
+    problems = []
+    for relation in connection.relations(schemas):
+        if relation.name in wanted and not state.is_ours(relation, shown) and not adopt:
+            problems.append(_foreign(relation, wanted[relation.name]))
+    return Current(shown, tuple(problems))
+
+
+def _foreign(relation: Relation, block: Block) -> Problem:
+    return Problem(
+        f"the target has a {relation.kind} `{relation.name}` that was not made by sqlflow, where the block's view would be",
+        Place(block.source.path),
+        f"rename the block, or publish with `--adopt`: the {relation.kind} is kept as `{relation.name.name}{ADOPTED}`",
+    )
+
+
+def publish(
+    connection: Connection, session: Session, plan: Plan, passing: Sequence[TableName],
+    relations: dict[TableName, TableName], run: str, prune: bool,
+) -> tuple[TableName, ...]:  # fmt: skip
+    """Show the versions of the `passing` blocks and return the relations dropped by `prune`.
+
+    Raise BuildError if the target refuses; nothing is changed then. A COMMIT whose answer is an error may have
+    happened: the run's mark, read by a new session, is what counts.
+    """
+    project = plan.project
+    names = [name for name in passing if project.blocks[name].config.materialize != "ephemeral"]
+    shown = state.published(session)
+    there = {
+        relation.name: relation
+        for relation in connection.relations(sorted({name.schema for name in (*names, *plan.removed)}))
+    }
+    dropped = [name for name in plan.removed if prune and name in there and state.is_ours(there[name], shown)]
+    try:
+        with session.transaction():
+            for schema in sorted({name.schema for name in names}):
+                session.execute(f"create schema if not exists {quoted(schema)}")
+            for name in names:
+                if name in there and not state.is_ours(there[name], shown):
+                    _set_aside(there[name], session)
+                _show(project.blocks[name], relations[name], run, session)
+            for name in dropped:
+                session.execute(f"drop view {name.sql}")
+            for name in plan.removed if prune else ():
+                state.hide(session, name)
+            state.mark(session, run, project.config.name)
+    except SqlflowError as error:
+        if not _has_happened(connection, run):
+            raise _refused(error) from error
+    if not _has_happened(connection, run):
+        raise BuildError("publishing was not confirmed: the run's mark is not in the target")
+    return tuple(dropped)
+
+
+def _show(block: Block, relation: TableName, run: str, session: Session) -> None:
+    view = block.name.sql
+    session.execute(f"create or replace view {view} as select * from {relation.sql}")
+    if block.config.description:
+        session.execute(f"comment on view {view} is {literal(block.config.description)}")
+    for name, column in block.config.columns.items():
+        if column.description:
+            session.execute(f"comment on column {view}.{quoted(name)} is {literal(column.description)}")
+    state.show(session, block.name, relation, run)
+
+
+def _set_aside(relation: Relation, session: Session) -> None:
+    session.execute(f"alter {relation.kind} {relation.name.sql} rename to {quoted(relation.name.name + ADOPTED)}")
+
+
+def _has_happened(connection: Connection, run: str) -> bool:
+    session = connection.session()
+    try:
+        return state.is_marked(session, run)
+    except StatementError:
+        return False
+    finally:
+        session.close()
+
+
+def _refused(error: SqlflowError) -> BuildError:
+    return BuildError(
+        Problem(f"the target refused to publish: {problem.message}", problem.place, problem.hint)
+        for problem in error.problems
+    )

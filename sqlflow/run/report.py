@@ -1,0 +1,65 @@
+"""What a run gives back: frozen values that the terminal, JSON and the Python API share."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlflow.core.errors import Problem
+from sqlflow.core.events import AssertionStatus, BlockStatus
+from sqlflow.core.names import TableName
+
+RunStatus = Literal["succeeded", "warned", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class BlockResult:
+    """How it went with one block. `relation` is its new version; `rows` is None for a view."""
+
+    block: TableName
+    status: BlockStatus
+    seconds: float = 0.0
+    relation: TableName | None = None
+    rows: int | None = None
+    problems: tuple[Problem, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AssertionResult:
+    """How it went with one assertion. `sample` holds a few of the `failing` rows."""
+
+    assertion: str
+    block: str
+    severity: str
+    status: AssertionStatus | Literal["skipped"]
+    failing: int = 0
+    seconds: float = 0.0
+    columns: tuple[str, ...] = ()
+    sample: tuple[tuple[Any, ...], ...] = ()
+    problems: tuple[Problem, ...] = ()
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A finished run. `published` names the relations that show new versions; `dropped` those that are gone."""
+
+    run: str
+    target: str
+    status: RunStatus
+    seconds: float
+    blocks: tuple[BlockResult, ...] = ()
+    assertions: tuple[AssertionResult, ...] = ()
+    published: tuple[TableName, ...] = ()
+    dropped: tuple[TableName, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    exit_code: int = 0
+
+    @property
+    def ok(self) -> bool:
+        return self.exit_code == 0
+
+    def failed(self) -> Iterator[BlockResult | AssertionResult]:
+        """Yield what failed, in the order of the plan: blocks, then assertions."""
+        yield from (block for block in self.blocks if block.status == "failed")
+        yield from (check for check in self.assertions if check.status == "failed")

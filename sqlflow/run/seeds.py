@@ -1,0 +1,163 @@
+"""A seed's file as a stream of Arrow batches, types told by the whole file and never by a sample.
+
+DuckDB is the reader for every engine, so that a seed has the same types everywhere.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlflow.core.block import Block
+from sqlflow.core.errors import BuildError, Problem
+from sqlflow.core.names import literal, quoted
+from sqlflow.core.text import Place, SourceFile
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+BYTES_AT_MOST = 10 << 30
+_CSV_LINE = re.compile(r"Line: (\d+)")
+_EXPECTED = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
+_TYPES = (
+    ("boolean", r"true|false|TRUE|FALSE|True|False"),
+    ("bigint", r"-?(0|[1-9][0-9]{0,17})"),
+    ("decimal(38, 0)", r"-?[1-9][0-9]{0,37}"),
+    ("double", r"-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?"),
+    ("date", r"[0-9]{4}-[0-9]{2}-[0-9]{2}"),
+    ("timestamp", r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"),
+)
+"""What all values of a CSV column must look like to be read as a type; else they are text. `01234` is text."""
+
+
+@contextmanager
+def batches(block: Block, root: Path) -> Iterator["pa.RecordBatchReader"]:
+    """Yield the seed's rows. Raise BuildError, with the line where there is one, for a file that is not as it should be."""
+    import duckdb
+
+    path = root / block.source.path
+    _check_file(path, block.source.path)
+    connection = duckdb.connect(":memory:", config={"python_enable_replacements": "false"})
+    try:
+        connection.execute("set TimeZone = 'UTC'")
+        yield connection.sql(_query(connection, path, block)).to_arrow_reader()
+    except duckdb.Error as error:
+        raise _seed_error(str(error), block) from error
+    finally:
+        connection.close()
+
+
+def _check_file(path: Path, shown: str) -> None:
+    size = path.stat().st_size
+    if size == 0:
+        raise BuildError("the seed is empty", Place(shown), "it needs a line with the column names")
+    if size > BYTES_AT_MOST:
+        raise BuildError(f"the seed is larger than {BYTES_AT_MOST >> 30} GiB", Place(shown), "declare it as a source")
+    if path.suffix != ".parquet":
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                _check_line(line, Place(shown, number))
+
+
+def _check_line(line: bytes, place: Place) -> None:
+    if b"\x00" in line:
+        raise BuildError("the line holds a NUL byte", place)
+    try:
+        line.decode()
+    except UnicodeDecodeError as error:
+        message = f"not UTF-8: byte {error.start + 1} of the line is 0x{line[error.start]:02x}"
+        raise BuildError(message, place, "save the file as UTF-8") from error
+
+
+def _query(connection: "duckdb.DuckDBPyConnection", path: Path, block: Block) -> str:
+    declared = {name.lower(): column.type for name, column in block.config.columns.items() if column.type}
+    if path.suffix == ".csv":
+        reader = (
+            f"read_csv({literal(str(path))}, header = true, delim = ',', quote = '\"', escape = '\"',"
+            " all_varchar = true, auto_detect = true, strict_mode = true, null_padding = false, sample_size = -1)"
+        )
+        names = _names(connection, reader)
+        _check_header(path, names, block)
+        types = _inferred(connection, reader, [name for name in names if name.lower() not in declared])
+    else:
+        function = "read_parquet" if path.suffix == ".parquet" else "read_json"
+        reader = f"{function}({literal(str(path))})"
+        names = _names(connection, reader)
+        types = {}
+    _check_declared(declared, names, block)
+    columns = (_cast(name, declared.get(name.lower()) or types.get(name, "")) for name in names)
+    return f"select {', '.join(columns)} from {reader}"
+
+
+def _names(connection: "duckdb.DuckDBPyConnection", reader: str) -> list[str]:
+    return [name for name, *_ in connection.execute(f"describe select * from {reader}").fetchall()]
+
+
+def _check_header(path: Path, names: list[str], block: Block) -> None:
+    """Refuse doubled column names, which DuckDB would number in silence."""
+    import csv
+
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        written = next(csv.reader(file), [])
+    seen: set[str] = set()
+    for name in written:
+        if name.strip().lower() in seen:
+            raise BuildError(f"duplicate column `{name.strip()}`", Place(block.source.path, 1))
+        seen.add(name.strip().lower())
+    if len(written) != len(names):
+        raise BuildError(
+            f"the first line names {len(written)} columns, {len(names)} were read", Place(block.source.path, 1)
+        )
+
+
+def _cast(name: str, kind: str) -> str:
+    return f"cast({quoted(name)} as {kind}) as {quoted(name)}" if kind else quoted(name)
+
+
+def _inferred(connection: "duckdb.DuckDBPyConnection", reader: str, names: list[str]) -> dict[str, str]:
+    """Return the first type of each column that all its values look like; a column without values is text."""
+    if not names:
+        return {}
+    tests = [
+        f"coalesce(bool_and(regexp_full_match({quoted(name)}, {literal(pattern)}){_possible(name, kind)}), false)"
+        for name in names
+        for kind, pattern in _TYPES
+    ]
+    (row,) = connection.execute(f"select {', '.join(tests)} from {reader}").fetchall()
+    found: dict[str, str] = {}
+    for index, name in enumerate(names):
+        answers = row[index * len(_TYPES) : (index + 1) * len(_TYPES)]
+        found[name] = next((kind for (kind, _), fits in zip(_TYPES, answers, strict=True) if fits), "")
+    return found
+
+
+def _possible(name: str, kind: str) -> str:
+    """Return the further condition that a date or time is a possible one."""
+    return f" and try_cast({quoted(name)} as {kind}) is not null" if kind in ("date", "timestamp") else ""
+
+
+def _check_declared(declared: Mapping[str, str], names: list[str], block: Block) -> None:
+    missing = [name for name in declared if name not in {known.lower() for known in names}]
+    if missing:
+        has = ", ".join(f"`{name}`" for name in names)
+        raise BuildError(
+            f"the declared column `{missing[0]}` is not in the seed, which has {has}", Place(block.source.path)
+        )
+
+
+def _seed_error(text: str, block: Block) -> BuildError:
+    line = _CSV_LINE.search(text)
+    place = _line_place(block, int(line[1])) if line else Place(block.source.path)
+    columns = _EXPECTED.search(text)
+    if columns:
+        return BuildError(f"the line has {columns[2]} columns, the header has {columns[1]}", place)
+    if "quote" in text.lower():
+        return BuildError("a quote is opened and not closed, or closed in the middle of a value", place)
+    message = re.sub(r"\s*\n\s*", " ", text.split("\n\n")[0].split("\nPossible")[0])
+    return BuildError(Problem(message[:500], place))
+
+
+def _line_place(block: Block, line: int) -> Place:
+    return SourceFile(block.source.path, "").line_place(1) if line < 1 else Place(block.source.path, line)
