@@ -15,7 +15,7 @@ from sqlflow.core.names import TableName
 from sqlflow.core.text import MappedText
 from sqlflow.plan import plan as planning
 from sqlflow.plan.graph import Graph, graph
-from sqlflow.plan.plan import NOTHING_KNOWN, Current, Plan
+from sqlflow.plan.plan import Current, Plan
 from sqlflow.plan.selection import selected
 from sqlflow.read.project import load, renderer_of
 from sqlflow.run import publish, state

@@ -1,5 +1,6 @@
 """DuckDB before anything is opened: its names, its parser, and the SQL that is its own."""
 
+import re
 import threading
 from collections.abc import Sequence
 from functools import cached_property
@@ -10,6 +11,9 @@ from sqlflow.core.engine import Connection
 from sqlflow.core.names import TableName, literal, quoted
 from sqlflow_duckdb.settings import DuckDBSettings
 
+_PART = r'(?:"(?:[^"]|"")*"|[^\s".]+)'
+_LEADING_NAME = re.compile(rf"{_PART}(?:\.{_PART}){{0,2}}")
+"""DuckDB tells a table with its alias or sample behind it: `orders AS o`."""
 _READERS = {"csv": "read_csv", "tsv": "read_csv", "txt": "read_csv", "parquet": "read_parquet",
             "json": "read_json", "jsonl": "read_json", "ndjson": "read_json"}  # fmt: skip
 
@@ -84,7 +88,7 @@ class _Parser:
                 names = self._connection.get_table_names(sql, qualified=True)
         except duckdb.Error:
             return None
-        return frozenset(TableName.parse(name.rsplit(" AS ", 1)[0]) for name in names)
+        return frozenset(TableName.parse(match.group()) for name in names if (match := _LEADING_NAME.match(name)))
 
     def syntax_error(self, sql: str) -> tuple[str, int | None] | None:
         import duckdb

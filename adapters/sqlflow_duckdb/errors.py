@@ -14,7 +14,7 @@ _LINE = re.compile(r"^LINE (?P<line>\d+): (?P<text>.*)\n(?P<caret> *)\^", re.MUL
 def statement_error(error: Exception, sql: str) -> StatementError:
     """Return DuckDB's error with its position as a character of `sql`, where DuckDB gives one."""
     text = str(error)
-    kind, _, rest = text.partition(": ")
+    _, _, rest = text.partition(": ")
     details = _details(rest)
     if details is None:
         return StatementError(_without_excerpt(text), _caret_position(text, sql))
@@ -58,7 +58,7 @@ def _without_excerpt(text: str) -> str:
 
 
 def _sentence(message: str) -> str:
-    message = re.sub(r"\n*Candidate bindings: ", "; there are: ", message.strip())
+    message = re.sub(r"!?\n*Candidate bindings: ", "; there are: ", message.strip())
     message = re.sub(r"\s*\n\s*", " ", message)
     message = re.sub(r"^(Binder|Parser|Catalog|Invalid Input|Conversion|IO) Error: ", "", message)
     return message[:1].lower() + message[1:] if message[1:2].islower() else message

@@ -1,11 +1,9 @@
 """`sqlflow`: the group of commands, and what happens to errors."""
 
 import os
-import signal
 import sys
 from importlib import import_module
-from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -49,6 +47,16 @@ class _Commands(click.Group):
             ctx.fail(f"There is no command `{args[0]}`." + (f" {hint[0].upper()}{hint[1:]}" if hint else ""))
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; that nobody reads its output any more, as behind `| head`, is no fault."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
+        return result
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
         with formatter.section("Commands"):
@@ -71,10 +79,13 @@ def main() -> NoReturn:
     """Run the command line and exit with the code that says how it went."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    signal.signal(signal.SIGTERM, _terminated)
     try:
-        cli.main(prog_name="sqlflow", standalone_mode=True)
-    except KeyboardInterrupt:
+        code = cli.main(prog_name="sqlflow", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
         click.echo("cancelled: nothing was published", err=True)
         sys.exit(130)
     except BrokenPipeError:
@@ -84,10 +95,4 @@ def main() -> NoReturn:
         from sqlflow.cli.faults import told
 
         sys.exit(told(error))
-    sys.exit(0)
-
-
-def _terminated(number: int, frame: FrameType | None) -> None:
-    from sqlflow.core.errors import Cancelled
-
-    raise Cancelled(128 + number)
+    sys.exit(code if isinstance(code, int) else 0)

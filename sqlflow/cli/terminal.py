@@ -1,5 +1,6 @@
 """What a run says to a person: live lines while it lasts, and a summary with the next step last."""
 
+import shlex
 import shutil
 import sys
 import threading
@@ -186,5 +187,8 @@ def _next_step(report: Report, flags: str) -> str:
         if isinstance(result, BlockResult):
             return f"next: mend {result.problems[0].place or result.block}, then `sqlflow build {result.block}+{flags}`"
         name = result.block or result.assertion
-        return f"next: `sqlflow failures {name}{flags}` shows the rows" if result.failing else f"next: mend `{name}`"
+        if result.failing:
+            return f"next: `sqlflow failures {shlex.quote(name)}{flags}` shows the rows"
+        again = f", then `sqlflow build {result.block}+{flags}`" if result.block else ""
+        return f"next: mend {result.problems[0].place or name}{again}"
     return ""

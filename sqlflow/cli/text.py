@@ -3,6 +3,7 @@
 import json
 import unicodedata
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from sqlflow.core.errors import printable
@@ -16,7 +17,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], width: int = 0)
     widths = [max([_width(name), *(_width(row[index]) for row in cells)]) for index, name in enumerate(columns)]
     shown = _fitting(widths, width)
     numeric = [
-        bool(rows) and all(isinstance(row[index], (int, float)) or row[index] is None for row in rows)
+        bool(rows) and all(isinstance(row[index], (int, float, Decimal)) or row[index] is None for row in rows)
         for index in range(len(columns))
     ]
     lines = [

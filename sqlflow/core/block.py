@@ -26,6 +26,8 @@ class TableUse:
     end: int
     aliased: bool = False
     qualifier: bool = False
+    alias: str = ""
+    """The alias to give instead of the bare name, where another table of that bare name stands beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,10 @@ class Query:
     dynamic: bool = False
     named: frozenset[TableName] = frozenset()
     """Tables that are read without a place in the text: from `query()`, and what `depends_on` says."""
+    unclear: frozenset[TableName] = frozenset()
+    """Names in opaque SQL that are a CTE's as well, so that they cannot be replaced."""
+    unnamed: tuple[int, ...] = ()
+    """Offsets of the result's expressions that have no name."""
 
     @property
     def inputs(self) -> frozenset[TableName]:

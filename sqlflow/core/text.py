@@ -110,7 +110,7 @@ class MappedText:
         """
         pieces: list[Piece] = []
         position = 0
-        for start, end, new in sorted(edits):
+        for start, end, new in sorted(edits, key=lambda edit: edit[:2]):
             pieces += self.slice(position, start).pieces
             origin = self._piece_at(start)
             pieces.append(Piece(new, origin.source, origin.offset, moves=False))

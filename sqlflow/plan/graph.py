@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from typing import Literal
 
 from sqlflow.core.block import Assertion, Block, Project, Query
@@ -102,7 +103,7 @@ class Resolver:
         own = TableName(schema, name.name)
         if own in blocks:
             return Link("block", own)
-        candidates = self.by_bare_name[name.name]
+        candidates = self.by_bare_name.get(name.name, [])
         if len(candidates) > 1:
             listed = " or ".join(f"`{candidate}`" for candidate in sorted(candidates))
             raise ProjectError(f"`{name}` could be {listed}", hint="write the schema before the name")
@@ -129,8 +130,18 @@ class Resolver:
             except ProjectError as error:
                 place = place_of(query, name) or where
                 problems.extend(Problem(problem.message, place, problem.hint) for problem in error.problems)
+        for name in sorted(query.unclear & found.keys()):
+            if self._is_replaced(found[name]):
+                message = f"`{name}` is a CTE and a block here, and the query is beyond what sqlflow can parse"
+                hint = f"write the block's schema: `{found[name].name}`"
+                problems.append(Problem(message, place_of(query, name) or where, hint))
         self._check_refs(query, schema, problems, where)
         return found
+
+    def _is_replaced(self, link: Link) -> bool:
+        """Tell whether a name is replaced by a relation when the query is run."""
+        source = self.project.sources.get(link.name)
+        return link.kind == "block" or (source is not None and source.files is not None)
 
     def _check_refs(self, query: Query, schema: str, problems: list[Problem], where: Place) -> None:
         for text in query.reads.refs:
@@ -213,7 +224,7 @@ def _refuse_loops(project: Project, inputs: Mapping[TableName, frozenset[TableNa
 def _loop_problem(project: Project, loop: list[TableName], resolver: Resolver) -> Problem:
     """Return the whole loop, each edge with its file and line; the middle of a very long one is counted."""
     lines = []
-    for reader, read in zip(loop, loop[1:], strict=False):
+    for reader, read in pairwise(loop):
         place = _edge_place(project.blocks[reader], read, resolver)
         lines.append(f"`{reader}` reads `{read}` ({place})")
     if len(lines) > _NAMES_SHOWN:
@@ -234,11 +245,16 @@ def _edge_place(block: Block, read: TableName, resolver: Resolver) -> Place:
     return block.source.place(block.body)
 
 
-def gated(assertion: Assertion, resolver: Resolver, schema: str) -> frozenset[TableName]:
-    """Return the blocks that are not published if the assertion fails: its own, or all that a file reads."""
+def gated(assertion: Assertion, graph: Graph, resolver: Resolver, schema: str) -> frozenset[TableName]:
+    """Return the blocks that are not published if the assertion fails: its own, or all that a file reads.
+
+    A file that reads no block gates the readers of the sources that it reads, and all blocks where there are none.
+    """
     if assertion.block:
         return frozenset({assertion.block})
-    return blocks_read(assertion.query, resolver, schema)
+    sources = {resolver.link(name, schema).name for name in assertion.query.inputs}
+    readers = frozenset(name for name, read in graph.sources.items() if read & sources)
+    return blocks_read(assertion.query, resolver, schema) or readers or frozenset(graph.inputs)
 
 
 def blocks_read(query: Query, resolver: Resolver, schema: str) -> frozenset[TableName]:

@@ -1,6 +1,6 @@
 """From a Graph and what is published to a Plan: what would be done to each block, and why."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -82,15 +82,16 @@ NOTHING_KNOWN = Current({}, is_known=False)
 def plan(graph: Graph, chosen: frozenset[TableName], current: Current = NOTHING_KNOWN) -> Plan:
     """Return what building the `chosen` blocks would do.
 
-    Blocks come along where the result would be wrong without them: inputs that have never been built, and views
-    over what is built.
+    Blocks come along where the result would be wrong without them: what has never been built and is read by a block
+    or by an assertion on it, and views over what is built.
     """
-    reasons = {name: "selected" for name in chosen}
+    reasons = dict.fromkeys(chosen, "selected")
     size = -1
     while size != len(reasons):
         size = len(reasons)
         if current.is_known:
             _add_missing_inputs(graph, reasons, current.published)
+            _add_missing_in_assertions(graph, reasons, current.published)
         _add_views(graph, reasons)
     blocks = graph.project.blocks
     steps = []
@@ -122,6 +123,28 @@ def _add_missing_inputs(graph: Graph, reasons: dict[TableName, str], published: 
                 reasons[read] = f"`{name}` reads it and it has never been built"
 
 
+def _add_missing_in_assertions(
+    graph: Graph, reasons: dict[TableName, str], published: Mapping[TableName, TableName]
+) -> None:
+    """Add what the assertions on the blocks of `reasons` read and cannot find, since it has never been built."""
+    if set(graph.inputs) <= reasons.keys() | published.keys():
+        return
+    for assertion, gates, read in _assertions_read(graph):
+        for name in sorted(read - reasons.keys()) if gates & reasons.keys() else ():
+            if graph.project.blocks[name].config.materialize == "ephemeral":
+                reasons[name] = "ephemeral"
+            elif name not in published:
+                reasons[name] = f"the assertion `{assertion.name}` reads it and it has never been built"
+
+
+def _assertions_read(graph: Graph) -> Iterator[tuple[Assertion, frozenset[TableName], frozenset[TableName]]]:
+    """Yield each assertion with the blocks that it gates and the blocks that it reads."""
+    resolver = Resolver(graph.project)
+    for assertion in all_assertions(graph.project):
+        schema = assertion.block.schema if assertion.block else graph.project.target.schema
+        yield assertion, gated(assertion, graph, resolver, schema), blocks_read(assertion.query, resolver, schema)
+
+
 def _add_views(graph: Graph, reasons: dict[TableName, str]) -> None:
     for name in graph.order:
         block = graph.project.blocks[name]
@@ -137,16 +160,16 @@ def checks_of(graph: Graph, building: frozenset[TableName]) -> tuple[Check, ...]
     """Return the assertions on the blocks of `building`, each with its place in the order.
 
     A reader waits for an assertion on its input, unless the assertion itself waits for the reader.
+    One that reads no block waits for nothing, and nothing but publishing waits for it.
     """
-    project = graph.project
-    resolver = Resolver(project)
     checks = []
-    for assertion in all_assertions(project):
-        schema = assertion.block.schema if assertion.block else project.target.schema
-        gates = gated(assertion, resolver, schema)
+    for assertion, gates, named in _assertions_read(graph):
         if not gates & building:
             continue
-        read = blocks_read(assertion.query, resolver, schema) | gates
+        if not named and assertion.block is None:
+            checks.append(Check(assertion, frozenset(), gates, frozenset()))
+            continue
+        read = named | gates
         if read == gates and len(gates) == 1:
             checks.append(Check(assertion, gates, gates, (graph.downstream(gates, 1) - gates) & building))
             continue
@@ -176,6 +199,7 @@ def test_plan(graph: Graph, chosen: frozenset[TableName], current: Current) -> P
         )
         for name in sorted(graph.upstream(chosen, 0) & _relations(graph.project) - set(current.published))
     ]
+    problems += _unread(graph, chosen, current)
     steps = tuple(
         Step(
             name,
@@ -187,6 +211,15 @@ def test_plan(graph: Graph, chosen: frozenset[TableName], current: Current) -> P
     nothing: frozenset[TableName] = frozenset()
     checks = tuple(Check(check.assertion, nothing, nothing, nothing) for check in checks_of(graph, chosen))
     return Plan(graph, steps, checks, (), tuple(problems))
+
+
+def _unread(graph: Graph, chosen: frozenset[TableName], current: Current) -> Iterator[Problem]:
+    """Yield the blocks that an assertion on the chosen ones reads beside them and that have never been built."""
+    missing = _relations(graph.project) - set(current.published) - chosen
+    for assertion, gates, read in _assertions_read(graph) if missing else ():
+        for name in sorted(read & missing) if gates & chosen else ():
+            message = f"the assertion `{assertion.name}` reads `{name}`, which has never been built"
+            yield Problem(message, assertion.place, f"run `sqlflow build {name}`")
 
 
 def refuse(problems: Iterable[Problem]) -> None:

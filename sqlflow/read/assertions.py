@@ -183,7 +183,7 @@ def _taken_apart(node: Node, scope: Scope) -> tuple[AssertionOptions, Node, Node
 
 def _with_where(query: Query, kind: str, options: AssertionOptions, scope: Scope) -> Query:
     where = _where(options, scope)
-    if where is None or kind not in KINDS or kind in ("sql", "expression"):
+    if where is None or kind not in KINDS or kind == "sql":
         return query
     return _checked(query, where, query.reads, options.where.place, scope)
 
@@ -451,7 +451,8 @@ def _macro_arguments(value: Node, column: str | None) -> dict[str, Any]:
     if value.is_null:
         return named
     if value.kind == "mapping":
-        return named | plain_value(value)
+        given: dict[str, Any] = plain_value(value)
+        return named | given
     return named | {"value" if named else "column": plain_value(value)}
 
 
@@ -471,4 +472,4 @@ def inferred(text: MappedText, reads: Reads, engine: Engine, where: Place) -> Qu
     found = infer(text, engine, where)
     if not found.known:
         raise ProjectError("no parser can tell what this query reads", where)
-    return Query(text.slice(0, found.end), found.tables, found.files, reads, found.opaque)
+    return Query(text.slice(0, found.end), found.tables, found.files, reads, found.opaque, unclear=found.unclear)

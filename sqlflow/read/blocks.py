@@ -15,7 +15,7 @@ from sqlflow.core.text import MappedText, Place, SourceFile
 from sqlflow.read import front_matter
 from sqlflow.read.assertions import Scope, block_assertions, embedded, threshold
 from sqlflow.read.decode import decoded
-from sqlflow.read.render import Renderer, Template
+from sqlflow.read.render import STAND_IN, Renderer, Template
 from sqlflow.read.sql import infer, named_uses
 from sqlflow.read.yaml import Node
 
@@ -128,8 +128,9 @@ def _merged(below: Node, above: Node | None) -> Node:
         inherited = below.get("tags")
         if key.text == "tags" and inherited is not None and value.kind != "mapping":
             items = (inherited.items or (inherited,)) + (value.items if value.kind == "list" else (value,))
-            value = Node("list", value.source, value.offset, items=items)
-        pairs.append((key, value))
+            pairs.append((key, Node("list", value.source, value.offset, items=items)))
+        else:
+            pairs.append((key, value))
     return Node("mapping", above.source, above.offset, pairs=tuple(pairs))
 
 
@@ -150,7 +151,10 @@ def _with_declared(
     found = infer(text, engine, where)
     text = text.slice(0, found.end)
     if found.known:
-        return Query(text, found.tables, found.files, reads, found.opaque, named=declared)
+        return Query(
+            text, found.tables, found.files, reads, found.opaque,
+            named=declared, unclear=found.unclear, unnamed=found.unnamed,
+        )  # fmt: skip
     if not declared:
         raise ProjectError(
             "no parser can tell what this query reads", where, "name the blocks that it reads in `depends_on`"
@@ -181,7 +185,9 @@ def _dynamic_query(
     for query in attempts:
         named |= query.inputs
     shown = attempts[0] if attempts else Query(MappedText.whole(template.source, template.start))
-    return Query(shown.text, shown.tables, shown.files, reads, shown.opaque, True, frozenset(named))
+    tables = tuple(use for use in shown.tables if STAND_IN not in str(use.name))
+    named = {name for name in named if STAND_IN not in str(name)}
+    return Query(shown.text, tables, shown.files, reads, shown.opaque, True, frozenset(named))
 
 
 def rendered_again(block: Block, renderer: Renderer, engine: Engine, run_query: Callable[[str], Rows]) -> Query:
@@ -228,7 +234,7 @@ def _statement(node: Node, this: TableName, reading: Reading) -> Query:
     refused = reading.engine.syntax_error(text.text)
     if refused:
         raise ProjectError(refused[0], text.place(refused[1] or 0) or node.place)
-    uses: tuple[TableUse, ...] = named_uses(text.text, frozenset({this}), reading.engine.dialect)
+    uses: tuple[TableUse, ...] = named_uses(text.text, frozenset({this}), reading.engine.dialect, anywhere=True)
     return Query(text, tuple(replace(use, aliased=True) for use in uses), reads=reads)
 
 

@@ -40,7 +40,9 @@ def _struct(node: Node | None, kind: type[T], problems: list[Problem], path: str
         value = _value(node, hints[short], problems, f"{path}{short}")
         return kind(**{short: value})
     if node is not None and node.kind != "mapping":
-        problems.append(Problem(f"{_name(path)} must be a mapping of keys to values", node.place))
+        problems.append(
+            Problem(f"{f'`{path[:-1]}`' if path else 'this'} must be a mapping of keys to values", node.place)
+        )
         raise _Wrong
     wrong = False
     values: dict[str, Any] = {}
@@ -102,8 +104,8 @@ def _value(node: Node, kind: Any, problems: list[Problem], path: str) -> Any:
 def _typed(node: Node, kind: Any, problems: list[Problem], path: str) -> Any:
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
-        (inner,) = (arm for arm in get_args(kind) if arm is not type(None))
-        return _value(node, inner, problems, path)
+        arms = tuple(arm for arm in get_args(kind) if arm is not type(None))
+        return _value(node, arms[0], problems, path) if len(arms) == 1 else _one_of(node, arms, path)
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return _struct(node, kind, problems, f"{path}.")
     if origin is tuple:
@@ -115,6 +117,14 @@ def _typed(node: Node, kind: Any, problems: list[Problem], path: str) -> Any:
     if kind is Any:
         return _any(node, path)
     return _plain(node, kind, path)
+
+
+def _one_of(node: Node, kinds: tuple[type, ...], path: str) -> Any:
+    """Return a scalar of one of several kinds, as its writing tells."""
+    value = _any(node, path)
+    if type(value) not in kinds:
+        raise ProjectError(f"`{path}` must be {' or '.join(_WORDS[kind] for kind in kinds)}", node.place)
+    return value
 
 
 def _any(node: Node, path: str) -> Any:

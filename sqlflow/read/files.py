@@ -100,7 +100,7 @@ def read_bytes(root: Path, path: str, at_most: int) -> bytes:
     """Return a regular file's content. Raise ProjectError if it cannot be read or is larger than `at_most` bytes."""
     try:
         descriptor = os.open(root / path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
+        with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise ProjectError("not a regular file", Place(path))
             data = file.read(at_most + 1)

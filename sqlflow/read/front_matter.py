@@ -47,4 +47,5 @@ def split(source: SourceFile) -> SqlFile:
     if second:
         message = "a second front matter begins here; a file has one"
         raise ProjectError(message, source.place(second.start(), 5))
-    return SqlFile(source, parse(source, opening.end(), closing.start()), closing.end())
+    body = len(text) - len(text[closing.end() :].lstrip())
+    return SqlFile(source, parse(source, opening.end(), closing.start()), body)

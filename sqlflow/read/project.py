@@ -1,6 +1,7 @@
 """From a folder to a Project: the one entrance of this floor."""
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,6 +17,7 @@ from sqlflow.read.render import Renderer
 
 BLOCKS_AT_MOST = 20_000
 _OWN_FOLDERS = ("seeds", "macros", "assertions", "unit_tests", "pipelines", "tests", "docs")
+_LIKE_A_SECRET = re.compile(r"(.*_)?(pw|pwd|pass|passwd|password|secret|token|credentials?|api_?key)(_.*)?", re.IGNORECASE)
 _WINDOWS_DEVICES = frozenset(
     {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 )
@@ -72,7 +74,11 @@ class _Loader:
         self.settings = found
         self.problems = problems
         self.skipped: list[str] = []
-        self.warnings: list[str] = []
+        self.warnings = [
+            f"the var `{name}` is named like a secret, but vars are printed and kept as they are: use env() in a target"
+            for name in found.vars
+            if _LIKE_A_SECRET.fullmatch(name)
+        ]
         self.macro_files = tuple(
             SourceFile(source.path, source.text.replace("\r\n", "\n"))
             for source in self._sources("macros", (".sql", ".jinja"))

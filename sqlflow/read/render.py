@@ -5,17 +5,19 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlflow.core.block import Reads, Target
 from sqlflow.core.engine import Rows
-from sqlflow.core.errors import ProjectError, did_you_mean
+from sqlflow.core.errors import Problem, ProjectError, did_you_mean
 from sqlflow.core.names import TableName, literal, quoted
 from sqlflow.core.text import MappedText, Place, SourceFile
 from sqlflow.read import template as jinja
 
 _QUERY = re.compile(r"\bquery\s*\(")
+STAND_IN = "sqlflow_stand_in"
+"""What a value of `query()` reads as before it has run; a table's name that holds it is no name yet."""
 RunQuery = Callable[[str], Rows]
 
 
@@ -45,8 +47,13 @@ class _Notes:
     queries: list[str] = field(default_factory=list)
 
     def reads(self) -> Reads:
-        pairs = (tuple(sorted(values.items())) for values in (self.vars, self.env))
-        return Reads(*pairs, tuple(sorted(self.macros)), tuple(sorted(self.refs)), tuple(self.queries))
+        return Reads(
+            tuple(sorted(self.vars.items())),
+            tuple(sorted(self.env.items())),
+            tuple(sorted(self.macros)),
+            tuple(sorted(self.refs)),
+            tuple(self.queries),
+        )
 
 
 class Renderer:
@@ -161,8 +168,11 @@ class Renderer:
         compiled = jinja.compiled(environment, source, f"{place}", text)
         notes = _Notes(this, _stand_in)
         names = {"arguments": dict(arguments)}
-        with self._noting(notes):
-            rendered = jinja.rendered(environment, compiled, source, names, lambda: None)
+        try:
+            with self._noting(notes):
+                rendered = jinja.rendered(environment, compiled, source, names, lambda: None)
+        except ProjectError as error:
+            raise ProjectError(_placed(problem, text, place) for problem in error.problems) from None
         return _trimmed(rendered), notes.reads()
 
     def _var(self, name: str, default: Any = ...) -> Any:
@@ -198,6 +208,11 @@ class Renderer:
         if isinstance(rows, list):
             return rows
         return [dict(zip(rows.columns, row, strict=True)) for row in rows.rows]
+
+
+def _placed(problem: Problem, call: str, place: Place) -> Problem:
+    """Return a problem of a `call` that nobody wrote at the place where it was asked for."""
+    return replace(problem, place=place) if problem.place and problem.place.text == call else problem
 
 
 def _macro_place(file: SourceFile, name: str) -> Place:
@@ -252,7 +267,7 @@ class _StandIn(str):
             raise AttributeError(name)
         return self
 
-    def __getitem__(self, key: Any) -> "_StandIn":  # type: ignore[override]
+    def __getitem__(self, key: Any) -> "_StandIn":
         return self
 
     def __index__(self) -> int:
@@ -262,7 +277,7 @@ class _StandIn(str):
 
 
 def _stand_in(text: str) -> Any:
-    return [_StandIn("stand_in")]
+    return [_StandIn(STAND_IN)]
 
 
 def _trimmed(text: MappedText) -> MappedText:

@@ -3,8 +3,9 @@
 import re
 import sys
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from sqlflow.core.block import TableUse
@@ -36,11 +37,13 @@ _STARTS = frozenset(
 )
 _FILE_FUNCTIONS = re.compile(
     r"(read_csv(_auto)?|sniff_csv|read_parquet|parquet_(scan|metadata|schema)|read_(nd)?json(_auto|_objects(_auto)?)?"
-    r"|read_(text|blob|xlsx)|glob)"
+    r"|read_(text|blob|xlsx))"
 )
 _HIDING_FUNCTIONS = frozenset({"query", "query_table"})
 _FILE_NAME = re.compile(r".*\.(csv|tsv|parquet|json|jsonl|ndjson|txt|xlsx|db|duckdb)(\.(gz|zst))?", re.IGNORECASE)
-_BEFORE_TABLE = frozenset({"FROM", "JOIN", "PIVOT", "UNPIVOT", "TABLE", "DESCRIBE", "SUMMARIZE", "ONLY", ","})
+_BEFORE_TABLE = frozenset(
+    {"FROM", "JOIN", "PIVOT", "PIVOT_WIDER", "PIVOT_LONGER", "UNPIVOT", "TABLE", "DESCRIBE", "SUMMARIZE", "ONLY", ","}
+)
 _QUOTES = re.compile("[\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00b4\u2032\u2033]")
 T = TypeVar("T")
 
@@ -55,6 +58,10 @@ class Inference:
     opaque: bool = False
     known: bool = True
     """False if no parser could name the tables."""
+    unclear: frozenset[TableName] = frozenset()
+    """Bare names in opaque SQL that are a CTE's as well: which place means which cannot be told."""
+    unnamed: tuple[int, ...] = ()
+    """Offsets of the outermost SELECT's expressions that have no name."""
 
 
 def infer(text: MappedText, engine: Engine, where: Place) -> Inference:
@@ -77,18 +84,24 @@ def infer(text: MappedText, engine: Engine, where: Place) -> Inference:
         if found is not None:
             _refuse_hidden(found.hidden, text, where)
             _refuse_writes(tree, text, where)
-            return Inference(end, tuple(sorted(found.uses, key=lambda use: use.start)), tuple(found.files))
+            uses = tuple(sorted(found.uses, key=lambda use: use.start))
+            return Inference(end, uses, tuple(found.files), unnamed=_unnamed(tree))
     names = engine.table_names(sql[:end])
     uses = tuple(_token_uses(tokens, sql, names or frozenset()))
-    files = tuple(str(name.name) for name in names or () if not name.schema and _FILE_NAME.fullmatch(name.name))
-    return Inference(end, uses, files, opaque=True, known=names is not None)
+    files = tuple(str(name.name) for name in names or () if not name.schema and _is_file(name.name))
+    ctes = _cte_names(tokens)
+    unclear = frozenset(use.name for use in uses if not use.name.schema and use.name.name in ctes)
+    return Inference(end, uses, files, opaque=True, known=names is not None, unclear=unclear)
 
 
-def named_uses(text: str, names: frozenset[TableName], dialect: str) -> tuple[TableUse, ...]:
-    """Return where `text` names the given tables, told by tokens alone: for SQL that no parser reads."""
+def named_uses(text: str, names: frozenset[TableName], dialect: str, anywhere: bool = False) -> tuple[TableUse, ...]:
+    """Return where `text` names the given tables, told by tokens alone: for SQL that no parser reads.
+
+    With `anywhere`, also behind words such as `insert into`, `update` or `on`, and before a bracket.
+    """
     from sqlglot.dialects import Dialect
 
-    return tuple(_token_uses(Dialect.get_or_raise(dialect).tokenize(text), text, names))
+    return tuple(_token_uses(Dialect.get_or_raise(dialect).tokenize(text), text, names, anywhere))
 
 
 def _tokens(text: MappedText, engine: Engine, where: Place) -> list[Any]:
@@ -109,13 +122,11 @@ def _place(text: MappedText, offset: int, where: Place, length: int = 1) -> Plac
 
 
 def _statement_end(tokens: Sequence[Any], text: MappedText, where: Place) -> int:
-    from sqlglot.tokens import TokenType
-
     statements: list[Any] = []
     fresh = True
     end = 0
     for token in tokens:
-        if token.token_type == TokenType.SEMICOLON:
+        if token.token_type.name == "SEMICOLON":
             fresh = True
             continue
         if fresh:
@@ -171,10 +182,9 @@ def _refuse_syntax_errors(sql: str, text: MappedText, engine: Engine, where: Pla
 def _outside_strings(sql: str, offset: int, engine: Engine) -> bool:
     """Tell whether the character is part of a bare word, where it was surely meant as a quote."""
     from sqlglot.dialects import Dialect
-    from sqlglot.tokens import TokenType
 
     tokens = Dialect.get_or_raise(engine.dialect).tokenize(sql)
-    return any(t.token_type == TokenType.VAR and t.start <= offset <= t.end for t in tokens)
+    return any(t.token_type.name == "VAR" and t.start <= offset <= t.end for t in tokens)
 
 
 def _word_length(sql: str, offset: int) -> int:
@@ -213,28 +223,16 @@ def _tree(sql: str, dialect: str, depth: int) -> Any:
 
 def _with_large_stack(function: Callable[[], T]) -> T:
     """Run `function` where deep recursion is no harm: brackets over 44 levels pass Python's usual limit."""
-    results: list[Any] = []
-
-    def run() -> None:
-        try:
-            results.append((True, function()))
-        except BaseException as error:
-            results.append((False, error))
+    from concurrent.futures import ThreadPoolExecutor
 
     limit, size = sys.getrecursionlimit(), threading.stack_size(_STACK_BYTES)
     try:
         sys.setrecursionlimit(_RECURSION)
-        thread = threading.Thread(target=run)
-        thread.start()
-        thread.join()
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(function).result()
     finally:
         sys.setrecursionlimit(limit)
         threading.stack_size(size)
-    good, value = results[0]
-    if not good:
-        raise value
-    result: T = value
-    return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +240,12 @@ class _Found:
     uses: frozenset[TableUse]
     files: tuple[str, ...]
     hidden: tuple[int, ...]
+
+
+def _recurs(body: Any) -> bool:
+    from sqlglot import exp
+
+    return type(body) is exp.Union and not body.args.get("by_name") and body.args.get("with_") is None
 
 
 class _Finder:
@@ -253,6 +257,8 @@ class _Finder:
         self.files: dict[str, None] = {}
         self.hidden: list[int] = []
         self.columns: list[Any] = []
+        self.plain: list[tuple[TableUse, Any]] = []
+        """Tables without an alias of their own, and the SELECT that each stands in."""
         self.is_complete = True
 
     def found(self, tree: Any) -> _Found | None:
@@ -278,11 +284,19 @@ class _Finder:
         return _Found(frozenset(self.uses), tuple(self.files), tuple(self.hidden))
 
     def _ctes(self, with_: Any, visible: frozenset[str], stack: list[tuple[Any, frozenset[str]]]) -> frozenset[str]:
-        """Queue the bodies of CTEs and return the names visible behind them."""
+        """Queue the bodies of CTEs and return the names visible behind them.
+
+        A CTE sees those before it. WITH RECURSIVE lets it see itself in one place, the right side of the UNION that is
+        its body: everywhere else its name is that of a table (tried on DuckDB 1.5.6 and 2.0.0).
+        """
         for cte in with_.expressions:
             name = cte.alias.lower()
-            inside = visible | {name} if with_.args.get("recursive") else visible
-            stack += [(child, inside) for child in cte.iter_expressions()]
+            if with_.args.get("recursive") and _recurs(cte.this):
+                right = cte.this.expression
+                stack.append((right, visible | {name}))
+                stack += [(child, visible) for child in cte.this.iter_expressions() if child is not right]
+            else:
+                stack.append((cte.this, visible))
             visible |= {name}
         return visible
 
@@ -300,13 +314,18 @@ class _Finder:
             self.is_complete = False
             return
         start, end = parts[0].meta["start"], parts[-1].meta["end"] + 1
-        if self.sql[start] == "'" or (len(parts) == 1 and self.sql[start] == '"' and _FILE_NAME.fullmatch(table.name)):
+        if len(parts) == 1 and self.sql[start] in "'\"" and _is_file(table.name):
             self.files[table.name] = None
             return
-        if len(parts) == 1 and table.name.lower() in visible:
+        if table.name.lower() in visible and (len(parts) == 1 or table.db.lower() == "recurring"):
+            return
+        if len(parts) == 1 and table.name.lower() == "show" and isinstance(table.parent, exp.Subquery):
             return
         aliased = bool(table.alias) or isinstance(table.parent, (exp.Describe, exp.Summarize))
-        self.uses.add(TableUse(TableName.of(*(part.name for part in parts)), start, end, aliased))
+        use = TableUse(TableName.of(*(part.name for part in parts)), start, end, aliased)
+        self.uses.add(use)
+        if not aliased:
+            self.plain.append((use, table.parent_select))
 
     def _function(self, function: Any) -> None:
         from sqlglot import exp
@@ -315,18 +334,45 @@ class _Finder:
         if name in _HIDING_FUNCTIONS:
             self.hidden.append(function.meta.get("start", 0))
         if _FILE_FUNCTIONS.fullmatch(name):
-            arguments = function.expressions if isinstance(function, exp.Anonymous) else [function.this]
+            arguments = [
+                argument for argument in (function.this, *function.expressions) if isinstance(argument, exp.Expression)
+            ]
             for argument in arguments[:1]:
-                literals = argument.find_all(exp.Literal) if argument is not None else ()
-                self.files |= dict.fromkeys(literal.this for literal in literals if literal.is_string)
+                literals = argument.expressions if isinstance(argument, exp.Array) else [argument]
+                self.files |= {item.this: None for item in literals if isinstance(item, exp.Literal) and item.is_string}
 
     def _qualifiers(self) -> None:
-        plain = {use.name for use in self.uses if use.name.schema and not use.aliased}
+        """Tell tables of one bare name in one FROM apart, and find the columns that name a table with its schema."""
+        scopes: dict[int, dict[str, set[TableName]]] = defaultdict(lambda: defaultdict(set))
+        for use, select in self.plain:
+            scopes[id(select)][use.name.name].add(use.name)
+        for use, select in self.plain:
+            if len(scopes[id(select)][use.name.name]) > 1:
+                self.uses.remove(use)
+                self.uses.add(replace(use, alias="__".join(use.name.parts)))
         for column in self.columns:
             parts = [p for p in (column.args.get("catalog"), column.args.get("db"), column.args.get("table")) if p]
             name = TableName.of(*(part.name for part in parts))
-            if name in plain and all("start" in part.meta for part in parts):
-                self.uses.add(TableUse(name, parts[0].meta["start"], parts[-1].meta["end"] + 1, True, qualifier=True))
+            select = column.parent_select
+            while select is not None and name not in scopes[id(select)][name.name]:
+                select = select.parent_select
+            if select is not None and all("start" in part.meta for part in parts):
+                alias = "__".join(name.parts) if len(scopes[id(select)][name.name]) > 1 else ""
+                start, end = parts[0].meta["start"], parts[-1].meta["end"] + 1
+                self.uses.add(TableUse(name, start, end, True, qualifier=True, alias=alias))
+
+
+def _is_file(name: str) -> bool:
+    return _FILE_NAME.fullmatch(name) is not None or "*" in name or "://" in name
+
+
+def _unnamed(tree: Any) -> tuple[int, ...]:
+    """Return where the outermost SELECT has expressions without a name; a `*` or a PIVOT takes names from data."""
+    from sqlglot import exp
+
+    named = (exp.Alias, exp.Aliases, exp.Column, exp.Columns, exp.Dot, exp.Star)
+    items = [item for item in tree.selects if not isinstance(item, named)] if isinstance(tree, exp.Query) else []
+    return tuple(min((node.meta.get("start", 0) for node in item.walk() if "start" in node.meta), default=0) for item in items)
 
 
 def _function_name(function: Any) -> str:
@@ -351,27 +397,50 @@ def _refuse_writes(tree: Any, text: MappedText, where: Place) -> None:
         raise ProjectError(f"a block only reads; this holds `{write.key}`", where)
 
 
-def _token_uses(tokens: Sequence[Any], sql: str, names: frozenset[TableName]) -> Iterator[TableUse]:
+def _token_uses(
+    tokens: Sequence[Any], sql: str, names: frozenset[TableName], anywhere: bool = False
+) -> Iterator[TableUse]:
     """Yield the runs of tokens that name one of `names` where a table may stand."""
     index = 0
     while index < len(tokens):
         before = tokens[index - 1].text.upper() if index else ""
         run = _dotted(tokens, index)
-        if before in _BEFORE_TABLE and run:
+        if run and (anywhere or before in _BEFORE_TABLE):
             name = TableName.of(*(tokens[part].text for part in run[-3:]))
             following = tokens[run[-1] + 1] if run[-1] + 1 < len(tokens) else None
-            if name in names and (following is None or following.text != "("):
+            if name in names and (anywhere or following is None or following.text != "("):
                 aliased = _has_alias(following) or before in ("DESCRIBE", "SUMMARIZE")
                 yield TableUse(name, tokens[run[0]].start, tokens[run[-1]].end + 1, aliased)
         index = run[-1] + 1 if run else index + 1
 
 
-def _dotted(tokens: Sequence[Any], index: int) -> list[int]:
-    from sqlglot.tokens import TokenType
+def _cte_names(tokens: Sequence[Any]) -> frozenset[str]:
+    """Return the names that stand before `as (`, with or without a list of columns between."""
+    found: set[str] = set()
+    for index, token in enumerate(tokens):
+        if token.text.upper() != "AS" or index == 0:
+            continue
+        following = [after.text.upper() for after in tokens[index + 1 : index + 4]]
+        while following and following[0] in ("NOT", "MATERIALIZED"):
+            following.pop(0)
+        if following[:1] == ["("]:
+            found.add(tokens[_before_brackets(tokens, index - 1)].text.lower())
+    return frozenset(found)
 
-    words = (TokenType.VAR, TokenType.IDENTIFIER)
+
+def _before_brackets(tokens: Sequence[Any], index: int) -> int:
+    """Return the index of the token before a bracketed list that ends at `index`, or `index` itself."""
+    if tokens[index].text != ")":
+        return index
+    while index > 0 and tokens[index].text != "(":
+        index -= 1
+    return max(0, index - 1)
+
+
+def _dotted(tokens: Sequence[Any], index: int) -> list[int]:
+    words = ("VAR", "IDENTIFIER")
     run: list[int] = []
-    while index < len(tokens) and (tokens[index].token_type in words or tokens[index].text.isidentifier()):
+    while index < len(tokens) and (tokens[index].token_type.name in words or tokens[index].text.isidentifier()):
         run.append(index)
         if index + 1 >= len(tokens) or tokens[index + 1].text != ".":
             break
@@ -380,6 +449,4 @@ def _dotted(tokens: Sequence[Any], index: int) -> list[int]:
 
 
 def _has_alias(token: Any) -> bool:
-    from sqlglot.tokens import TokenType
-
-    return token is not None and token.token_type in (TokenType.ALIAS, TokenType.VAR, TokenType.IDENTIFIER)
+    return token is not None and token.token_type.name in ("ALIAS", "VAR", "IDENTIFIER")

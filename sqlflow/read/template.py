@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, cast
 
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, UndefinedError, nodes
+from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, Undefined, UndefinedError, nodes
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.exceptions import SecurityError
 from jinja2.lexer import Lexer
@@ -25,6 +25,7 @@ from sqlflow.core.text import MappedText, Piece, Place, SourceFile
 TEXT_AT_MOST = 4 << 20
 RANGE_AT_MOST = 100_000
 SECONDS_AT_MOST = 10.0
+_PADDING_AT_MOST = 100_000
 _TAG = re.compile(r"\{[{%#]")
 
 
@@ -115,7 +116,7 @@ class _CodeGenerator(CodeGenerator):
     def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
         self.write(f"environment.value({self.name!r}, {getattr(node.lineno, 'offset', 0)}, ")
 
-    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:
+    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802  named by Jinja
         self.write("environment.concat((")
         for child in node.nodes:
             self.write("str(")
@@ -171,7 +172,7 @@ class JinjaEnvironment(ImmutableSandboxedEnvironment):
         text = str(value)
         if isinstance(text, _Traced):
             return text
-        if callable(value):
+        if callable(value) and not isinstance(value, Undefined):  # an `if` without `else` gives one: no text
             raise SecurityError(f"printing the function `{getattr(value, '__name__', '?')}` is not allowed: call it")
         return _traced([Piece(text, self.sources[name], offset, moves=False)])
 
@@ -214,11 +215,11 @@ class JinjaEnvironment(ImmutableSandboxedEnvironment):
     def unsafe_undefined(self, obj: Any, attribute: str) -> Any:
         raise SecurityError(f"`{attribute}` is not allowed in a template")
 
-    def call(self, context: Any, func: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    def call(self, context: Any, func: Any, *args: Any, **kwargs: Any) -> Any:
         self.check_time()
-        if getattr(func, "__name__", "") in ("center", "ljust", "rjust", "zfill", "expandtabs"):
-            if any(isinstance(arg, int) and arg > 100_000 for arg in args):
-                raise TooMuch("the padding is too large to render")
+        pads = getattr(func, "__name__", "") in ("center", "ljust", "rjust", "zfill", "expandtabs")
+        if pads and any(isinstance(arg, int) and arg > _PADDING_AT_MOST for arg in args):
+            raise TooMuch("the padding is too large to render")
         return super().call(context, func, *args, **kwargs)
 
 
@@ -317,7 +318,7 @@ def rendered(
         raise _syntax_error(environment, source, error) from None
     except RecursionError as error:
         raise ProjectError("the template's recursion has no end", _place_of(environment, source, error, "")) from None
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  a template may raise anything: it is the author's code
         message, word = _words(error)
         raise ProjectError(f"template: {message}", _place_of(environment, source, error, word)) from None
     finally:

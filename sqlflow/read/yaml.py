@@ -69,7 +69,7 @@ def parse(source: SourceFile, start: int = 0, end: int | None = None) -> Node | 
 
 
 def _syntax_problem(error: Any, source: SourceFile, start: int, text: str) -> Problem:
-    mark = error.problem_mark or error.context_mark
+    mark: Any = error.problem_mark or error.context_mark
     offset = min(start + mark.index, start + len(text.rstrip()))
     line = source.place(offset).text
     message = f"not valid YAML: {error.problem or error.context}"
@@ -99,7 +99,7 @@ def _document(events: Iterator[Any], where: _Offsets) -> Node | None:
     root: Node | None = None
     open_nodes: list[tuple[Any, list[Node]]] = []
     documents = 0
-    anchors: set[str] = set()
+    anchors: set[str | None] = set()
     for event in events:
         finished: Node | None = None
         match event:
@@ -115,7 +115,7 @@ def _document(events: Iterator[Any], where: _Offsets) -> Node | None:
                 finished = Node(
                     "scalar",
                     where.source,
-                    where.start + event.start_mark.index,
+                    where.start + _index(event.start_mark),
                     event.value,
                     event.style not in (None, ""),
                 )
@@ -134,6 +134,10 @@ def _document(events: Iterator[Any], where: _Offsets) -> Node | None:
             else:
                 root = finished
     return None if root is None or root.is_null else root
+
+
+def _index(mark: Any) -> int:
+    return int(mark.index)
 
 
 def _collection(begin: Any, children: list[Node], where: _Offsets, path: str) -> Node:
@@ -164,7 +168,7 @@ def _refuse_tag(event: Any, where: _Offsets) -> None:
         raise where.problem(f"the tag `{event.tag}` is not allowed", event.start_mark, "write the plain value")
 
 
-def _alias_problem(event: Any, anchors: set[str], enclosing: list[str | None], where: _Offsets) -> ProjectError:
+def _alias_problem(event: Any, anchors: set[str | None], enclosing: list[str | None], where: _Offsets) -> ProjectError:
     name = event.anchor
     if name in enclosing:
         return where.problem(f"the alias `*{name}` holds itself", event.start_mark)

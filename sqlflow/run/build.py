@@ -43,13 +43,7 @@ def build(work: Work, block: Block, session: Session) -> Built:
     """
     relation = work.binder.relations[block.name]
     timeout = block.config.timeout or work.binder.project.config.timeout
-    with time_limit(
-        session,
-        timeout,
-        Problem(f"timeout: building `{block.name}` took longer than {timeout:g} s", block.source.place(block.body))
-        if timeout
-        else None,
-    ):
+    with time_limit(session, timeout, f"building `{block.name}`", block.source.place(block.body)):
         for statement in block.pre_statements:
             run_statement(session, work.binder.bound(statement, block.name.schema), work, block)
         rows = (
@@ -92,7 +86,13 @@ def _select(work: Work, block: Block, relation: TableName, session: Session) -> 
         rows = run_statement(session, statement, work, block)
         _index(work, block, relation, session)
         _record(work, block, relation, kind, work.binder.inputs(query, block.name.schema), session)
-    return None if kind == "view" else rows
+    if kind == "view":
+        return None
+    return _row_count(relation, session) if rows is None else rows
+
+
+def _row_count(relation: TableName, session: Session) -> int:
+    return int(session.rows(f"select count(*) from {relation.sql}").rows[0][0])
 
 
 def _columns(session: Session, body: MappedText, work: Work, block: Block) -> tuple[Column, ...]:
@@ -113,8 +113,7 @@ def _seed(work: Work, block: Block, relation: TableName, session: Session) -> in
         check_columns(session.columns(f"select * from {relation.sql}"), block, None)
         _index(work, block, relation, session)
         _record(work, block, relation, "table", (), session)
-        counted = session.rows(f"select count(*) from {relation.sql}")
-    return int(counted.rows[0][0])
+        return _row_count(relation, session)
 
 
 def _index(work: Work, block: Block, relation: TableName, session: Session) -> None:
@@ -138,7 +137,7 @@ def run_statement(session: Session, statement: MappedText, work: Work, block: Bl
     try:
         return session.execute(statement.text)
     except StatementError as error:
-        raise told(error, statement, work, block) from error
+        raise told(error, statement, work, block, statement.place(0)) from error
 
 
 def told(
@@ -171,7 +170,8 @@ def _in_our_names(message: str, work: Work) -> str:
 def check_columns(columns: tuple[Column, ...], block: Block, query: Query | None) -> None:
     """Raise BuildError, with all faults, if the result's columns cannot be a table or break the contract."""
     place = block.source.place(block.body) if query else Place(block.source.path)
-    problems = [Problem(message, place, hint) for message, hint in _column_faults(columns, query)]
+    problems = [Problem(message, place, hint) for message, hint in _column_faults(columns)]
+    problems += _unnamed(columns, query, place) if query and query.unnamed else []
     problems += [Problem(message, place) for message in _undeclared(columns, block)]
     if block.config.contract:
         problems += [Problem(message, place) for message in _contract_faults(columns, block)]
@@ -179,15 +179,20 @@ def check_columns(columns: tuple[Column, ...], block: Block, query: Query | None
         raise BuildError(problems)
 
 
-def _column_faults(columns: tuple[Column, ...], query: Query | None) -> Iterator[tuple[str, str]]:
+def _unnamed(columns: tuple[Column, ...], query: Query, place: Place) -> Iterator[Problem]:
+    odd = [(number, column.name) for number, column in enumerate(columns, 1) if not _PLAIN_NAME.fullmatch(column.name)]
+    places = [query.text.place(offset) or place for offset in query.unnamed]
+    for index, (number, name) in enumerate(odd):
+        where = places[index] if len(places) == len(odd) else places[0]
+        yield Problem(f"column {number} has no name: the engine would call it `{name[:60]}`", where, "add `as name`")
+
+
+def _column_faults(columns: tuple[Column, ...]) -> Iterator[tuple[str, str]]:
     seen: set[str] = set()
-    text = query.text.text if query else ""
-    for number, column in enumerate(columns, 1):
+    for column in columns:
         if column.name.lower() in seen:
             yield f"duplicate column `{column.name}`", "give each column a name of its own"
         seen.add(column.name.lower())
-        if query and not _PLAIN_NAME.fullmatch(column.name) and f'"{column.name}"' not in text and not query.opaque:
-            yield f"column {number} has no name: the engine would call it `{column.name[:60]}`", "add `as name`"
         if not column.type:
             yield (
                 f"the column `{column.name}` is NULL without a type",
@@ -240,9 +245,9 @@ def _plain_type(text: str) -> str:
 
 
 @contextmanager
-def time_limit(session: Session, seconds: float | None, problem: Problem | None) -> Iterator[None]:
-    """Interrupt the session after `seconds`, and raise BuildError with `problem` if that has happened."""
-    if seconds is None or problem is None:
+def time_limit(session: Session, seconds: float | None, what: str, place: Place) -> Iterator[None]:
+    """Interrupt the session after `seconds`, and raise BuildError, saying what took too long, if that has happened."""
+    if seconds is None:
         yield
         return
     fired: list[bool] = []
@@ -258,7 +263,7 @@ def time_limit(session: Session, seconds: float | None, problem: Problem | None)
         yield
     except (BuildError, StatementError) as error:
         if fired:
-            raise BuildError(problem) from error
+            raise BuildError(f"timeout: {what} took longer than {seconds:g} s", place) from error
         raise
     finally:
         timer.cancel()

@@ -4,8 +4,9 @@ import time
 from dataclasses import replace
 
 from sqlflow.core.block import Assertion
-from sqlflow.core.engine import Session
-from sqlflow.core.errors import BuildError, Problem, StatementError
+from sqlflow.core.engine import Rows, Session
+from sqlflow.core.errors import BuildError, StatementError
+from sqlflow.core.events import AssertionStatus
 from sqlflow.core.text import MappedText
 from sqlflow.run.build import Work, time_limit, told
 from sqlflow.run.report import AssertionResult
@@ -29,32 +30,26 @@ def _checked(work: Work, assertion: Assertion, session: Session, result: Asserti
     schema = assertion.block.schema if assertion.block else project.target.schema
     query = work.binder.bound(assertion.query, schema)
     limit = assertion.timeout or project.config.timeout
-    late = (
-        Problem(f"timeout: the assertion `{assertion.name}` took longer than {limit:g} s", assertion.place)
-        if limit
-        else None
-    )
-    with time_limit(session, limit, late):
-        failing = int(_rows(work, assertion, session, "select count(*) from (\n" + query + "\n) as failing")[1][0][0])
-        if failing == 0:
-            return result
-        if _is_borne(work, assertion, session, failing):
+    with time_limit(session, limit, f"the assertion `{assertion.name}`", assertion.place):
+        counted = _rows(work, assertion, session, "select count(*) from (\n" + query + "\n) as failing")
+        failing = int(counted.rows[0][0])
+        if failing == 0 or _is_borne(work, assertion, session, failing):
             return replace(result, failing=failing)
-        columns, sample = ((), ())
-        if assertion.sample_rows:
-            text = "select * from (\n" + query + f"\n) as failing limit {assertion.sample_rows}"
-            columns, sample = _rows(work, assertion, session, text)
-    status = "warned" if assertion.severity == "warn" else "failed"
-    return replace(result, status=status, failing=failing, columns=columns, sample=sample)
+        status: AssertionStatus = "warned" if assertion.severity == "warn" else "failed"
+        result = replace(result, status=status, failing=failing)
+        if not assertion.sample_rows:
+            return result
+        text = "select * from (\n" + query + f"\n) as failing limit {assertion.sample_rows}"
+        sample = _rows(work, assertion, session, text)
+    return replace(result, columns=sample.columns, sample=sample.rows)
 
 
-def _rows(work: Work, assertion: Assertion, session: Session, statement: MappedText):  # type: ignore[no-untyped-def]
+def _rows(work: Work, assertion: Assertion, session: Session, statement: MappedText) -> Rows:
     try:
-        found = session.rows(statement.text)
+        return session.rows(statement.text)
     except StatementError as error:
         block = work.binder.project.blocks.get(assertion.block) if assertion.block else None
         raise told(error, statement, work, block, assertion.place) from error
-    return found.columns, found.rows
 
 
 def _is_borne(work: Work, assertion: Assertion, session: Session, failing: int) -> bool:

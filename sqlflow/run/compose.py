@@ -102,7 +102,7 @@ def _cte_name(name: TableName) -> str:
 
 def _replacement(use: TableUse, written: str, new: str) -> str:
     match = _LAST_PART.search(written)
-    own = match.group(1) if match else quoted(use.name.name)
+    own = quoted(use.alias) if use.alias else match.group(1) if match else quoted(use.name.name)
     if use.qualifier:
         return own
     return new if use.aliased else f"{new} as {own}"

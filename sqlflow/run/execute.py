@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from typing import Literal
 
 from sqlflow.core import events
@@ -25,6 +26,7 @@ from sqlflow.run.build import Built, Work, build, current_query
 from sqlflow.run.check import check
 from sqlflow.run.compose import Binder
 from sqlflow.run.report import AssertionResult, BlockResult, Report, RunStatus
+from sqlflow.run.signals import told_to
 
 Node = TableName | Check
 Outcome = Built | AssertionResult | SqlflowError | None
@@ -100,6 +102,8 @@ class _Execution:
     """Blocks that will not be published, and why."""
     sessions: list[Session] = field(default_factory=list)
     local: threading.local = field(default_factory=threading.local)
+    done: "queue.SimpleQueue[tuple[Node | None, Outcome]]" = field(default_factory=queue.SimpleQueue)
+    """What workers have finished; no node and Cancelled for a signal."""
     stopping: str = ""
 
     def report(self) -> Report:
@@ -107,18 +111,18 @@ class _Execution:
         self.tell(
             events.RunStarted(run, plan.project.target.name, state.ENVIRONMENT, len(plan.built), len(plan.checks))
         )
-        try:
-            self._work_through()
-        except Cancelled as error:
-            return self._finished("cancelled", exit_code=error.exit_code, problems=error.problems)
-        finally:
-            self._keep_failures()
-        return self._published()
+        with told_to(lambda exit_code: self.done.put((None, Cancelled(exit_code)))):
+            try:
+                self._work_through()
+            except Cancelled as error:
+                return self._finished("cancelled", exit_code=error.exit_code)
+            finally:
+                self._keep_failures()
+            return self._published()
 
     def _work_through(self) -> None:
         sorter: TopologicalSorter[Node] = TopologicalSorter(edges(self.plan))
         sorter.prepare()
-        done: queue.SimpleQueue[tuple[Node, Outcome]] = queue.SimpleQueue()
         pool = ThreadPoolExecutor(self.options.threads, thread_name_prefix="sqlflow")
         try:
             running = 0
@@ -129,16 +133,17 @@ class _Execution:
                         sorter.done(node)
                         skipped = True
                     else:
-                        pool.submit(self._work_on, node, done)
+                        pool.submit(self._work_on, node)
                         running += 1
                 if running and not skipped:
-                    node, outcome = done.get()
+                    done, outcome = self.done.get()
+                    if isinstance(outcome, Cancelled):
+                        self._stop(pool)
+                        raise outcome
+                    assert done is not None
                     running -= 1
-                    self._take(node, outcome)
-                    sorter.done(node)
-        except (KeyboardInterrupt, Cancelled) as error:
-            self._stop(pool)
-            raise (error if isinstance(error, Cancelled) else Cancelled()) from None
+                    self._take(done, outcome)
+                    sorter.done(done)
         finally:
             pool.shutdown()
             for session in self.sessions:
@@ -194,14 +199,14 @@ class _Execution:
             self.bad.setdefault(name, f"could not be checked by `{assertion.name}`: {why}")
         return True
 
-    def _work_on(self, node: Node, done: "queue.SimpleQueue[tuple[Node, Outcome]]") -> None:
+    def _work_on(self, node: Node) -> None:
         """Build or check in a worker's thread; whatever is raised is handed to the main thread."""
         try:
-            done.put((node, self._outcome(node)))
+            self.done.put((node, self._outcome(node)))
         except SqlflowError as error:
-            done.put((node, error))
-        except BaseException as error:
-            done.put((node, _internal(error)))
+            self.done.put((node, error))
+        except BaseException as error:  # noqa: BLE001  a worker must not die unheard
+            self.done.put((node, _internal(error)))
 
     def _outcome(self, node: Node) -> Outcome:
         if self.stopping:
@@ -349,10 +354,10 @@ def edges(plan: Plan) -> dict[Node, set[Node]]:
     """Return what each block and each assertion waits for."""
     nodes = set(plan.built) | plan.inlined
     waits: dict[Node, set[Node]] = {name: set(plan.graph.inputs[name] & nodes) for name in nodes}
-    for check in plan.checks:
-        waits[check] = set(check.after & nodes)
-        for name in check.holds & nodes:
-            waits[name].add(check)
+    for item in plan.checks:
+        waits[item] = set(item.after & nodes)
+        for name in item.holds & nodes:
+            waits[name].add(item)
     return _without_loops(waits)
 
 
@@ -366,7 +371,7 @@ def _without_loops(waits: dict[Node, set[Node]]) -> dict[Node, set[Node]]:
             TopologicalSorter(waits).prepare()
         except CycleError as error:
             ring: list[Node] = error.args[1]
-            for before, after in zip(ring, ring[1:], strict=False):
+            for before, after in pairwise(ring):
                 if isinstance(before, Check) and not isinstance(after, Check):
                     waits[after].discard(before)
                     break

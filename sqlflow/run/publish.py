@@ -29,7 +29,7 @@ def _foreign(relation: Relation, block: Block) -> Problem:
     return Problem(
         f"the target has a {relation.kind} `{relation.name}` that was not made by sqlflow, where the block's view would be",
         Place(block.source.path),
-        f"rename the block, or publish with `--adopt`: the {relation.kind} is kept as `{relation.name.name}{ADOPTED}`",
+        f"rename the block, or run `sqlflow build --adopt`: the {relation.kind} is kept as `{relation.name.name}{ADOPTED}`",
     )
 
 

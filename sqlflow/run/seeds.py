@@ -74,12 +74,12 @@ def _check_line(line: bytes, place: Place) -> None:
 def _query(connection: "duckdb.DuckDBPyConnection", path: Path, block: Block) -> str:
     declared = {name.lower(): column.type for name, column in block.config.columns.items() if column.type}
     if path.suffix == ".csv":
+        names = _header(path, block)
+        columns = "{" + ", ".join(f"{literal(name)}: 'varchar'" for name in names) + "}"
         reader = (
-            f"read_csv({literal(str(path))}, header = true, delim = ',', quote = '\"', escape = '\"',"
-            " all_varchar = true, auto_detect = true, strict_mode = true, null_padding = false, sample_size = -1)"
+            f"read_csv({literal(str(path))}, header = true, delim = ',', quote = '\"', escape = '\"', columns = {columns},"
+            " auto_detect = false, strict_mode = true, null_padding = false)"
         )
-        names = _names(connection, reader)
-        _check_header(path, names, block)
         types = _inferred(connection, reader, [name for name in names if name.lower() not in declared])
     else:
         function = "read_parquet" if path.suffix == ".parquet" else "read_json"
@@ -87,29 +87,35 @@ def _query(connection: "duckdb.DuckDBPyConnection", path: Path, block: Block) ->
         names = _names(connection, reader)
         types = {}
     _check_declared(declared, names, block)
-    columns = (_cast(name, declared.get(name.lower()) or types.get(name, "")) for name in names)
-    return f"select {', '.join(columns)} from {reader}"
+    selected = (_cast(name, declared.get(name.lower()) or types.get(name, "")) for name in names)
+    return f"select {', '.join(selected)} from {reader}"
 
 
 def _names(connection: "duckdb.DuckDBPyConnection", reader: str) -> list[str]:
     return [name for name, *_ in connection.execute(f"describe select * from {reader}").fetchall()]
 
 
-def _check_header(path: Path, names: list[str], block: Block) -> None:
-    """Refuse doubled column names, which DuckDB would number in silence."""
+def _header(path: Path, block: Block) -> list[str]:
+    """Return the names of the first line, so that DuckDB guesses nothing: a guess may take the first row for the header.
+
+    Refuse doubled names, which DuckDB would number in silence.
+    """
     import csv
 
     with path.open(encoding="utf-8-sig", newline="") as file:
-        written = next(csv.reader(file), [])
+        try:
+            first = next(csv.reader(file), [])
+        except csv.Error as error:
+            raise BuildError(f"the column names cannot be read: {error}", Place(block.source.path, 1)) from error
+    written = [name.strip() or f"column{index}" for index, name in enumerate(first)]
     seen: set[str] = set()
     for name in written:
-        if name.strip().lower() in seen:
-            raise BuildError(f"duplicate column `{name.strip()}`", Place(block.source.path, 1))
-        seen.add(name.strip().lower())
-    if len(written) != len(names):
-        raise BuildError(
-            f"the first line names {len(written)} columns, {len(names)} were read", Place(block.source.path, 1)
-        )
+        if name.lower() in seen:
+            raise BuildError(f"duplicate column `{name}`", Place(block.source.path, 1))
+        seen.add(name.lower())
+    if not written:
+        raise BuildError("the first line must hold the column names", Place(block.source.path, 1))
+    return written
 
 
 def _cast(name: str, kind: str) -> str:
@@ -153,9 +159,9 @@ def _seed_error(text: str, block: Block) -> BuildError:
     columns = _EXPECTED.search(text)
     if columns:
         return BuildError(f"the line has {columns[2]} columns, the header has {columns[1]}", place)
-    if "quote" in text.lower():
+    if "unterminated quote" in text:
         return BuildError("a quote is opened and not closed, or closed in the middle of a value", place)
-    message = re.sub(r"\s*\n\s*", " ", text.split("\n\n")[0].split("\nPossible")[0])
+    message = re.sub(r"\s*\n\s*", " ", text.split("\n\n", maxsplit=1)[0].split("\nPossible", maxsplit=1)[0])
     return BuildError(Problem(message[:500], place))
 
 

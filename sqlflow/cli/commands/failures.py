@@ -29,7 +29,7 @@ def command(block: str, output: str, project_dir: str, target: str | None, given
         echo("no failures are recorded")
     width = shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else 0
     for failure in found:
-        status = "warned" if failure.severity == "warn" else "failed"
+        status = "warned" if failure.severity == "warn" and not failure.error else "failed"
         name = f"{failure.block}: {failure.assertion}" if failure.block != failure.assertion else failure.block
         echo(f"{name}  {status}: {failure.error or count(failure.failing, 'row')}  (run {failure.run})")
         if failure.sample:

@@ -1,8 +1,14 @@
 """`sqlflow list`"""
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from sqlflow.cli.options import json_option, loaded, project_options, selection_options
+
+if TYPE_CHECKING:
+    from sqlflow.app import Project
+    from sqlflow.core.block import Block
 
 
 @click.command("list")
@@ -39,7 +45,7 @@ def command(
         echo(f"skipped {len(project.loaded.skipped)} hidden: " + ", ".join(project.loaded.skipped))
 
 
-def _object(block, project):  # type: ignore[no-untyped-def]
+def _object(block: "Block", project: "Project") -> dict[str, Any]:
     return {
         "name": str(block.name), "kind": block.kind, "materialize": block.config.materialize, "path": block.source.path,
         "description": block.config.description, "tags": block.config.tags, "owner": block.config.owner,

@@ -1,8 +1,14 @@
 """`sqlflow plan`"""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from sqlflow.cli.options import json_option, loaded, project_options, selection_options
+
+if TYPE_CHECKING:
+    from sqlflow.app import Project
+    from sqlflow.plan.plan import Plan
 
 
 @click.command("plan")
@@ -43,14 +49,15 @@ def command(
         raise BuildError(plan.problems)
 
 
-def _text(plan, project):  # type: ignore[no-untyped-def]
+def _text(plan: "Plan", project: "Project") -> str:
     from sqlflow.cli.text import count
 
     acting = [step for step in plan.steps if step.action != "skip"]
     width = max((len(str(step.block)) for step in acting), default=0)
     lines = []
     for step in acting:
-        kind = project.loaded.blocks[step.block].config.materialize
+        block = project.loaded.blocks[step.block]
+        kind = "seed" if block.kind == "seed" else block.config.materialize
         lines.append(f"{step.action:<7}{step.block!s:<{width}}  {kind:<9}  {step.reason}")
     lines += [f"warning: {warning}" for warning in project.loaded.warnings]
     if plan.removed:

@@ -1,0 +1,40 @@
+# The README's two commands. Each is enough on a machine that has Python 3.11+ and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: example test check clean
+
+example: $(VENV)/example  ## Build the example warehouse and print the result.
+	$(BIN)/python example_warehouse/prepare.py
+	cd example_warehouse && ../$(BIN)/sqlflow build
+	cd example_warehouse && ../$(BIN)/sqlflow show marts.carrier_performance --limit 16
+
+test: $(VENV)/test  ## Run all tests.
+	$(BIN)/python example_warehouse/prepare.py
+	$(BIN)/python -m pytest
+
+check: test  ## Run the tests and every other check but the second engine version.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) build dist
+
+# A stamp is made again when what is installed has changed.
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit("sqlflow needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --upgrade 'pip>=25.1'
+
+$(VENV)/example: $(VENV)/bin/python pyproject.toml
+	$(PIP) install --editable '.[example]'
+	touch $@
+
+$(VENV)/test: $(VENV)/bin/python pyproject.toml
+	$(PIP) install --editable '.[example]' --group dev
+	touch $@

@@ -1,0 +1,143 @@
+"""What readers see while a run lasts, and what is there when it has ended."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlflow import Project
+from sqlflow.core import events
+from sqlflow.core.engine import Session
+from sqlflow.core.errors import BuildError
+from support import write
+
+FILES = {
+    "sqlflow.yml": "name: p\nvars: {low: 1, edition: 1}\n",
+    "blocks/staging/a.sql": "/*---\nassert: ['id >= 1']\n---*/\nselect {{ var('low') }} as id, {{ var('edition') }} as edition",
+    "blocks/marts/b.sql": "select id, edition from a",
+    "blocks/marts/c.sql": "/*---\nmaterialize: view\n---*/\nselect edition from marts.b",
+    "blocks/other/d.sql": "select {{ var('edition') }} as edition",
+}
+SHOWN = ("staging.a", "marts.b", "marts.c", "other.d")
+
+
+@contextmanager
+def second_connection(project: Project) -> Iterator[Session]:
+    """Yield a session of another connection to the target, in the same process: DuckDB lets no other one in."""
+    loaded = project.loaded
+    connection = loaded.target.engine.open(loaded.target.settings, loaded.root)
+    try:
+        yield connection.session()
+    finally:
+        connection.close()
+
+
+def editions(session: Session) -> list[int]:
+    sql = " union all ".join(f"select edition from {name}" for name in SHOWN)
+    return [edition for (edition,) in session.rows(sql).rows]
+
+
+def test_a_failing_assertion_leaves_every_reader_on_the_old_data_during_and_after_the_run(tmp_path: Path) -> None:
+    write(tmp_path, FILES)
+    assert Project.load(tmp_path).build().ok
+    broken = Project.load(tmp_path, vars={"low": 0, "edition": 2})
+    seen: list[list[int]] = []
+    with second_connection(broken) as reader:
+
+        def look(event: events.Event) -> None:
+            seen.append(editions(reader))
+
+        report = broken.build(listener=look)
+        assert report.status == "failed"
+        assert len(seen) > 5
+        assert [*seen, editions(reader)] == [[1, 1, 1, 1]] * (len(seen) + 1)
+
+
+def test_all_relations_of_a_run_change_at_once(tmp_path: Path) -> None:
+    write(tmp_path, FILES)
+    assert Project.load(tmp_path).build().ok
+    seen: list[list[int]] = []
+    stop = threading.Event()
+    with second_connection(Project.load(tmp_path)) as reader:
+
+        def read() -> None:
+            while not stop.is_set():
+                seen.append(editions(reader))
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        try:
+            for edition in range(2, 12):
+                assert Project.load(tmp_path, vars={"edition": edition}).build().ok
+        finally:
+            stop.set()
+            thread.join()
+    assert seen
+    assert all(len(set(found)) == 1 for found in seen)
+
+
+def test_publish_passing_shows_what_passed_with_all_its_inputs_and_nothing_below_a_failure(tmp_path: Path) -> None:
+    write(tmp_path, FILES)
+    assert Project.load(tmp_path).build().ok
+    report = Project.load(tmp_path, vars={"low": 0, "edition": 2}).build(publish_what="passing")
+    with second_connection(Project.load(tmp_path)) as reader:
+        assert (report.exit_code, [str(name) for name in report.published]) == (1, ["other.d"])
+        assert editions(reader) == [1, 1, 1, 2]
+
+
+def test_old_versions_go_and_those_that_a_view_needs_stay(tmp_path: Path) -> None:
+    write(tmp_path, FILES)
+    for edition in range(1, 4):
+        assert Project.load(tmp_path, vars={"edition": edition}).build().ok
+    with second_connection(Project.load(tmp_path)) as reader:
+        there = reader.rows("select count(*) from duckdb_tables() where schema_name = '_sqlflow' and table_name not like 'sqlflow_%'")
+        assert there.rows == ((3,),)
+        assert editions(reader) == [3, 3, 3, 3]
+
+
+def test_a_relation_that_sqlflow_did_not_make_is_refused_and_left_alone(tmp_path: Path) -> None:
+    write(tmp_path, FILES)
+    project = Project.load(tmp_path)
+    with second_connection(project) as session:
+        session.execute("create schema other")
+        session.execute("create table other.d as select 'precious' as edition")
+    with pytest.raises(BuildError, match="not made by sqlflow"):
+        project.build()
+    with second_connection(project) as session:
+        assert session.rows("select * from other.d").rows == (("precious",),)
+
+
+def test_a_view_made_by_hand_in_place_of_ours_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, FILES)
+    project = Project.load(tmp_path)
+    assert project.build().ok
+    with second_connection(project) as session:
+        session.execute("create or replace view other.d as select 'by hand' as edition")
+    with pytest.raises(BuildError, match="not made by sqlflow"):
+        project.build()
+
+
+def test_views_over_what_is_built_come_along(tmp_path: Path) -> None:
+    write(tmp_path, FILES)
+    assert Project.load(tmp_path).build().ok
+    report = Project.load(tmp_path, vars={"edition": 5}).build(["marts.b"])
+    assert [str(name) for name in report.published] == ["marts.b", "marts.c"]
+
+
+def test_cancelling_stops_the_query_publishes_nothing_and_says_so(tmp_path: Path) -> None:
+    write(tmp_path, FILES)
+    assert Project.load(tmp_path).build().ok
+    write(tmp_path, {"blocks/other/d.sql": "select count(*) as edition from range(10000000) x, range(10000000) y"})
+    project = Project.load(tmp_path, vars={"edition": 2})
+
+    def interrupt(event: events.Event) -> None:
+        if isinstance(event, events.BlockStarted) and event.block == "other.d":
+            import _thread
+
+            _thread.interrupt_main()
+
+    report = project.build(listener=interrupt)
+    with second_connection(project) as reader:
+        assert (report.status, report.exit_code, report.published) == ("cancelled", 130, ())
+        assert editions(reader) == [1, 1, 1, 1]
