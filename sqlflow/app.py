@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlflow.core import block as nouns
 from sqlflow.core.engine import Connection, Rows, Session
@@ -22,6 +22,9 @@ from sqlflow.run import publish, state
 from sqlflow.run.build import Work, current_query, told
 from sqlflow.run.execute import Options, binder_of, execute, new_run
 from sqlflow.run.report import Report
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def _silent(event: Event) -> None:
@@ -165,6 +168,19 @@ class Project:
             return session.rows(statement.text, limit)
         except StatementError as error:
             raise told(error, statement, work, block) from error
+
+    def frame(self, name: str) -> "pd.DataFrame":
+        """Return a published block as a pandas frame of Arrow types: integers with NULL stay integers."""
+        import pandas as pd
+
+        block = self.block(name)
+        with _opened(self.loaded, readonly=True) as (connection, session):
+            shown = publish.current(connection, session, (), True).published.get(block.name)
+            if shown is None:
+                raise UsageError(f"`{block.name}` is not published", hint=f"run `sqlflow build {block.name}`")
+            table = session.batches(f"select * from {shown.sql}").read_all()
+            frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
+            return frame
 
     def failures(self, name: str = "") -> tuple[state.Failure, ...]:
         """Return the failing rows of the latest run that had any."""

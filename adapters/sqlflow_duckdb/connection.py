@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from sqlflow.core.engine import Column, Relation, Rows
-from sqlflow.core.errors import TargetError
+from sqlflow.core.errors import StatementError, TargetError
 from sqlflow.core.names import TableName, literal
 from sqlflow_duckdb.errors import open_error, statement_error
 from sqlflow_duckdb.settings import DuckDBSettings
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 _STORAGE = "v1.5.0"
 """Files of this form are opened by DuckDB 1.5 and by 2.0; 2.0's own default is not read by 1.5."""
+
+_NULL = '"NULL"'
+_HIDES_NULL = duckdb.__version__.startswith("1.")
+"""DuckDB 1.5 gives a bare NULL out as INTEGER; inside a query it still tells the two apart. 2.0 tells them apart."""
 
 
 class DuckDBConnection:
@@ -131,7 +135,21 @@ class DuckDBSession:
 
     def columns(self, sql: str) -> tuple[Column, ...]:
         found = self.rows(f"describe\n{sql}")
-        return tuple(Column(name, "" if kind == '"NULL"' else kind) for name, kind, *_ in found.rows)
+        kinds = [kind for _, kind, *_ in found.rows]
+        if _HIDES_NULL and "INTEGER" in kinds:
+            kinds = self._inner_types(sql, kinds)
+        return tuple(Column(row[0], "" if kind == _NULL else kind) for row, kind in zip(found.rows, kinds, strict=True))
+
+    def _inner_types(self, sql: str, kinds: list[str]) -> list[str]:
+        """Return the types of a query's columns as they are inside another query; `kinds` where it cannot be in one."""
+        nulls = ", ".join(["null"] * len(kinds))
+        try:
+            found = self.rows(
+                f"select typeof(columns(*)) from (select * from (\n{sql}\n) where false union all select {nulls})"
+            )
+        except StatementError:
+            return kinds
+        return list(found.rows[0])
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

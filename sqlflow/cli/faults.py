@@ -7,21 +7,21 @@ from pathlib import Path
 
 import click
 
+from sqlflow.cli.output import echo, masked
 from sqlflow.core.errors import SqlflowError
 
 
 def told(error: Exception) -> int:
     """Write an error to stderr and return the exit code that it stands for."""
     if "--debug" in sys.argv:
-        traceback.print_exception(error)
+        echo("".join(traceback.format_exception(error)), err=True)
     if isinstance(error, SqlflowError) and not _is_internal(error):
-        click.secho("error: ", fg="red", bold=True, nl=False, err=True)
-        click.echo(str(error), err=True)
+        echo(click.style("error: ", fg="red", bold=True) + str(error), err=True)
         return error.exit_code
     path = _kept_trace(error)
     cause = error.__cause__ or error
-    click.echo(f"internal error: {type(cause).__name__}: {cause}", err=True)
-    click.echo(f"  hint: this is a fault of sqlflow's; please report it with the trace in {path}", err=True)
+    echo(f"internal error: {type(cause).__name__}: {cause}", err=True)
+    echo(f"  hint: this is a fault of sqlflow's; please report it with the trace in {path}", err=True)
     return 5
 
 
@@ -31,5 +31,5 @@ def _is_internal(error: SqlflowError) -> bool:
 
 def _kept_trace(error: Exception) -> Path:
     with tempfile.NamedTemporaryFile("w", prefix="sqlflow-trace-", suffix=".txt", delete=False) as file:
-        traceback.print_exception(error, file=file)
+        file.write(masked("".join(traceback.format_exception(error))))
     return Path(file.name)

@@ -63,6 +63,9 @@ events_option = click.option(
 def loaded(project_dir: str, target: str | None, given: tuple[str, ...]) -> "Project":
     """Return the project that the shared options name."""
     from sqlflow.app import Project
+    from sqlflow.cli.output import hide
     from sqlflow.read.config import given_vars
 
-    return Project.load(project_dir, target, given_vars(given))
+    project = Project.load(project_dir, target, given_vars(given))
+    hide(project.loaded.secrets)
+    return project

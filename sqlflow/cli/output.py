@@ -1,17 +1,24 @@
-"""Where printed text goes: one place, so that no secret gets past it."""
-
-from collections.abc import Callable
+"""Where printed text goes: one door, so that no secret gets past it."""
 
 import click
 
+_SECRET_LETTERS_AT_LEAST = 4
+_hidden: set[str] = set()
+"""The secrets of this process. The one piece of global state: every message must pass it, also one of a crash."""
 
-def echo_of(secrets: frozenset[str]) -> Callable[[str], None]:
-    """Return what prints a text with every secret in it masked."""
-    hidden = sorted((secret for secret in secrets if len(secret) > 1), key=len, reverse=True)
 
-    def echo(text: str) -> None:
-        for secret in hidden:
-            text = text.replace(secret, "***")
-        click.echo(text)
+def hide(secrets: frozenset[str]) -> None:
+    """Mask these values from now on. Very short ones are not masked: they would hide half of every text."""
+    _hidden.update(secret for secret in secrets if len(secret) >= _SECRET_LETTERS_AT_LEAST)
 
-    return echo
+
+def masked(text: str) -> str:
+    """Return the text with `***` in place of every secret."""
+    for secret in sorted(_hidden, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
+
+
+def echo(text: str, err: bool = False) -> None:
+    """Print a line to stdout, or to stderr."""
+    click.echo(masked(text), err=err)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from sqlflow.cli import as_json
 from sqlflow.cli.flags import repeated
-from sqlflow.cli.output import echo_of
+from sqlflow.cli.output import echo
 from sqlflow.cli.terminal import listening, summary
 from sqlflow.core.events import Event, Listener
 from sqlflow.run.report import Report
@@ -23,7 +23,6 @@ def run_and_tell(
     target: str | None,
 ) -> int:
     """Run, print, and return the exit code."""
-    echo = echo_of(project.loaded.secrets)
 
     def as_line(event: Event) -> None:
         echo(as_json.text(as_json.event(event)))
@@ -34,7 +33,7 @@ def run_and_tell(
     if output == "text":
         for warning in project.loaded.warnings:
             echo(f"warning: {warning}")
-        with listening(quiet, echo) as listener:
+        with listening(quiet) as listener:
             report = run(listener)
         echo("\n" + summary(report, repeated(project_dir, target)))
     elif output == "jsonl":

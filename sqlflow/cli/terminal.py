@@ -5,12 +5,13 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import click
 
+from sqlflow.cli.output import echo, masked
 from sqlflow.cli.text import count, seconds, table
 from sqlflow.core import events
 from sqlflow.core.events import Event, Listener
@@ -21,21 +22,20 @@ _FAILURES_SHOWN = 10
 
 
 @contextmanager
-def listening(quiet: bool, echo: Callable[[str], None]) -> Iterator[Listener]:
+def listening(quiet: bool) -> Iterator[Listener]:
     """Yield the listener for this terminal: live where there is one, plain lines elsewhere."""
     if quiet or not sys.stdout.isatty():
-        yield _Lines(quiet, echo)
+        yield _Lines(quiet)
         return
-    with _Live(echo) as live:
+    with _Live() as live:
         yield live
 
 
 class _Lines:
     """One line for each thing that happened."""
 
-    def __init__(self, quiet: bool, echo: Callable[[str], None]) -> None:
+    def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
-        self.echo = echo
 
     def __call__(self, event: Event) -> None:
         line = described(event)
@@ -43,14 +43,14 @@ class _Lines:
             self.quiet
             and isinstance(event, (events.BlockBuilt, events.BlockSkipped, events.RunStarted, events.Published))
         ):
-            self.echo(line)
+            echo(line)
 
 
 class _Live(_Lines):
     """The same lines, and below them what runs now and for how long."""
 
-    def __init__(self, echo: Callable[[str], None]) -> None:
-        super().__init__(False, echo)
+    def __init__(self) -> None:
+        super().__init__(quiet=False)
         from rich.console import Console
         from rich.live import Live
 
@@ -86,7 +86,7 @@ class _Live(_Lines):
         if line:
             from rich.text import Text
 
-            self.console.print(Text.from_ansi(line), soft_wrap=True)
+            self.console.print(Text.from_ansi(masked(line)), soft_wrap=True)
 
 
 def described(event: Event) -> str:
@@ -141,7 +141,7 @@ def _counts(report: Report) -> str:
     texts = (["blocks: " + ", ".join(words)] if words else []) + (
         ["assertions: " + ", ".join(asserted)] if asserted else []
     )
-    return " · ".join([*texts, seconds(report.seconds)])
+    return " · ".join([*(texts or ["nothing to do"]), seconds(report.seconds)])
 
 
 def _failure_text(result: BlockResult | AssertionResult) -> str:

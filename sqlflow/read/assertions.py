@@ -408,9 +408,26 @@ def embedded(node: Node) -> Template:
     start = node.offset + (1 if node.quoted and text[node.offset : node.offset + 1] in "'\"" else 0)
     if text[start : start + len(node.text)] == node.text:
         return Template(node.source, re.sub(r"[^\n]", " ", text[:start]) + node.text, start)
+    lines = _lines_in_file(node)
+    if lines is not None:
+        start, end = lines
+        return Template(node.source, re.sub(r"[^\n]", " ", text[:start]) + text[start:end], start)
     line = text.count("\n", 0, node.offset)
     shifted = type(node.source)(node.source.path, "\n" * (line + (1 if node.text.count("\n") else 0)) + node.text)
     return Template(shifted, shifted.text, shifted.text.index(node.text))
+
+
+def _lines_in_file(node: Node) -> tuple[int, int] | None:
+    """Return from where to where a `|` text stands in its file; None where it is not just the same lines, indented."""
+    text = node.source.text
+    start = end = text.find("\n", node.offset) + 1
+    for line in node.text.rstrip("\n").split("\n"):
+        newline = text.find("\n", end)
+        stop = newline if newline >= 0 else len(text)
+        if text[end:stop].lstrip(" ") != line.lstrip(" ") or line.count("'") % 2:
+            return None
+        end = stop + 1
+    return start, end - 1
 
 
 def _expression(node: Node, options: AssertionOptions, scope: Scope) -> Named:

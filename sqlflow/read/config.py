@@ -150,7 +150,7 @@ def expanded(node: Node, environment: Mapping[str, str], secrets: set[str], prob
         problems.append(Problem(f"cannot read `{shown}`", node.place, hint))
         return node
     text = _ENV.sub(value, node.text)
-    return replace(node, text=text, quoted=True) if text else replace(node, text="unset", quoted=True)
+    return replace(node, text=text, kind="scalar" if text else "missing", secret=True)
 
 
 def _target(

@@ -4,6 +4,7 @@ import math
 import re
 import types
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -85,6 +86,8 @@ def unknown_key(key: Node, known: Iterable[str], path: str = "") -> Problem:
 
 
 def _value(node: Node, kind: Any, problems: list[Problem], path: str) -> Any:
+    if node.kind == "missing":
+        raise _Wrong
     limits: tuple[msgspec.Meta, ...] = ()
     while get_origin(kind) is Annotated:
         kind, *metas = get_args(kind)
@@ -165,7 +168,7 @@ def _choice(node: Node, choices: tuple[str, ...], path: str) -> str:
     if node.kind == "scalar" and node.text in choices:
         return node.text
     listed = ", ".join(f"`{choice}`" for choice in choices)
-    shown = f"`{node.text}`" if node.kind == "scalar" else f"a {node.kind}"
+    shown = f"`{node.shown}`" if node.kind == "scalar" else f"a {node.kind}"
     hint = did_you_mean(node.text, choices)
     raise ProjectError(f"`{path}` is one of {listed}, not {shown}", node.place, hint)
 
@@ -181,21 +184,21 @@ def _plain(node: Node, kind: type, path: str) -> Any:
         raise ProjectError(f"`{path}` is required: it must be {wanted}", node.place)
     if kind is bool and not node.quoted and node.text.lower() in UNCLEAR:
         return node.text.lower() in ("yes", "on")
-    if kind is str and (node.quoted or node.text.lower() not in UNCLEAR):
+    if kind is str and (node.quoted or node.secret or node.text.lower() not in UNCLEAR):
         return _text(node, path)
-    value = _any(node, path) if kind is not str else None
+    value = _any(replace(node, quoted=False, secret=False) if node.secret else node, path) if kind is not str else None
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:
         quote = " (put quotes round it)" if kind is str else ""
-        raise ProjectError(f"`{path}` must be {wanted}, not `{node.text[:80]}`{quote}", node.place)
+        raise ProjectError(f"`{path}` must be {wanted}, not `{node.shown}`{quote}", node.place)
     return value
 
 
 def _text(node: Node, path: str) -> str:
-    if not node.quoted and not isinstance(plain_value(node), str):
+    if not isinstance(plain_value(node), str):
         raise ProjectError(
-            f"`{path}` must be text, not `{node.text[:80]}`", node.place, f'put quotes round it: "{node.text[:80]}"'
+            f"`{path}` must be text, not `{node.shown}`", node.place, f'put quotes round it: "{node.shown}"'
         )
     return node.text
 

@@ -28,13 +28,20 @@ class Node:
     """A YAML value: `kind` tells which of `text`, `items` and `pairs` holds it."""
 
     kind: str
-    """scalar, list or mapping"""
+    """scalar, list or mapping; missing for a value that the environment should have given"""
     source: SourceFile
     offset: int
     text: str = ""
     quoted: bool = False
     items: tuple["Node", ...] = ()
     pairs: tuple[tuple["Node", "Node"], ...] = ()
+    secret: bool = False
+    """Whether the text came from the environment: no message may show it."""
+
+    @property
+    def shown(self) -> str:
+        """The text as a message may have it."""
+        return "***" if self.secret else self.text[:80]
 
     @property
     def place(self) -> Place:
@@ -186,7 +193,7 @@ def plain_value(node: Node) -> Any:
         return tuple(plain_value(item) for item in node.items)
     if node.kind == "mapping":
         return {key.text: plain_value(value) for key, value in node.pairs}
-    if node.quoted:
+    if node.quoted or node.secret:
         return node.text
     return _scalar(node)
 

@@ -76,7 +76,7 @@ def current_query(work: Work, block: Block, session: Session) -> Query:
 def _select(work: Work, block: Block, relation: TableName, session: Session) -> int | None:
     query = current_query(work, block, session)
     body = work.binder.bound(query, block.name.schema)
-    columns = _columns(session, body, work, block)
+    columns = _columns(session, selectable(body), work, block)
     check_columns(columns, block, query)
     kind = "view" if block.config.materialize == "view" else "table"
     if block.config.order_by:

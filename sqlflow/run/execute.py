@@ -29,7 +29,7 @@ from sqlflow.run.report import AssertionResult, BlockResult, Report, RunStatus
 from sqlflow.run.signals import told_to
 
 Node = TableName | Check
-Outcome = Built | AssertionResult | SqlflowError | None
+Outcome = Built | AssertionResult | SqlflowError | Literal["not begun"] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +121,16 @@ class _Execution:
             return self._published()
 
     def _work_through(self) -> None:
-        sorter: TopologicalSorter[Node] = TopologicalSorter(edges(self.plan))
+        waits = edges(self.plan)
+        position = {node: number for number, node in enumerate(waits)}
+        sorter: TopologicalSorter[Node] = TopologicalSorter(waits)
         sorter.prepare()
         pool = ThreadPoolExecutor(self.options.threads, thread_name_prefix="sqlflow")
         try:
             running = 0
             while sorter.is_active():
                 skipped = False
-                for node in sorter.get_ready():
+                for node in sorted(sorter.get_ready(), key=position.__getitem__):
                     if self._is_skipped(node):
                         sorter.done(node)
                         skipped = True
@@ -204,15 +206,19 @@ class _Execution:
         try:
             self.done.put((node, self._outcome(node)))
         except SqlflowError as error:
+            self._failed()
             self.done.put((node, error))
         except BaseException as error:  # noqa: BLE001  a worker must not die unheard
             self.done.put((node, _internal(error)))
 
     def _outcome(self, node: Node) -> Outcome:
         if self.stopping:
-            raise BuildError(self.stopping)
+            return "not begun"
         if isinstance(node, Check):
-            return check(self.work, node.assertion, self._session())
+            result = check(self.work, node.assertion, self._session())
+            if result.status == "failed":
+                self._failed()
+            return result
         block = self.plan.block(node)
         if node in self.plan.inlined:
             if block.query is not None and block.query.dynamic:
@@ -227,13 +233,14 @@ class _Execution:
         return built
 
     def _take(self, node: Node, outcome: Outcome) -> None:
-        if isinstance(node, Check):
+        if outcome == "not begun":
+            self._is_skipped(node)
+        elif isinstance(node, Check):
             self._take_check(node, outcome)
         elif isinstance(outcome, SqlflowError):
             self.bad[node] = "failed"
             self.results[node] = BlockResult(node, "failed", problems=outcome.problems)
             self.tell(events.BlockFailed(self.work.run, str(node), str(outcome), 0.0))
-            self._failed()
 
     def _take_check(self, node: Check, outcome: Outcome) -> None:
         assertion = node.assertion
@@ -258,7 +265,6 @@ class _Execution:
         if outcome.status == "failed":
             for name in node.gates:
                 self.bad.setdefault(name, f"failed its assertion `{assertion.name}`")
-            self._failed()
 
     def _failed(self) -> None:
         if self.options.fail_fast and not self.stopping:
@@ -353,7 +359,9 @@ class _Execution:
 def edges(plan: Plan) -> dict[Node, set[Node]]:
     """Return what each block and each assertion waits for."""
     nodes = set(plan.built) | plan.inlined
-    waits: dict[Node, set[Node]] = {name: set(plan.graph.inputs[name] & nodes) for name in nodes}
+    waits: dict[Node, set[Node]] = {
+        name: set(plan.graph.inputs[name] & nodes) for name in plan.graph.order if name in nodes
+    }
     for item in plan.checks:
         waits[item] = set(item.after & nodes)
         for name in item.holds & nodes:

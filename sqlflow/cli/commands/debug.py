@@ -15,13 +15,14 @@ from sqlflow.cli.options import project_options
 def command(project_dir: str, target: str | None, given: tuple[str, ...], debug: bool) -> None:
     """Check the installation, the project's files, and the connection of every target, or of one."""
     import sqlflow
+    from sqlflow.cli.output import echo
     from sqlflow.core.errors import SqlflowError
     from sqlflow.read.engines import GROUP
 
-    click.echo(f"sqlflow {sqlflow.__version__}, Python {platform.python_version()}, sqlglot {version('sqlglot')}")
+    echo(f"sqlflow {sqlflow.__version__}, Python {platform.python_version()}, sqlglot {version('sqlglot')}")
     for point in entry_points(group=GROUP):
         distribution = f"{point.dist.name} {point.dist.version}" if point.dist else "unknown"
-        click.echo(f"engine {point.name}: {point.value} from {distribution}")
+        echo(f"engine {point.name}: {point.value} from {distribution}")
     code = 0
     for name in [target] if target else _targets(project_dir):
         try:
@@ -29,7 +30,7 @@ def command(project_dir: str, target: str | None, given: tuple[str, ...], debug:
         except SqlflowError as error:
             code = code or error.exit_code
             echo_line = f"target {name or 'default'}: failed\n{error}"
-        click.echo(echo_line)
+        echo(echo_line)
     sys.exit(code)
 
 

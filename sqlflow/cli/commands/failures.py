@@ -15,12 +15,11 @@ from sqlflow.cli.options import json_option, loaded, project_options
 def command(block: str, output: str, project_dir: str, target: str | None, given: tuple[str, ...], debug: bool) -> None:
     """Show the rows that broke assertions in the latest run that had any: of a BLOCK, an assertion's file, or all."""
     from sqlflow.cli import as_json
-    from sqlflow.cli.output import echo_of
+    from sqlflow.cli.output import echo
     from sqlflow.cli.text import count, table
 
     project = loaded(project_dir, target, given)
     found = project.failures(block)
-    echo = echo_of(project.loaded.secrets)
     if output == "json":
         for failure in found:
             echo(as_json.text(as_json.plain(failure)))

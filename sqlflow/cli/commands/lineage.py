@@ -22,10 +22,9 @@ def command(
     """Show what BLOCK is made from and what is made from it; of all blocks without one. Needs no connection."""
     from sqlflow.cli import as_json
     from sqlflow.cli.lineage import as_edges, as_mermaid, as_text
-    from sqlflow.cli.output import echo_of
+    from sqlflow.cli.output import echo
 
     project = loaded(project_dir, target, given)
-    echo = echo_of(project.loaded.secrets)
     centre = project.block(block).name if block else None
     if json_form:
         echo(as_json.text(as_json.plain(as_edges(project.graph, centre))))

@@ -27,12 +27,11 @@ def command(
 ) -> None:
     """List the blocks of the project, inputs before readers. Needs no connection."""
     from sqlflow.cli import as_json
-    from sqlflow.cli.output import echo_of
+    from sqlflow.cli.output import echo
 
     project = loaded(project_dir, target, given)
     chosen = project.selected((*blocks, *select), exclude)
     found = [project.loaded.blocks[name] for name in project.graph.order if name in chosen]
-    echo = echo_of(project.loaded.secrets)
     if output == "json":
         for block in found:
             echo(as_json.text(_object(block, project)))

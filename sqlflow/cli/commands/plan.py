@@ -29,12 +29,11 @@ def command(
 ) -> None:
     """Show what `sqlflow build` would do to each block, and why. Nothing is changed."""
     from sqlflow.cli import as_json
-    from sqlflow.cli.output import echo_of
+    from sqlflow.cli.output import echo
     from sqlflow.core.errors import BuildError
 
     project = loaded(project_dir, target, given)
     plan = project.plan((*blocks, *select), exclude, offline=offline)
-    echo = echo_of(project.loaded.secrets)
     if output == "json":
         document = {
             "steps": plan.steps,

@@ -10,7 +10,7 @@ from sqlflow.cli.options import block_argument, loaded, project_options
 @project_options
 def command(block: str, project_dir: str, target: str | None, given: tuple[str, ...], debug: bool) -> None:
     """Print a block's SQL after Jinja, with the published names of its inputs. Needs no connection."""
-    from sqlflow.cli.output import echo_of
+    from sqlflow.cli.output import echo
 
     project = loaded(project_dir, target, given)
-    echo_of(project.loaded.secrets)(project.rendered(block).text)
+    echo(project.rendered(block).text)

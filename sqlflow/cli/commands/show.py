@@ -26,12 +26,11 @@ def command(
 ) -> None:
     """Show the first rows of a block as it is published, or of one of its CTEs run over what is published."""
     from sqlflow.cli import as_json
-    from sqlflow.cli.output import echo_of
+    from sqlflow.cli.output import echo
     from sqlflow.cli.text import count, table
 
     project = loaded(project_dir, target, given)
     rows = project.shown(block, limit, cte)
-    echo = echo_of(project.loaded.secrets)
     if output == "json":
         for row in rows.rows:
             echo(as_json.text(as_json.plain(dict(zip(rows.columns, row, strict=True)))))
