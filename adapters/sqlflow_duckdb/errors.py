@@ -8,6 +8,7 @@ from typing import Any
 from sqlflow.core.errors import BusyError, SqlflowError, StatementError, TargetError
 
 _HOLDER = re.compile(r"held in (?P<program>.*?) \(PID (?P<pid>\d+)\)(?: by user (?P<user>\S+))?")
+_NO_SCHEMA = re.compile(r'table with name "([^"]*)" does not exist because schema', re.IGNORECASE)
 _LINE = re.compile(r"^LINE (?P<line>\d+): (?P<text>.*)\n(?P<caret> *)\^", re.MULTILINE)
 
 
@@ -19,8 +20,7 @@ def statement_error(error: Exception, sql: str) -> StatementError:
     if details is None:
         return StatementError(_without_excerpt(text), _caret_position(text, sql))
     message = _sentence(str(details.get("exception_message", rest)))
-    missing = str(details.get("name", "")) if details.get("type") == "Table" else ""
-    return StatementError(message, _position(details, sql), missing)
+    return StatementError(message, _position(details, sql), _missing_table(details, message))
 
 
 def _details(text: str) -> dict[str, Any] | None:
@@ -29,6 +29,14 @@ def _details(text: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return details if isinstance(details, dict) else None
+
+
+def _missing_table(details: dict[str, Any], message: str) -> str:
+    """Return the name of the table that is not there, with its schema where that is missing too."""
+    no_schema = _NO_SCHEMA.match(message)
+    if no_schema:
+        return no_schema[1]
+    return str(details.get("name", "")) if details.get("type") == "Table" else ""
 
 
 def _position(details: dict[str, Any], sql: str) -> int | None:
@@ -58,7 +66,9 @@ def _without_excerpt(text: str) -> str:
 
 
 def _sentence(message: str) -> str:
-    message = re.sub(r"!?\n*Candidate bindings: ", "; there are: ", message.strip())
+    message = re.sub(r"!?\n*Candidate bindings: (: )?", "; there are: ", message.strip().removesuffix("."))
+    message = re.sub(r"!?\s*Did you mean \"pg_.*?\"\?$", "", message)
+    message = re.sub(r"!\s*Did you mean ", "; did you mean ", message)
     message = re.sub(r"\s*\n\s*", " ", message)
     message = re.sub(r"^(Binder|Parser|Catalog|Invalid Input|Conversion|IO) Error: ", "", message)
     return message[:1].lower() + message[1:] if message[1:2].islower() else message

@@ -1,34 +1,74 @@
-"""Options that several commands share."""
+"""Options that several commands share, handed to a command as values."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from sqlflow.app import Project
 
-F = TypeVar("F", bound=Callable[..., Any])
+Command = Callable[..., Any]
 
 
-def _stacked(*options: Callable[[F], F]) -> Callable[[F], F]:
-    def add(function: F) -> F:
-        for option in reversed(options):
-            function = option(function)
-        return function
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which project a command is for, on which target, with which vars."""
 
-    return add
+    project_dir: str
+    target: str | None
+    given_vars: tuple[str, ...]
+
+    def load(self) -> "Project":
+        """Return the project."""
+        from sqlflow.app import Project
+        from sqlflow.cli.output import hide
+        from sqlflow.read.config import given_vars
+
+        project = Project.load(self.project_dir, self.target, given_vars(self.given_vars))
+        hide(project.loaded.secrets)
+        return project
+
+    @property
+    def flags(self) -> str:
+        """The options as they would be typed again, with a blank before them."""
+        directory = f" --project-dir {self.project_dir}" if self.project_dir != "." else ""
+        return directory + (f" --target {self.target}" if self.target else "")
 
 
-project_options = _stacked(
-    click.option("--project-dir", default=".", metavar="DIR", help="The project's folder.  [default: this folder]"),
-    click.option("-t", "--target", metavar="NAME", help="The target, instead of the project's default."),
-    click.option(
-        "--vars", "given", multiple=True, metavar="NAME=VALUE",
-        help="A var, or a YAML mapping of vars; can be given several times.",
-    ),
-    click.option("--debug", is_flag=True, help="Show tracebacks of errors."),
-)  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which blocks a command is for."""
+
+    select: tuple[str, ...]
+    exclude: tuple[str, ...]
+
+
+def _with_options(command: Command, *options: Callable[[Command], Command]) -> Command:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def project_options(command: Command) -> Command:
+    """Add the options that name a project; the command gets them as `place`."""
+
+    @wraps(command)
+    def call(project_dir: str, target: str | None, given_vars: tuple[str, ...], debug: bool, **others: Any) -> Any:
+        return command(place=Place(project_dir, target, given_vars), **others)
+
+    return _with_options(
+        call,
+        click.option("--project-dir", default=".", metavar="DIR", help="The project's folder.  [default: this folder]"),
+        click.option("-t", "--target", metavar="NAME", help="The target, instead of the project's default."),
+        click.option(
+            "--vars", "given_vars", multiple=True, metavar="NAME=VALUE",
+            help="A var, or a YAML mapping of vars; can be given several times.",
+        ),
+        click.option("--debug", is_flag=True, help="Show tracebacks of errors."),
+    )  # fmt: skip
 
 
 def _block_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -37,16 +77,25 @@ def _block_names(ctx: click.Context, param: click.Parameter, incomplete: str) ->
     return block_names(ctx.params.get("project_dir") or ".", incomplete)
 
 
-selection_options = _stacked(
-    click.argument("blocks", nargs=-1, metavar="[SELECTOR]...", shell_complete=_block_names),
-    click.option(
-        "-s", "--select", multiple=True, metavar="SELECTOR", shell_complete=_block_names,
-        help="Blocks: `name`, `schema.*`, `+x`, `x+`, `2+x+1`, `@x`, `tag:`, `path:`, `owner:`, `source:`.",
-    ),
-    click.option(
-        "--exclude", multiple=True, metavar="SELECTOR", shell_complete=_block_names, help="Blocks to leave out."
-    ),
-)  # fmt: skip
+def selection_options(command: Command) -> Command:
+    """Add the ways to select blocks; the command gets them as `selection`."""
+
+    @wraps(command)
+    def call(blocks: tuple[str, ...], select: tuple[str, ...], exclude: tuple[str, ...], **others: Any) -> Any:
+        return command(selection=Selection((*blocks, *select), exclude), **others)
+
+    return _with_options(
+        call,
+        click.argument("blocks", nargs=-1, metavar="[SELECTOR]...", shell_complete=_block_names),
+        click.option(
+            "-s", "--select", multiple=True, metavar="SELECTOR", shell_complete=_block_names,
+            help="Blocks: `name`, `schema.*`, `+x`, `x+`, `2+x+1`, `@x`, `tag:`, `path:`, `owner:`, `source:`.",
+        ),
+        click.option(
+            "--exclude", multiple=True, metavar="SELECTOR", shell_complete=_block_names, help="Blocks to leave out."
+        ),
+    )  # fmt: skip
+
 
 block_argument = click.argument("block", shell_complete=_block_names)
 threads_option = click.option("--threads", type=click.IntRange(1, 256), help="How many blocks are built at once.")
@@ -58,14 +107,3 @@ events_option = click.option(
     "-o", "--output", type=click.Choice(["text", "json", "jsonl"]), default="text",
     help="`json` prints the report at the end, `jsonl` each event as it happens.",
 )  # fmt: skip
-
-
-def loaded(project_dir: str, target: str | None, given: tuple[str, ...]) -> "Project":
-    """Return the project that the shared options name."""
-    from sqlflow.app import Project
-    from sqlflow.cli.output import hide
-    from sqlflow.read.config import given_vars
-
-    project = Project.load(project_dir, target, given_vars(given))
-    hide(project.loaded.secrets)
-    return project

@@ -1,5 +1,8 @@
 """Where printed text goes: one door, so that no secret gets past it."""
 
+import os
+import sys
+
 import click
 
 _SECRET_LETTERS_AT_LEAST = 4
@@ -20,5 +23,9 @@ def masked(text: str) -> str:
 
 
 def echo(text: str, err: bool = False) -> None:
-    """Print a line to stdout, or to stderr."""
-    click.echo(masked(text), err=err)
+    """Print a line to stdout, or to stderr. Work goes on when nobody reads any more, as behind `| head`."""
+    try:
+        click.echo(masked(text), err=err)
+    except BrokenPipeError:
+        stream = sys.stderr if err else sys.stdout
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sqlflow.cli import as_json
-from sqlflow.cli.flags import repeated
 from sqlflow.cli.output import echo
 from sqlflow.cli.terminal import listening, summary
 from sqlflow.core.events import Event, Listener
@@ -14,14 +13,7 @@ if TYPE_CHECKING:
     from sqlflow.app import Project
 
 
-def run_and_tell(
-    run: Callable[[Listener], Report],
-    project: "Project",
-    output: str,
-    quiet: bool,
-    project_dir: str,
-    target: str | None,
-) -> int:
+def run_and_tell(run: Callable[[Listener], Report], project: "Project", output: str, quiet: bool, flags: str) -> int:
     """Run, print, and return the exit code."""
 
     def as_line(event: Event) -> None:
@@ -35,7 +27,7 @@ def run_and_tell(
             echo(f"warning: {warning}")
         with listening(quiet) as listener:
             report = run(listener)
-        echo("\n" + summary(report, repeated(project_dir, target)))
+        echo("\n" + summary(report, flags))
     elif output == "jsonl":
         report = run(as_line)
     else:

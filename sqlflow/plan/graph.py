@@ -121,15 +121,22 @@ class Resolver:
             raise ProjectError(f"`{name}` is read, which no block builds and no source declares", hint=hint)
         return Link("source", name)
 
-    def links(self, query: Query, schema: str, problems: list[Problem], where: Place) -> dict[TableName, Link]:
-        """Return what each name in `query` stands for; faults are added to `problems` at the name's place."""
+    def links(
+        self, query: Query, schema: str, problems: list[Problem], where: Place,
+        declared: frozenset[TableName] = frozenset(),
+    ) -> dict[TableName, Link]:  # fmt: skip
+        """Return what each name in `query` stands for; faults are added to `problems` at the name's place.
+
+        Those of `declared` names that the text does not hold are told elsewhere.
+        """
         found: dict[TableName, Link] = {}
         for name in sorted(query.inputs):
             try:
                 found[name] = self.link(name, schema)
             except ProjectError as error:
-                place = place_of(query, name) or where
-                problems.extend(Problem(problem.message, place, problem.hint) for problem in error.problems)
+                place = place_of(query, name)
+                if place or name not in declared:
+                    problems.extend(Problem(p.message, place or where, p.hint) for p in error.problems)
         for name in sorted(query.unclear & found.keys()):
             if self._is_replaced(found[name]):
                 message = f"`{name}` is a CTE and a block here, and the query is beyond what sqlflow can parse"
@@ -178,7 +185,7 @@ def graph(project: Project) -> Graph:
         resolver.links(assertion.query, project.target.schema, problems, assertion.place)
     problems += _missing_dependencies(project, resolver)
     if problems:
-        raise ProjectError(dict.fromkeys(problems))
+        raise ProjectError(sorted(dict.fromkeys(problems), key=_position))
     _refuse_loops(project, inputs, resolver)
     sorter = TopologicalSorter({name: sorted(inputs[name]) for name in sorted(inputs)})
     return Graph(project, inputs, sources, tuple(sorter.static_order()))
@@ -191,9 +198,10 @@ def queries_of(block: Block) -> tuple[Query, ...]:
 
 def _links(query: Query, block: Block, resolver: Resolver, problems: list[Problem]) -> list[Link]:
     where = block.source.place(block.body)
-    if query is block.query:
-        return list(resolver.links(query, block.name.schema, problems, where).values())
-    return []
+    if query is not block.query:
+        return []
+    declared = frozenset(TableName.parse(text) for text in block.config.depends_on)
+    return list(resolver.links(query, block.name.schema, problems, where, declared).values())
 
 
 def _missing_dependencies(project: Project, resolver: Resolver) -> list[Problem]:
@@ -221,6 +229,11 @@ def _refuse_loops(project: Project, inputs: Mapping[TableName, frozenset[TableNa
         raise ProjectError(_loop_problem(project, loop, resolver)) from None
 
 
+def _position(problem: Problem) -> tuple[str, int, int]:
+    place = problem.place
+    return (place.path, place.line, place.column) if place else ("", 0, 0)
+
+
 def _loop_problem(project: Project, loop: list[TableName], resolver: Resolver) -> Problem:
     """Return the whole loop, each edge with its file and line; the middle of a very long one is counted."""
     lines = []
@@ -232,7 +245,8 @@ def _loop_problem(project: Project, loop: list[TableName], resolver: Resolver) -
     place = _edge_place(project.blocks[loop[0]], loop[1], resolver)
     if len(loop) == 2:
         return Problem(f"`{loop[0]}` reads itself", place, "read its source instead, or give one of them another name")
-    return Problem("the blocks form a cycle:\n    " + "\n    ".join(lines), place)
+    hint = "one of them must not read the next: break the cycle at one of these places"
+    return Problem("the blocks form a cycle:\n    " + "\n    ".join(lines), place, hint)
 
 
 def _edge_place(block: Block, read: TableName, resolver: Resolver) -> Place:

@@ -82,7 +82,7 @@ def _intersection(graph: Graph, word: str) -> frozenset[TableName]:
         raise UsageError(f"`{word}` is no selector")
     found = frozenset.intersection(*(_reach(graph, parse(part)) for part in parts))
     if not found:
-        raise UsageError(f"no block matches `{word}`")
+        raise UsageError(f"no block matches all of `{word}`", hint="a comma asks for both; a blank unites")
     return found
 
 
@@ -125,11 +125,27 @@ def _is_below(path: str, folder: str) -> bool:
     return path == folder or path.startswith(f"{folder}/") or fnmatchcase(path, folder)
 
 
+def _values(graph: Graph, method: str) -> set[str]:
+    """Return what a method could ask for in this project; nothing for paths, which the user has before them."""
+    configs = [block.config for block in graph.project.blocks.values()]
+    match method:
+        case "tag":
+            return {tag for config in configs for tag in config.tags}
+        case "owner":
+            return {config.owner for config in configs if config.owner}
+        case "source":
+            return {_text(source) for sources in graph.sources.values() for source in sources}
+    return set()
+
+
 def _nothing(graph: Graph, term: Term) -> UsageError:
     if term.method != "name":
-        return UsageError(f"no block matches `{term.method}:{term.value}`")
+        known = sorted(_values(graph, term.method))
+        listed = ", ".join(f"`{value}`" for value in known[:5])
+        hint = did_you_mean(term.value, known) or (f"there are {listed}" if listed else "")
+        return UsageError(f"no block matches `{term.method}:{term.value}`", hint=hint)
     if set(term.value) & set("*?["):
-        return UsageError(f"no block matches `{term.value}`")
+        return UsageError(f"no block matches `{term.value}`", hint="`sqlflow list` shows all blocks")
     names = [_text(name) for name in graph.project.blocks] + [name.name for name in graph.project.blocks]
     shown = ", ".join(f"`{name}`" for name in sorted(map(_text, graph.project.blocks))[:5])
     hint = did_you_mean(term.value, names) or f"did you mean one of {shown}?"

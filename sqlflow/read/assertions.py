@@ -84,6 +84,8 @@ class _Table:
 
     name: TableName
     alias: str
+    node: Node | None = None
+    """Where the user names it."""
 
 
 def composed(*parts: str | MappedText | _Table) -> Query:
@@ -93,7 +95,8 @@ def composed(*parts: str | MappedText | _Table) -> Query:
     for part in parts:
         if isinstance(part, _Table):
             start = len(text.text)
-            text += part.name.sql
+            source = part.node.source if part.node else None
+            text += MappedText((Piece(part.name.sql, source, part.node.offset if part.node else 0, moves=False),))
             uses.append(TableUse(part.name, start, len(text.text), aliased=True))
             text += f" as {quoted(part.alias)}"
         else:
@@ -158,11 +161,17 @@ def _plain_entry(node: Node, column: str | None, scope: Scope) -> list[Assertion
         raise ProjectError(f"`{node.text}` needs a value", node.place, f"write `{node.text}: …`")
     elif column is not None and node.text.isidentifier() and node.text in scope.renderer.macro_names():
         queries, kind = _macro(node, {"column": column}, options, scope), node.text
+    elif column is not None and node.text.isidentifier() and (hint := did_you_mean(node.text, _of_a_column(scope))):
+        raise ProjectError(f"unknown assertion `{node.text}`", node.place, hint)
     elif _QUERY_START.match(node.text):
         queries, kind = [_inline(node, options, scope)], "sql"
     else:
         queries, kind = [_expression(node, options, scope)], "expression"
     return [_assertion(name, kind, query, options, node.place, scope) for name, query in queries]
+
+
+def _of_a_column(scope: Scope) -> frozenset[str]:
+    return scope.renderer.macro_names() | {"not_null", "unique"}
 
 
 def _taken_apart(node: Node, scope: Scope) -> tuple[AssertionOptions, Node, Node]:
@@ -318,7 +327,7 @@ def _references(key: Node, column: str, value: Node, options: AssertionOptions, 
     parts = value.text.split(".") if value.kind == "scalar" else []
     if len(parts) not in (2, 3):
         raise ProjectError("`references` names a column as `schema.table.column`", value.place)
-    other = _Table(TableName.of(*parts[:-1]), "referenced")
+    other = _Table(TableName.of(*parts[:-1]), "referenced", value)
     target = MappedText((Piece(f"referenced.{quoted(parts[-1])}", value.source, value.offset, moves=False),))
     mine = MappedText.plain(f"{quoted(scope.block.name)}.") + _column_text(key, column)
     query = composed(
@@ -365,7 +374,7 @@ def _row_count(value: Node, options: AssertionOptions, scope: Scope) -> Named:
     if limits.equals is None:
         parts: tuple[Any, ...] = ("select * from (select count(*) as row_count from ", *rows, ") as counted where ")
         return "row_count", composed(*parts, " or ".join(conditions))
-    other = _Table(TableName.parse(limits.equals), "expected")
+    other = _Table(TableName.parse(limits.equals), "expected", value.get("equals"))
     conditions.append("row_count <> expected_row_count")
     query = composed(
         "select * from (select count(*) as row_count from ", *rows, ") as counted, (select count(*) as expected_row_count from ",
@@ -397,7 +406,7 @@ def _freshness(value: Node, column: str | None, options: AssertionOptions, scope
 def _read(value: Node, kind: type[Any], scope: Scope, path: str) -> Any:
     problems: list[Problem] = []
     result = decoded(value, kind, problems, path)
-    if result is None:
+    if result is None or problems:
         raise ProjectError(problems)
     return result
 
@@ -445,7 +454,8 @@ def _checked(query: Query, condition: MappedText, reads: Reads, where: Place, sc
     refused = scope.engine.syntax_error(query.text.text)
     if refused:
         message, position = refused
-        raise ProjectError(message, query.text.place(position or 0) or where)
+        place = query.text.place(position or 0)
+        raise ProjectError(message if place else "syntax error at the end of the condition", place or where)
     return Query(query.text, query.tables, reads=reads)
 
 

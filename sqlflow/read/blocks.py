@@ -74,20 +74,38 @@ def sql_block(source: SourceFile, folder: str, reading: Reading) -> Block | None
         reading.problems.extend(error.problems)
         return None
     config = _config(file.front_matter, source.path, reading)
-    if config is None or not config.enabled:
+    if config is None:
+        _tell_faults_of_sql(file, reading)
         return None
-    name = table_name(source.path, folder, config, reading)
+    name = table_name(source.path, folder, config, reading) if config.enabled else None
     if name is None:
         return None
+    queries = _queries(file, name, config, reading)
+    _refuse_what_does_not_fit(config, file, reading)
+    assertions = block_assertions(config, Scope(name, reading.engine, reading.renderer, reading.problems))
+    if queries is None:
+        return None
+    query, before, after = queries
+    return Block(name, "sql", file.source, config, query, assertions, file.body, before, after)
+
+
+def _queries(
+    file: front_matter.SqlFile, name: TableName, config: BlockConfig, reading: Reading
+) -> tuple[Query, tuple[Query, ...], tuple[Query, ...]] | None:
+    """Return a block's query, and the statements before and after it; None with the faults told."""
     try:
         query = block_query(file.template, name, config, reading.renderer, reading.engine)
-        statements = [_statements(config, key, file.front_matter, name, reading) for key in _STATEMENT_KEYS]
+        before, after = (_statements(config, key, file.front_matter, name, reading) for key in _STATEMENT_KEYS)
     except ProjectError as error:
         reading.problems.extend(error.problems)
         return None
-    _refuse_what_does_not_fit(config, file, reading)
-    scope = Scope(name, reading.engine, reading.renderer, reading.problems)
-    return Block(name, "sql", file.source, config, query, block_assertions(config, scope), file.body, *statements)
+    return query, before, after
+
+
+def _tell_faults_of_sql(file: front_matter.SqlFile, reading: Reading) -> None:
+    """Tell what is wrong with the SQL behind faulty front matter too, where the one can be judged without the other."""
+    if file.front_matter is None or file.front_matter.get("depends_on") is None:
+        _queries(file, TableName.of(reading.schema, PurePosixPath(file.source.path).stem), BlockConfig(), reading)
 
 
 _STATEMENT_KEYS = ("pre_statements", "post_statements")
@@ -96,15 +114,13 @@ _STATEMENT_KEYS = ("pre_statements", "post_statements")
 def _refuse_what_does_not_fit(config: BlockConfig, file: front_matter.SqlFile, reading: Reading) -> None:
     if config.materialize == "table":
         return
-    for key in ("indexes", "order_by"):
+    unfit = {key: f"`{key}` needs `materialize: table`; this is `{config.materialize}`" for key in ("indexes", "order_by")}
+    if config.materialize == "ephemeral":
+        unfit |= {key: f"an ephemeral block is never run by itself: it takes no `{key}`" for key in _STATEMENT_KEYS}
+    for key, message in unfit.items():
         if getattr(config, key):
             node = file.front_matter.get(key) if file.front_matter else None
-            place = node.place if node else Place(file.source.path)
-            message = f"`{key}` needs `materialize: table`; this is `{config.materialize}`"
-            reading.problems.append(Problem(message, place))
-    if config.materialize == "ephemeral" and (config.pre_statements or config.post_statements):
-        message = "an ephemeral block is never run by itself: it takes no statements"
-        reading.problems.append(Problem(message, Place(file.source.path)))
+            reading.problems.append(Problem(message, node.place if node else Place(file.source.path)))
 
 
 def _config(given: Node | None, path: str, reading: Reading) -> BlockConfig | None:
@@ -214,7 +230,8 @@ def _refuse_braces(text: MappedText, where: Place) -> None:
     for mark in ("{{", "{%"):
         offset = text.text.find(mark)
         if offset >= 0 and any(piece.moves is False for piece in text.pieces):
-            raise ProjectError(f"`{mark}` is left after rendering", text.place(offset, 2) or where)
+            hint = "what a template puts out is not rendered a second time"
+            raise ProjectError(f"`{mark}` is left after rendering", text.place(offset, 2) or where, hint)
 
 
 def _statements(
@@ -252,6 +269,7 @@ def seed_block(path: str, sidecar: SourceFile | None, folder: str, reading: Read
         return None
     if config.materialize != "table":
         config = _as_table(config, given, path, reading)
+    _refuse_what_a_seed_has_not(given, reading)
     name = table_name(path, folder, config, reading)
     if name is None:
         return None
@@ -260,12 +278,20 @@ def seed_block(path: str, sidecar: SourceFile | None, folder: str, reading: Read
     return Block(name, "seed", SourceFile(path, source.text), config, None, block_assertions(config, scope))
 
 
+def _refuse_what_a_seed_has_not(given: Node | None, reading: Reading) -> None:
+    for key in ("depends_on", "order_by", *_STATEMENT_KEYS):
+        node = given.get(key) if given is not None else None
+        if node is not None:
+            message = f"a seed takes no `{key}`"
+            reading.problems.append(Problem(message, node.place, "write a block that reads the seed"))
+
+
 def _as_table(config: BlockConfig, given: Node | None, path: str, reading: Reading) -> BlockConfig:
     import msgspec
 
-    if given is not None and given.get("materialize") is not None:
-        message = f"a seed is a table, not `{config.materialize}`"
-        reading.problems.append(Problem(message, Place(path)))
+    node = given.get("materialize") if given is not None else None
+    if node is not None:
+        reading.problems.append(Problem(f"a seed is a table, not `{config.materialize}`", node.place))
     return msgspec.structs.replace(config, materialize="table")
 
 

@@ -76,8 +76,7 @@ def settings(
     before = len(problems)
     node = _without_env(node, environment, secrets, problems)
     config = decoded(node, ProjectConfig, problems)
-    targets = node.get("targets") if node.kind == "mapping" else None
-    target = _target(targets, config, target_name, environment, secrets, problems)
+    target = _target(node, config, target_name, environment, secrets, problems)
     if len(problems) > before or config is None or target is None:
         return None
     variables = dict(config.vars) | _declared_types(given_vars, config.vars)
@@ -98,7 +97,8 @@ def _default_settings(
     """Return what holds in a folder without a project file: everything into `warehouse.duckdb` beside the files."""
     name = target_name or "dev"
     if target_name not in (None, "dev"):
-        problems.append(Problem(f"there is no target `{target_name}`: the folder has no `{PROJECT_FILE}`"))
+        hint = f"leave `--target` out, or write a `{PROJECT_FILE}` that names it"
+        problems.append(Problem(f"there is no target `{target_name}`: the folder has no `{PROJECT_FILE}`", None, hint))
         return None
     adapter = engine("duckdb")
     chosen = adapter.settings(engine="duckdb", path="warehouse.duckdb")
@@ -154,9 +154,10 @@ def expanded(node: Node, environment: Mapping[str, str], secrets: set[str], prob
 
 
 def _target(
-    targets: Node | None, config: ProjectConfig | None, asked: str | None, environment: Mapping[str, str],
+    root: Node, config: ProjectConfig | None, asked: str | None, environment: Mapping[str, str],
     secrets: set[str], problems: list[Problem],
 ) -> Target | None:  # fmt: skip
+    targets = root.get("targets")
     if targets is None or targets.is_null:
         adapter = engine("duckdb")
         chosen = adapter.settings(engine="duckdb", path="warehouse.duckdb")
@@ -184,7 +185,8 @@ def _target(
         )
     elif wanted not in names:
         hint = did_you_mean(wanted, names) or "targets: " + ", ".join(f"`{name}`" for name in names)
-        problems.append(Problem(f"there is no target `{wanted}`", None if asked else targets.place, hint))
+        place = None if asked else (root.get("target") or targets).place
+        problems.append(Problem(f"there is no target `{wanted}`", place, hint))
     return result
 
 
@@ -250,7 +252,8 @@ def given_vars(texts: tuple[str, ...]) -> dict[str, Any]:
         try:
             node = parse(SourceFile("--vars", text))
         except ProjectError as error:
-            raise UsageError(f"`--vars` is no YAML: {error.problems[0].message}") from error
+            hint = "write `--vars name=value`, or a YAML mapping in quotes"
+            raise UsageError(f"`--vars {text[:80]}` is {error.problems[0].message}", hint=hint) from error
         if node is None or node.kind != "mapping":
             raise UsageError(
                 f"`--vars {text[:80]}` is neither `name=value` nor a YAML mapping", hint="write `--vars name=value`"

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sqlflow.core.block import Assertion, Block, Project
-from sqlflow.core.errors import Problem, ProjectError
+from sqlflow.core.errors import Problem, ProjectError, did_you_mean
 from sqlflow.core.names import TableName
 from sqlflow.core.text import Place, SourceFile
 from sqlflow.read import files
@@ -17,7 +17,9 @@ from sqlflow.read.render import Renderer
 
 BLOCKS_AT_MOST = 20_000
 _OWN_FOLDERS = ("seeds", "macros", "assertions", "unit_tests", "pipelines", "tests", "docs")
-_LIKE_A_SECRET = re.compile(r"(.*_)?(pw|pwd|pass|passwd|password|secret|token|credentials?|api_?key)(_.*)?", re.IGNORECASE)
+_LIKE_A_SECRET = re.compile(
+    r"(.*_)?(pw|pwd|pass|passwd|password|secret|token|credentials?|api_?key)(_.*)?", re.IGNORECASE
+)
 _WINDOWS_DEVICES = frozenset(
     {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 )
@@ -131,6 +133,9 @@ class _Loader:
             elif pure.suffix not in (".yml", ".md", ".txt"):
                 kinds = ", ".join(f"`{suffix}`" for suffix in SEED_SUFFIXES)
                 self.problems.append(Problem(f"a seed of this kind is not supported: {kinds} are", Place(path)))
+            elif pure.suffix == ".yml" and not any(str(pure.with_suffix(s)) in listing.files for s in SEED_SUFFIXES):
+                hint = f"give it the name of the seed that it describes, as `{pure.stem}.csv` has `{pure.name}`"
+                self.problems.append(Problem("no seed lies beside this file", Place(path), hint))
 
     def _sources(self, folder: str, suffixes: tuple[str, ...]) -> list[SourceFile]:
         """Return the readable files below a folder; what is skipped and what is wrong is noted."""
@@ -170,7 +175,12 @@ class _Loader:
     def _refuse_dead_defaults(self) -> None:
         for path, node in self.settings.defaults.items():
             if not (self.root / path).exists():
-                self.problems.append(Problem(f"`defaults` names `{path}`, which is not in the project", node.place))
+                known = [str(file.parent) for block in self.settings.config.block_paths for file in self._paths(block)]
+                message = f"`defaults` names `{path}`, which is not in the project"
+                self.problems.append(Problem(message, node.place, did_you_mean(path, known)))
+
+    def _paths(self, folder: str) -> list[PurePosixPath]:
+        return [PurePosixPath(path) for path in files.listed(self.root, folder, []).files]
 
 
 def _clash(first: Block, second: Block) -> Problem:

@@ -194,7 +194,8 @@ class Renderer:
         if value is None:
             value = default
         if value is None:
-            raise ProjectError(f"the environment variable `{name}` is not set")
+            hint = f"set it, or write `env('{name}', 'a default')`"
+            raise ProjectError(f"the environment variable `{name}` is not set", None, hint)
         self._notes.env[name] = value
         return value
 

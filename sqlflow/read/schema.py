@@ -18,12 +18,12 @@ def json_schema() -> dict[str, Any]:
         component["additionalProperties"] = False
         component.setdefault("properties", {})
     project = components["ProjectConfig"]["properties"]
-    project["targets"]["additionalProperties"] = {"anyOf": schemas[2:]}
+    project["targets"]["additionalProperties"] = {"anyOf": list(schemas[2:])}
     project["defaults"]["additionalProperties"] = {**schemas[1]}
-    for name in ("BlockConfig", "ColumnConfig"):
-        _loosen(components[name]["properties"])
-    components["ColumnConfig"] = {"anyOf": [{"type": "string"}, components["ColumnConfig"]]}
-    components["SourceConfig"] = {"anyOf": [{"type": "string"}, components["SourceConfig"]]}
+    for component in components.values():
+        _loosen(component["properties"])
+    for name, short in (("ColumnConfig", "string"), ("SourceConfig", "string"), ("IndexConfig", ["string", "array"])):
+        components[name] = {"anyOf": [{"type": short}, components[name]]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "sqlflow.yml",
@@ -33,8 +33,10 @@ def json_schema() -> dict[str, Any]:
 
 
 def _loosen(properties: dict[str, Any]) -> None:
-    """Let a single value stand where a list of one is meant, as the reader does."""
+    """Let a single value stand where a list of one is meant, and a time be text, as the reader does."""
     for name, schema in properties.items():
+        if {"type": "number"} in schema.get("anyOf", ()):
+            schema["anyOf"] = [{"type": ["number", "string", "null"]}]
         if schema.get("type") == "array":
             described = {"description": schema.pop("description")} if "description" in schema else {}
             properties[name] = {**described, "anyOf": [schema, {"type": ["string", "object"]}]}

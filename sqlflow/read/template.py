@@ -19,7 +19,7 @@ from jinja2.loaders import BaseLoader
 from jinja2.runtime import Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from sqlflow.core.errors import ProjectError
+from sqlflow.core.errors import ProjectError, StatementError, did_you_mean
 from sqlflow.core.text import MappedText, Piece, Place, SourceFile
 
 TEXT_AT_MOST = 4 << 20
@@ -107,14 +107,14 @@ class _CodeGenerator(CodeGenerator):
         return _traced([self._piece(node, super()._output_child_to_const(node, frame, finalize), moves=False)])
 
     def _piece(self, node: nodes.Node, text: str, moves: bool) -> Piece:
-        return Piece(text, self.environment.source(self.name), getattr(node.lineno, "offset", 0), moves)
+        return Piece(text, self.environment.source(self.name), _offset(node), moves)
 
     def _output_const_repr(self, group: Iterable[Any]) -> str:
         parts = ((piece.text, piece.offset, piece.moves) for text in group for piece in text.pieces)
         return f"environment.constant({self.name!r}, {tuple(parts)!r})"
 
     def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
-        self.write(f"environment.value({self.name!r}, {getattr(node.lineno, 'offset', 0)}, ")
+        self.write(f"environment.value({self.name!r}, {_offset(node)}, ")
 
     def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802  named by Jinja
         self.write("environment.concat((")
@@ -126,6 +126,11 @@ class _CodeGenerator(CodeGenerator):
 
     def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
         self.write(")")
+
+
+def _offset(node: nodes.Node) -> int:
+    """Return where an expression begins: Jinja gives a call the place of its bracket, and a filter that of its name."""
+    return min(getattr(part.lineno, "offset", 0) for part in (node, *node.find_all(nodes.Node)))
 
 
 class _IncludeLoader(BaseLoader):
@@ -310,17 +315,22 @@ def rendered(
     except ProjectError as error:
         if all(problem.place for problem in error.problems):
             raise
-        place = _place_of(environment, source, error, "")
+        named = re.search("`([^`]+)`", error.problems[0].message)
+        place = _place_of(environment, source, error, named[1] if named else "")
         raise type(error)(
             type(problem)(problem.message, problem.place or place, problem.hint) for problem in error.problems
         ) from None
+    except StatementError as error:
+        raise ProjectError(f"query(): {error.message}", _place_of(environment, source, error, "query")) from error
     except TemplateSyntaxError as error:
         raise _syntax_error(environment, source, error) from None
     except RecursionError as error:
         raise ProjectError("the template's recursion has no end", _place_of(environment, source, error, "")) from None
     except Exception as error:  # noqa: BLE001  a template may raise anything: it is the author's code
         message, word = _words(error)
-        raise ProjectError(f"template: {message}", _place_of(environment, source, error, word)) from None
+        place = _place_of(environment, source, error, word)
+        hint = did_you_mean(word, environment.globals) if message.endswith("is undefined") else ""
+        raise ProjectError(f"template: {message}", place, hint or _called_at(environment, source, error, place)) from None
     finally:
         environment.deadline.check = None
 
@@ -340,19 +350,31 @@ def _words(error: Exception) -> tuple[str, str]:
 
 def _place_of(environment: JinjaEnvironment, source: SourceFile, error: BaseException, word: str) -> Place:
     """Return the innermost template line of the error's traceback; `word` is looked for in it."""
-    line, where = 1, source
+    where, line = next(reversed(_lines_of(environment, error)), (source, 1))
+    text = where.line_place(line).text
+    found = re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text) if word else None
+    found = found or _TAG.search(text)
+    return where.line_place(line, found.start() + 1, len(found.group())) if found else where.line_place(line)
+
+
+def _lines_of(environment: JinjaEnvironment, error: BaseException) -> list[tuple[SourceFile, int]]:
+    """Return the template lines of the error's traceback, the innermost last."""
+    lines = []
     trace = error.__traceback__
     while trace is not None:
         file = environment.sources.get(trace.tb_frame.f_code.co_filename)
         template = trace.tb_frame.f_globals.get("__jinja_template__")
         if file is not None:
-            where = file
             line = template.get_corresponding_lineno(trace.tb_lineno) if template is not None else trace.tb_lineno
+            lines.append((file, line))
         trace = trace.tb_next
-    place = where.line_place(line)
-    found = re.search(rf"\b{re.escape(word)}\b", place.text) if word else _TAG.search(place.text)
-    column = found.start() + 1 if found else 1
-    return where.line_place(line, column, len(word) or 2)
+    return lines
+
+
+def _called_at(environment: JinjaEnvironment, source: SourceFile, error: BaseException, place: Place) -> str:
+    """Return the hint that names the line of `source` that led to another file, as to a macro's."""
+    lines = [line for file, line in _lines_of(environment, error) if file.path == source.path]
+    return f"called at {source.path}:{lines[-1]}" if lines and place.path != source.path else ""
 
 
 def macros_of(environment: JinjaEnvironment, template: Any) -> dict[str, Macro]:

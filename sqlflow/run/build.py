@@ -10,7 +10,7 @@ from sqlflow.core.block import Block, Query
 from sqlflow.core.engine import Column, Rows, Session
 from sqlflow.core.errors import BuildError, Problem, StatementError, did_you_mean
 from sqlflow.core.names import TableName
-from sqlflow.core.text import MappedText, Place
+from sqlflow.core.text import MappedText, Piece, Place
 from sqlflow.plan.versions import fingerprint, helper_name
 from sqlflow.read.blocks import rendered_again
 from sqlflow.read.render import Renderer
@@ -67,10 +67,7 @@ def current_query(work: Work, block: Block, session: Session) -> Query:
         query = Query(asked.slice(0, found.end), found.tables)
         return session.rows(work.binder.bound(query, block.name.schema).text)
 
-    try:
-        return rendered_again(block, work.renderer, engine, run_query)
-    except StatementError as error:
-        raise BuildError(f"query(): {error.message}", block.source.place(block.body)) from error
+    return rendered_again(block, work.renderer, engine, run_query)
 
 
 def _select(work: Work, block: Block, relation: TableName, session: Session) -> int | None:
@@ -80,12 +77,16 @@ def _select(work: Work, block: Block, relation: TableName, session: Session) -> 
     check_columns(columns, block, query)
     kind = "view" if block.config.materialize == "view" else "table"
     if block.config.order_by:
-        body = "select * from (\n" + body + f"\n) as ordered order by {', '.join(block.config.order_by)}"
+        order = _key_text(block, "order_by", ", ".join(block.config.order_by))
+        body = "select * from (\n" + body + "\n) as ordered order by " + order
     statement = f"create {kind} {relation.sql} as\n" + selectable(body)
-    with session.transaction():
-        rows = run_statement(session, statement, work, block)
-        _index(work, block, relation, session)
-        _record(work, block, relation, kind, work.binder.inputs(query, block.name.schema), session)
+    try:
+        with session.transaction():
+            rows = run_statement(session, statement, work, block)
+            _index(work, block, relation, session)
+            _record(work, block, relation, kind, work.binder.inputs(query, block.name.schema), session)
+    except StatementError as error:  # the COMMIT: it is what tells of rows that break a unique index
+        raise told(error, statement, work, block, _key_text(block, "indexes", " ").place(0)) from error
     if kind == "view":
         return None
     return _row_count(relation, session) if rows is None else rows
@@ -120,8 +121,14 @@ def _index(work: Work, block: Block, relation: TableName, session: Session) -> N
     engine = work.binder.project.target.engine
     for index in block.config.indexes:
         name = helper_name(relation, " ".join(index.columns))
-        statement = MappedText.plain(engine.index(relation, name, index.columns, index.unique))
+        statement = _key_text(block, "indexes", engine.index(relation, name, index.columns, index.unique))
         run_statement(session, statement, work, block)
+
+
+def _key_text(block: Block, key: str, text: str) -> MappedText:
+    """Return text of ours that stands for a key of the block's front matter, at the key's place if it is there."""
+    found = re.compile(rf"^{key}\b", re.MULTILINE).search(block.source.text, 0, block.body)
+    return MappedText((Piece(text, block.source, found.start(), moves=False),)) if found else MappedText.plain(text)
 
 
 def _record(
@@ -146,22 +153,25 @@ def told(
     """Return the engine's error in the user's words and at the user's place."""
     place = where or (block.source.place(block.body) if block else None)
     if error.position is not None:
-        word = re.compile(r"\w+").match(statement.text, error.position)
+        word = re.compile(r"\w+(\.\w+)*").match(statement.text, error.position)
         place = statement.place(error.position, len(word.group()) if word else 1) or place
     message, hint = _in_our_names(error.message, work), ""
     if error.missing_table:
-        known = [*work.binder.project.blocks, *work.binder.project.sources]
-        hint = did_you_mean(error.missing_table, map(str, known)) or did_you_mean(
-            error.missing_table, (n.name for n in known)
-        )
-        hint = hint or "no block builds it, and the target has no such table"
+        hint = _missing_table_hint(error.missing_table, work)
     return BuildError(Problem(message, place, hint))
+
+
+def _missing_table_hint(name: str, work: Work) -> str:
+    project = work.binder.project
+    if any(name in (str(source), source.name) for source in project.sources):
+        return "it is declared as a source: it must be in the target before blocks can read it"
+    known = [*project.blocks, *project.sources]
+    hint = did_you_mean(name, map(str, known)) or did_you_mean(name, (n.name for n in known))
+    return hint or "no block builds it, and the target has no such table"
 
 
 def _in_our_names(message: str, work: Work) -> str:
     """Return the message with published names in place of those of versions."""
-    if "_sqlflow" not in message:
-        return message
     for name, relation in work.binder.relations.items():
         message = message.replace(relation.name, str(name))
     return message.replace("_sqlflow.", "")

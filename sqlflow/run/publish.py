@@ -19,7 +19,7 @@ def current(connection: Connection, session: Session, blocks: Iterable[Block], a
     wanted = {block.name: block for block in blocks if block.config.materialize != "ephemeral"}
     schemas = sorted({name.schema for name in wanted})
     problems = []
-    for relation in connection.relations(schemas):
+    for relation in sorted(connection.relations(schemas), key=lambda relation: relation.name):
         if relation.name in wanted and not state.is_ours(relation, shown) and not adopt:
             problems.append(_foreign(relation, wanted[relation.name]))
     return Current(shown, tuple(problems))

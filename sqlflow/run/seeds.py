@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 BYTES_AT_MOST = 10 << 30
 _CSV_LINE = re.compile(r"Line: (\d+)")
 _EXPECTED = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
+_CONVERSION = re.compile(r'Error when converting column "([^"]*)"\. (.*)')
 _TYPES = (
     ("boolean", r"true|false|TRUE|FALSE|True|False"),
     ("bigint", r"-?(0|[1-9][0-9]{0,17})"),
@@ -59,6 +60,17 @@ def _check_file(path: Path, shown: str) -> None:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 _check_line(line, Place(shown, number))
+    if path.suffix == ".json":
+        _check_array(path, shown)
+
+
+def _check_array(path: Path, shown: str) -> None:
+    """Refuse an array that is not closed: DuckDB would read what is there of it, and say nothing."""
+    with path.open("rb") as file:
+        is_array = file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
+        file.seek(max(0, path.stat().st_size - 4096))
+        if is_array and not file.read().rstrip().endswith(b"]"):
+            raise BuildError("the JSON array is not closed: the file ends too early", Place(shown))
 
 
 def _check_line(line: bytes, place: Place) -> None:
@@ -75,20 +87,27 @@ def _query(connection: "duckdb.DuckDBPyConnection", path: Path, block: Block) ->
     declared = {name.lower(): column.type for name, column in block.config.columns.items() if column.type}
     if path.suffix == ".csv":
         names = _header(path, block)
-        columns = "{" + ", ".join(f"{literal(name)}: 'varchar'" for name in names) + "}"
-        reader = (
-            f"read_csv({literal(str(path))}, header = true, delim = ',', quote = '\"', escape = '\"', columns = {columns},"
-            " auto_detect = false, strict_mode = true, null_padding = false)"
-        )
-        types = _inferred(connection, reader, [name for name in names if name.lower() not in declared])
+        as_text = _csv_reader(path, dict.fromkeys(names, "varchar"))
+        types = _inferred(connection, as_text, [name for name in names if name.lower() not in declared])
+        reader = _csv_reader(path, {name: declared.get(name.lower()) or types[name] or "varchar" for name in names})
+        casts: dict[str, str] = {}
     else:
         function = "read_parquet" if path.suffix == ".parquet" else "read_json"
         reader = f"{function}({literal(str(path))})"
         names = _names(connection, reader)
-        types = {}
+        casts = declared
     _check_declared(declared, names, block)
-    selected = (_cast(name, declared.get(name.lower()) or types.get(name, "")) for name in names)
+    selected = (_cast(name, casts.get(name.lower(), "")) for name in names)
     return f"select {', '.join(selected)} from {reader}"
+
+
+def _csv_reader(path: Path, types: Mapping[str, str]) -> str:
+    """Return the reader of a CSV file that guesses nothing: its errors name the line, also where a type does not fit."""
+    columns = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in types.items())
+    return (
+        f"read_csv({literal(str(path))}, header = true, delim = ',', quote = '\"', escape = '\"',"
+        f" columns = {{{columns}}}, auto_detect = false, strict_mode = true, null_padding = false)"
+    )
 
 
 def _names(connection: "duckdb.DuckDBPyConnection", reader: str) -> list[str]:
@@ -161,6 +180,9 @@ def _seed_error(text: str, block: Block) -> BuildError:
         return BuildError(f"the line has {columns[2]} columns, the header has {columns[1]}", place)
     if "unterminated quote" in text:
         return BuildError("a quote is opened and not closed, or closed in the middle of a value", place)
+    conversion = _CONVERSION.search(text)
+    if conversion:
+        return BuildError(f"the column `{conversion[1]}` does not hold what is declared: {conversion[2][:1].lower()}{conversion[2][1:]}", place)
     message = re.sub(r"\s*\n\s*", " ", text.split("\n\n", maxsplit=1)[0].split("\nPossible", maxsplit=1)[0])
     return BuildError(Problem(message[:500], place))
 

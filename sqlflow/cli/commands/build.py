@@ -5,7 +5,15 @@ from typing import Any
 
 import click
 
-from sqlflow.cli.options import events_option, loaded, project_options, quiet_option, selection_options, threads_option
+from sqlflow.cli.options import (
+    Place,
+    Selection,
+    events_option,
+    project_options,
+    quiet_option,
+    selection_options,
+    threads_option,
+)
 
 
 @click.command("build")
@@ -28,9 +36,7 @@ from sqlflow.cli.options import events_option, loaded, project_options, quiet_op
 @quiet_option
 @project_options
 def command(
-    blocks: tuple[str, ...],
-    select: tuple[str, ...],
-    exclude: tuple[str, ...],
+    selection: Selection,
     threads: int | None,
     publish_what: Any,
     fail_fast: bool,
@@ -39,10 +45,7 @@ def command(
     adopt: bool,
     output: str,
     quiet: bool,
-    project_dir: str,
-    target: str | None,
-    given: tuple[str, ...],
-    debug: bool,
+    place: Place,
 ) -> None:
     """Build, check and publish blocks; all of them without a SELECTOR.
 
@@ -51,13 +54,13 @@ def command(
     """
     from sqlflow.cli.running import run_and_tell
 
-    project = loaded(project_dir, target, given)
+    project = place.load()
     sys.exit(
         run_and_tell(
             lambda listener: project.build(
-                (*blocks, *select), exclude, threads=threads, publish_what=publish_what, fail_fast=fail_fast,
+                selection.select, selection.exclude, threads=threads, publish_what=publish_what, fail_fast=fail_fast,
                 prune=prune, adopt=adopt, listener=listener,
             ),
-            project, output, quiet, project_dir, target,
+            project, output, quiet, place.flags,
         )
     )  # fmt: skip

@@ -2,17 +2,18 @@
 
 import platform
 import sys
+from dataclasses import replace
 from importlib.metadata import entry_points, version
 from typing import Any
 
 import click
 
-from sqlflow.cli.options import project_options
+from sqlflow.cli.options import Place, project_options
 
 
 @click.command("debug")
 @project_options
-def command(project_dir: str, target: str | None, given: tuple[str, ...], debug: bool) -> None:
+def command(place: Place) -> None:
     """Check the installation, the project's files, and the connection of every target, or of one."""
     import sqlflow
     from sqlflow.cli.output import echo
@@ -24,9 +25,9 @@ def command(project_dir: str, target: str | None, given: tuple[str, ...], debug:
         distribution = f"{point.dist.name} {point.dist.version}" if point.dist else "unknown"
         echo(f"engine {point.name}: {point.value} from {distribution}")
     code = 0
-    for name in [target] if target else _targets(project_dir):
+    for name in [place.target] if place.target else _targets(place.project_dir):
         try:
-            echo_line = _checked(project_dir, name, given)
+            echo_line = _checked(replace(place, target=name))
         except SqlflowError as error:
             code = code or error.exit_code
             echo_line = f"target {name or 'default'}: failed\n{error}"
@@ -51,11 +52,10 @@ def _targets(project_dir: str) -> list[str | None]:
     return [key.text for key, _ in targets.pairs] if targets is not None and targets.pairs else [None]
 
 
-def _checked(project_dir: str, name: str | None, given: tuple[str, ...]) -> str:
-    from sqlflow.cli.options import loaded
+def _checked(place: Place) -> str:
     from sqlflow.cli.text import count
 
-    project = loaded(project_dir, name, given)
+    project = place.load()
     blocks = count(len(project.graph.order), "block")
     project.check_connection()
     target = project.loaded.target

@@ -5,20 +5,20 @@ import sys
 
 import click
 
-from sqlflow.cli.options import json_option, loaded, project_options
+from sqlflow.cli.options import Place, json_option, project_options
 
 
 @click.command("failures")
 @click.argument("block", required=False, default="")
 @json_option
 @project_options
-def command(block: str, output: str, project_dir: str, target: str | None, given: tuple[str, ...], debug: bool) -> None:
+def command(block: str, output: str, place: Place) -> None:
     """Show the rows that broke assertions in the latest run that had any: of a BLOCK, an assertion's file, or all."""
     from sqlflow.cli import as_json
     from sqlflow.cli.output import echo
     from sqlflow.cli.text import count, table
 
-    project = loaded(project_dir, target, given)
+    project = place.load()
     found = project.failures(block)
     if output == "json":
         for failure in found:

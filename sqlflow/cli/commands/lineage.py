@@ -2,7 +2,7 @@
 
 import click
 
-from sqlflow.cli.options import loaded, project_options
+from sqlflow.cli.options import Place, project_options
 
 
 @click.command("lineage")
@@ -10,21 +10,13 @@ from sqlflow.cli.options import loaded, project_options
 @click.option("--mermaid", is_flag=True, help="Print a Mermaid flowchart.")
 @click.option("--json", "json_form", is_flag=True, help="Print nodes and edges as JSON.")
 @project_options
-def command(
-    block: str,
-    mermaid: bool,
-    json_form: bool,
-    project_dir: str,
-    target: str | None,
-    given: tuple[str, ...],
-    debug: bool,
-) -> None:
+def command(block: str, mermaid: bool, json_form: bool, place: Place) -> None:
     """Show what BLOCK is made from and what is made from it; of all blocks without one. Needs no connection."""
     from sqlflow.cli import as_json
     from sqlflow.cli.lineage import as_edges, as_mermaid, as_text
     from sqlflow.cli.output import echo
 
-    project = loaded(project_dir, target, given)
+    project = place.load()
     centre = project.block(block).name if block else None
     if json_form:
         echo(as_json.text(as_json.plain(as_edges(project.graph, centre))))

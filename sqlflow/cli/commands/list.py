@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlflow.cli.options import json_option, loaded, project_options, selection_options
+from sqlflow.cli.options import Place, Selection, json_option, project_options, selection_options
 
 if TYPE_CHECKING:
     from sqlflow.app import Project
@@ -15,22 +15,13 @@ if TYPE_CHECKING:
 @selection_options
 @json_option
 @project_options
-def command(
-    blocks: tuple[str, ...],
-    select: tuple[str, ...],
-    exclude: tuple[str, ...],
-    output: str,
-    project_dir: str,
-    target: str | None,
-    given: tuple[str, ...],
-    debug: bool,
-) -> None:
+def command(selection: Selection, output: str, place: Place) -> None:
     """List the blocks of the project, inputs before readers. Needs no connection."""
     from sqlflow.cli import as_json
     from sqlflow.cli.output import echo
 
-    project = loaded(project_dir, target, given)
-    chosen = project.selected((*blocks, *select), exclude)
+    project = place.load()
+    chosen = project.selected(selection.select, selection.exclude)
     found = [project.loaded.blocks[name] for name in project.graph.order if name in chosen]
     if output == "json":
         for block in found:

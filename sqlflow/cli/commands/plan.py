@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlflow.cli.options import json_option, loaded, project_options, selection_options
+from sqlflow.cli.options import Place, Selection, json_option, project_options, selection_options
 
 if TYPE_CHECKING:
     from sqlflow.app import Project
@@ -16,24 +16,14 @@ if TYPE_CHECKING:
 @click.option("--offline", is_flag=True, help="Do not look into the target: check the project alone.")
 @json_option
 @project_options
-def command(
-    blocks: tuple[str, ...],
-    select: tuple[str, ...],
-    exclude: tuple[str, ...],
-    offline: bool,
-    output: str,
-    project_dir: str,
-    target: str | None,
-    given: tuple[str, ...],
-    debug: bool,
-) -> None:
+def command(selection: Selection, offline: bool, output: str, place: Place) -> None:
     """Show what `sqlflow build` would do to each block, and why. Nothing is changed."""
     from sqlflow.cli import as_json
     from sqlflow.cli.output import echo
     from sqlflow.core.errors import BuildError
 
-    project = loaded(project_dir, target, given)
-    plan = project.plan((*blocks, *select), exclude, offline=offline)
+    project = place.load()
+    plan = project.plan(selection.select, selection.exclude, offline=offline)
     if output == "json":
         document = {
             "steps": plan.steps,

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from sqlflow.cli.options import block_argument, json_option, loaded, project_options
+from sqlflow.cli.options import Place, block_argument, json_option, project_options
 
 
 @click.command("show")
@@ -14,22 +14,13 @@ from sqlflow.cli.options import block_argument, json_option, loaded, project_opt
 @click.option("--cte", default="", metavar="NAME", help="Show a CTE of the block's query instead.")
 @json_option
 @project_options
-def command(
-    block: str,
-    limit: int,
-    cte: str,
-    output: str,
-    project_dir: str,
-    target: str | None,
-    given: tuple[str, ...],
-    debug: bool,
-) -> None:
+def command(block: str, limit: int, cte: str, output: str, place: Place) -> None:
     """Show the first rows of a block as it is published, or of one of its CTEs run over what is published."""
     from sqlflow.cli import as_json
     from sqlflow.cli.output import echo
     from sqlflow.cli.text import count, table
 
-    project = loaded(project_dir, target, given)
+    project = place.load()
     rows = project.shown(block, limit, cte)
     if output == "json":
         for row in rows.rows:

@@ -4,7 +4,15 @@ import sys
 
 import click
 
-from sqlflow.cli.options import events_option, loaded, project_options, quiet_option, selection_options, threads_option
+from sqlflow.cli.options import (
+    Place,
+    Selection,
+    events_option,
+    project_options,
+    quiet_option,
+    selection_options,
+    threads_option,
+)
 
 
 @click.command("test")
@@ -13,25 +21,14 @@ from sqlflow.cli.options import events_option, loaded, project_options, quiet_op
 @events_option
 @quiet_option
 @project_options
-def command(
-    blocks: tuple[str, ...],
-    select: tuple[str, ...],
-    exclude: tuple[str, ...],
-    threads: int | None,
-    output: str,
-    quiet: bool,
-    project_dir: str,
-    target: str | None,
-    given: tuple[str, ...],
-    debug: bool,
-) -> None:
+def command(selection: Selection, threads: int | None, output: str, quiet: bool, place: Place) -> None:
     """Run the assertions of blocks on what is published; nothing is built."""
     from sqlflow.cli.running import run_and_tell
 
-    project = loaded(project_dir, target, given)
+    project = place.load()
     sys.exit(
         run_and_tell(
-            lambda listener: project.test((*blocks, *select), exclude, threads=threads, listener=listener),
-            project, output, quiet, project_dir, target,
+            lambda listener: project.test(selection.select, selection.exclude, threads=threads, listener=listener),
+            project, output, quiet, place.flags,
         )
     )  # fmt: skip
