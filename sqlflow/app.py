@@ -18,6 +18,7 @@ from sqlflow.plan.graph import Graph, graph
 from sqlflow.plan.plan import Current, Plan
 from sqlflow.plan.selection import selected
 from sqlflow.read.project import load, renderer_of
+from sqlflow.read.versions import file_versions
 from sqlflow.run import publish, state
 from sqlflow.run.build import Work, current_query, told
 from sqlflow.run.execute import Options, binder_of, execute, new_run
@@ -75,13 +76,14 @@ class Project:
         )
 
     def plan(
-        self, select: Iterable[str] = (), exclude: Iterable[str] = (), offline: bool = False, adopt: bool = False
-    ) -> Plan:
+        self, select: Iterable[str] = (), exclude: Iterable[str] = (), offline: bool = False, adopt: bool = False,
+        full_refresh: bool = False,
+    ) -> Plan:  # fmt: skip
         """Return what a build would do. Without a connection (`offline`) it knows nothing of what is published."""
         chosen = self.selected(select, exclude)
         if offline:
             return planning.plan(self.graph, chosen)
-        return planning.plan(self.graph, chosen, self._current(adopt))
+        return planning.plan(self.graph, chosen, self._current(adopt), file_versions(self.loaded), full_refresh)
 
     def _current(self, adopt: bool = False) -> Current:
         if not _is_there(self.loaded):
@@ -92,6 +94,7 @@ class Project:
     def build(
         self, select: Iterable[str] = (), exclude: Iterable[str] = (), *, threads: int | None = None,
         publish_what: Literal["all", "passing"] = "all", fail_fast: bool = False, prune: bool = False, adopt: bool = False,
+        full_refresh: bool = False,
         listener: Listener = _silent,
     ) -> Report:  # fmt: skip
         """Build, check and publish the selected blocks, and return the report.
@@ -103,8 +106,8 @@ class Project:
         options = Options(threads or self.loaded.config.threads, publish_what, fail_fast, prune)
         with _opened(self.loaded) as (connection, session):
             current = publish.current(connection, session, self.loaded.blocks.values(), adopt)
-            made = planning.plan(self.graph, chosen, current)
-            building = set(made.built)
+            made = planning.plan(self.graph, chosen, current, file_versions(self.loaded), full_refresh)
+            building = made.nodes
             taken = [
                 p
                 for p in made.problems

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sqlflow.core.engine import Connection
 from sqlflow.core.names import TableName, literal, quoted
@@ -46,6 +46,14 @@ class DuckDBEngine:
     def syntax_error(self, sql: str) -> tuple[str, int | None] | None:
         return self._parser.syntax_error(sql)
 
+    def version(self) -> str:
+        import duckdb
+
+        return duckdb.__version__
+
+    def stability(self, function: str) -> Literal["stable", "volatile", "unknown"]:
+        return self._parser.stabilities.get(function, "unknown")
+
     def file_query(self, path: str, options: dict[str, Any]) -> str:
         suffix = path.removesuffix(".gz").removesuffix(".zst").rsplit(".", 1)[-1].lower()
         reader = _READERS.get(suffix, "read_csv")
@@ -71,6 +79,11 @@ def _option(value: Any) -> str:
     return literal(value)
 
 
+_VOLATILE_TOO = frozenset({"ago", "current_setting", "getenv", "getvariable", "user", "version"})
+"""Not told as volatile by every DuckDB, but they depend on more than their arguments."""
+_STABLE_TABLE_FUNCTIONS = ("range", "generate_series", "unnest", "repeat", "repeat_row", "json_each", "json_tree")
+
+
 class _Parser:
     """DuckDB's own parser, in a database of its own that holds nothing."""
 
@@ -79,6 +92,22 @@ class _Parser:
 
         self._connection = duckdb.connect(":memory:", config={"python_enable_replacements": "false"})
         self._lock = threading.Lock()
+
+    @cached_property
+    def stabilities(self) -> dict[str, Literal["stable", "volatile"]]:
+        """What DuckDB itself says of its functions; a macro that calls a volatile one is volatile."""
+        with self._lock:
+            found = self._connection.execute(
+                "select lower(function_name), bool_and(coalesce(stability, 'CONSISTENT') = 'CONSISTENT'),"
+                " coalesce(lower(string_agg(macro_definition, ' ')), '')"
+                " from duckdb_functions() where function_type in ('scalar', 'aggregate', 'window', 'macro') group by 1"
+            ).fetchall()
+        volatile = {name for name, is_stable, _ in found if not is_stable} | _VOLATILE_TOO
+        volatile |= {
+            name for name, _, text in found if re.search(r"\b(now|random|uuid|current_\w+|getvariable)\b", text)
+        }
+        told: dict[str, Literal["stable", "volatile"]] = dict.fromkeys(_STABLE_TABLE_FUNCTIONS, "stable")
+        return told | {name: "volatile" if name in volatile else "stable" for name, *_ in found}
 
     def table_names(self, sql: str) -> frozenset[TableName] | None:
         import duckdb

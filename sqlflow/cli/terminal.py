@@ -130,7 +130,8 @@ def summary(report: Report, flags: str = "") -> str:
 
 def _counts(report: Report) -> str:
     blocks = [
-        (status, sum(block.status == status for block in report.blocks)) for status in ("built", "failed", "skipped")
+        (status, sum(block.status == status for block in report.blocks))
+        for status in ("built", "reused", "failed", "skipped")
     ]
     checks = [
         (status, sum(check.status == status for check in report.assertions))
@@ -173,6 +174,8 @@ def _outcome(report: Report, flags: str) -> str:
         lines.append("dropped: " + ", ".join(map(str, report.dropped)))
     if report.published:
         lines.append(f"published {count(len(report.published), 'relation')} at once")
+    elif report.status in ("succeeded", "warned") and report.blocks:
+        lines.append("nothing to publish: all is as it was")
     match report.status:
         case "cancelled":
             lines.append("cancelled: nothing was published")

@@ -63,6 +63,10 @@ class Query:
     """Tables that are read without a place in the text: from `query()`, and what `depends_on` says."""
     unclear: frozenset[TableName] = frozenset()
     """Names in opaque SQL that are a CTE's as well, so that they cannot be replaced."""
+    code: str = ""
+    """A hash of the query's tokens: comments and white space do not count."""
+    volatile: str = ""
+    """Why the same inputs may give another result; empty if they cannot."""
     unnamed: tuple[int, ...] = ()
     """Offsets of the result's expressions that have no name."""
 

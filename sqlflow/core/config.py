@@ -119,5 +119,8 @@ class ProjectConfig(Struct, frozen=True, kw_only=True):
     defaults: Annotated[
         dict[str, Raw], Meta(description="Front matter for all blocks below a folder; the nearest folder wins.")
     ] = {}
+    keep: Annotated[
+        Duration, Meta(description="How long versions are kept that nothing shows any more, to be used again.")
+    ] = 7 * 86400.0
     block_paths: Annotated[tuple[Text, ...], Meta(description="The folders that hold blocks.")] = ("blocks",)
     timeout: Annotated[Duration | None, Meta(description="How long building one block may take.")] = None

@@ -109,6 +109,12 @@ class Engine(Protocol):
     def syntax_error(self, sql: str) -> "tuple[str, int | None] | None":
         """Return what the engine's own parser says against `sql`, and at which character; None for valid SQL."""
 
+    def version(self) -> str:
+        """Return the engine's version: another one may give other rows, so that it is a part of every key."""
+
+    def stability(self, function: str) -> Literal["stable", "volatile", "unknown"]:
+        """Tell whether a function gives the same result for the same arguments, always; names are lower case."""
+
     def file_query(self, path: str, options: dict[str, Any]) -> str:
         """Return a SELECT that reads files: `path` is absolute and may be a glob."""
 

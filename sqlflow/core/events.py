@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 AssertionStatus = Literal["passed", "warned", "failed"]
-BlockStatus = Literal["built", "failed", "skipped", "cancelled"]
+BlockStatus = Literal["built", "reused", "failed", "skipped", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,14 @@ class BlockBuilt:
     materialize: str
     rows: int | None
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class BlockReused:
+    """A version that is there is used: nothing that the block is made from has changed."""
+
+    run: str
+    block: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +103,7 @@ class RunFinished:
 
 
 Event = (
-    RunStarted | BlockStarted | BlockBuilt | BlockFailed | BlockSkipped | AssertionFinished
+    RunStarted | BlockStarted | BlockBuilt | BlockReused | BlockFailed | BlockSkipped | AssertionFinished
     | Published | NotPublished | Warned | RunFinished
 )  # fmt: skip
 Listener = Callable[[Event], None]

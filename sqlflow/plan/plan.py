@@ -1,7 +1,7 @@
 """From a Graph and what is published to a Plan: what would be done to each block, and why."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -10,13 +10,17 @@ from sqlflow.core.errors import Problem, ProjectError
 from sqlflow.core.names import TableName
 from sqlflow.core.text import Place
 from sqlflow.plan.graph import Graph, Resolver, blocks_read, gated
+from sqlflow.plan.versions import Key, assertion_key, version_key
 
-Action = Literal["build", "inline", "skip"]
+Action = Literal["build", "reuse", "inline", "skip"]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is done to one block. `inline` is an ephemeral block: it has no relation of its own."""
+    """What is done to one block.
+
+    `reuse`: a version of the same key is there and is shown. `inline`: an ephemeral block has no relation of its own.
+    """
 
     block: TableName
     action: Action
@@ -35,6 +39,8 @@ class Check:
     after: frozenset[TableName]
     gates: frozenset[TableName]
     holds: frozenset[TableName]
+    key: str = ""
+    """Under what the passing is remembered; empty if it must always run."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,9 @@ class Plan:
     checks: tuple[Check, ...]
     removed: tuple[TableName, ...] = ()
     problems: tuple[Problem, ...] = ()
+    reused: Mapping[TableName, TableName] = field(default_factory=dict)
+    """The relations of the versions that are used again."""
+    keys: Mapping[TableName, Key] = field(default_factory=dict)
 
     @property
     def project(self) -> Project:
@@ -63,27 +72,51 @@ class Plan:
     def inlined(self) -> frozenset[TableName]:
         return frozenset(step.block for step in self.steps if step.action == "inline")
 
+    @cached_property
+    def nodes(self) -> frozenset[TableName]:
+        """The blocks that take part in the run."""
+        return frozenset(self.built) | self.inlined | frozenset(self.reused)
+
     def block(self, name: TableName) -> Block:
         return self.project.blocks[name]
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """What a version that is there was made from: its key, the block's own part of it, and the keys of its inputs."""
+
+    relation: TableName
+    key: str
+    code: str
+    inputs: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Current:
-    """What the target shows now: the relation behind each published block. Empty where that is not known."""
+    """What the target shows now: the relation behind each published block. Empty where that is not known.
+
+    `made` are the versions that are there, `checked` the keys of assertions that have passed.
+    """
 
     published: Mapping[TableName, TableName]
     problems: tuple[Problem, ...] = ()
     is_known: bool = True
+    made: tuple[Made, ...] = ()
+    checked: frozenset[str] = frozenset()
 
 
 NOTHING_KNOWN = Current({}, is_known=False)
 
 
-def plan(graph: Graph, chosen: frozenset[TableName], current: Current = NOTHING_KNOWN) -> Plan:
-    """Return what building the `chosen` blocks would do.
+def plan(
+    graph: Graph, chosen: frozenset[TableName], current: Current = NOTHING_KNOWN,
+    files: Mapping[str, str] | None = None, full_refresh: bool = False,
+) -> Plan:  # fmt: skip
+    """Return what building the `chosen` blocks would do; `files` are the versions of files by path.
 
     Blocks come along where the result would be wrong without them: what has never been built and is read by a block
-    or by an assertion on it, and views over what is built.
+    or by an assertion on it, and views over what is built. A block whose key is that of a version that is there is not
+    built: the version is used.
     """
     reasons = dict.fromkeys(chosen, "selected")
     size = -1
@@ -93,18 +126,84 @@ def plan(graph: Graph, chosen: frozenset[TableName], current: Current = NOTHING_
             _add_missing_inputs(graph, reasons, current.published)
             _add_missing_in_assertions(graph, reasons, current.published)
         _add_views(graph, reasons)
-    blocks = graph.project.blocks
-    steps = []
-    for name in graph.order:
-        if blocks[name].config.materialize == "ephemeral":
-            steps.append(Step(name, "inline", "ephemeral: a part of its readers"))
-        elif name in reasons:
-            steps.append(Step(name, "build", reasons[name]))
-        else:
-            steps.append(Step(name, "skip", "not selected"))
+    keys, known = _keys(graph, reasons, current, files or {})
+    there = {} if full_refresh else {made.key: made.relation for made in current.made}
+    reused = {
+        name: there[key.text] for name, key in keys.items() if key.text in there and not _is_ephemeral(graph, name)
+    }
+    steps = tuple(_step(graph, name, reasons, reused, keys, current, full_refresh) for name in graph.order)
     removed = tuple(sorted(set(current.published) - _relations(graph.project)))
-    checks = checks_of(graph, frozenset(reasons))
-    return Plan(graph, tuple(steps), checks, removed, current.problems)
+    checks = tuple(
+        check
+        for check in checks_of(graph, frozenset(reasons), known)
+        if not check.key or check.key not in current.checked or full_refresh
+    )
+    return Plan(graph, steps, checks, removed, current.problems, reused, keys)
+
+
+def _is_ephemeral(graph: Graph, name: TableName) -> bool:
+    return graph.project.blocks[name].config.materialize == "ephemeral"
+
+
+def _keys(
+    graph: Graph, reasons: Mapping[TableName, str], current: Current, files: Mapping[str, str]
+) -> tuple[dict[TableName, Key], dict[TableName, str]]:
+    """Return the keys of the blocks that take part, and the keys of all: those of the others are what is published."""
+    made = {version.relation: version.key for version in current.made}
+    keys: dict[TableName, Key] = {}
+    known: dict[TableName, str] = {}
+    for name in graph.order:
+        if name not in reasons and not _is_ephemeral(graph, name):
+            relation = current.published.get(name)
+            known[name] = made.get(relation, "") if relation else ""
+            continue
+        inputs = {str(read): known[read] for read in graph.inputs[name]}
+        keys[name] = version_key(graph.project.blocks[name], graph.project, inputs, _files(graph, name, files))
+        known[name] = keys[name].text
+    return keys, known
+
+
+def _files(graph: Graph, name: TableName, versions: Mapping[str, str]) -> dict[str, str]:
+    """Return the versions of what a block reads beside blocks; that of a table is not known."""
+    project, block = graph.project, graph.project.blocks[name]
+    found: dict[str, str] = {}
+    for source in graph.sources[name]:
+        config = project.sources.get(source)
+        version = versions.get(config.files, "") if config and config.files else ""
+        found[str(source)] = f"{version} {config.options!r}" if version and config else ""
+    paths = (block.source.path,) if block.kind == "seed" else block.query.files if block.query else ()
+    return found | {path: versions.get(path, "") for path in paths}
+
+
+def _step(
+    graph: Graph, name: TableName, reasons: Mapping[TableName, str], reused: Mapping[TableName, TableName],
+    keys: Mapping[TableName, Key], current: Current, full_refresh: bool,
+) -> Step:  # fmt: skip
+    if _is_ephemeral(graph, name):
+        return Step(name, "inline", "ephemeral: a part of its readers")
+    if name not in reasons:
+        return Step(name, "skip", "not selected")
+    if name in reused:
+        return Step(name, "reuse", "unchanged")
+    if not current.is_known:
+        return Step(name, "build", reasons[name])
+    return Step(name, "build", "full refresh" if full_refresh else _why(name, reasons[name], keys[name], current))
+
+
+def _why(name: TableName, reason: str, key: Key, current: Current) -> str:
+    """Return why a block is built: what is not as it was when the version that is published was made."""
+    shown = current.published.get(name)
+    before = next((made for made in current.made if made.relation == shown), None)
+    if shown is None or before is None:
+        return "never built" if reason == "selected" else reason
+    if before.code != key.code:
+        return "its code or settings changed"
+    inputs = dict(key.inputs)
+    changed = sorted(read for read in {*before.inputs, *inputs} if before.inputs.get(read) != inputs.get(read))
+    known = [read for read in changed if inputs.get(read)]
+    if known:
+        return f"`{known[0]}` has changed"
+    return key.unknown or (f"`{changed[0]}` is not read any more" if changed else "its version is gone")
 
 
 def _relations(project: Project) -> set[TableName]:
@@ -156,13 +255,16 @@ def _add_views(graph: Graph, reasons: dict[TableName, str]) -> None:
             reasons[name] = f"{what} `{changed[0]}`"
 
 
-def checks_of(graph: Graph, building: frozenset[TableName]) -> tuple[Check, ...]:
+def checks_of(
+    graph: Graph, building: frozenset[TableName], keys: Mapping[TableName, str] | None = None
+) -> tuple[Check, ...]:
     """Return the assertions on the blocks of `building`, each with its place in the order.
 
     A reader waits for an assertion on its input, unless the assertion itself waits for the reader.
     One that reads no block waits for nothing, and nothing but publishing waits for it.
     """
     checks = []
+    resolver = Resolver(graph.project)
     for assertion, gates, named in _assertions_read(graph):
         if not gates & building:
             continue
@@ -170,13 +272,25 @@ def checks_of(graph: Graph, building: frozenset[TableName]) -> tuple[Check, ...]
             checks.append(Check(assertion, frozenset(), gates, frozenset()))
             continue
         read = named | gates
+        key = _assertion_key(assertion, read, resolver, keys or {})
         if read == gates and len(gates) == 1:
-            checks.append(Check(assertion, gates, gates, (graph.downstream(gates, 1) - gates) & building))
+            checks.append(Check(assertion, gates, gates, (graph.downstream(gates, 1) - gates) & building, key))
             continue
         after = graph.upstream(read) & building
         holds = graph.downstream(gates) - gates - graph.upstream(read)
-        checks.append(Check(assertion, after, gates, holds & building))
+        checks.append(Check(assertion, after, gates, holds & building, key))
     return tuple(checks)
+
+
+def _assertion_key(
+    assertion: Assertion, read: frozenset[TableName], resolver: Resolver, keys: Mapping[TableName, str]
+) -> str:
+    """Return the key of an assertion; empty if it reads a table or a file that is no block's."""
+    schema = assertion.block.schema if assertion.block else resolver.project.target.schema
+    reads_sources = any(resolver.link(name, schema).kind == "source" for name in assertion.query.inputs)
+    if reads_sources or assertion.query.files:
+        return ""
+    return assertion_key(assertion, {str(name): keys.get(name, "") for name in read})
 
 
 def all_assertions(project: Project) -> Iterable[Assertion]:

@@ -1,37 +1,90 @@
-"""What a version is called, and the fingerprint of what it is made from."""
+"""What a version is called, and the key that tells whether it is still good.
+
+A key is a hash of all that shapes a block's data: its code, its settings, and the keys of what it reads. Two blocks of
+one key have the same rows, whoever built them. Where that cannot be known, there is no key, and the reason is told.
+"""
 
 import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from sqlflow.core.block import Block, Project
+from sqlflow.core.block import Assertion, Block, Project
 from sqlflow.core.names import TableName
 
 STATE_SCHEMA = "_sqlflow"
+FORM = 1
+"""Counted up when a new sqlflow would build other rows from the same code: old keys end with it."""
 _NAME_BYTES = 63
 _HASH_CHARACTERS = 12
 
 
-def fingerprint(block: Block, project: Project) -> str:
-    """Return a hash of all of a block that shapes its data: its query, its settings, what its template read.
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What a version is made from. `text` is empty where it cannot be known, and `unknown` says why.
 
-    The versions of its inputs are not part of it: they are recorded beside it.
+    `code` is the part that is the block's own, `inputs` are the keys of what it reads, by name.
     """
+
+    text: str
+    code: str
+    inputs: tuple[tuple[str, str], ...]
+    unknown: str = ""
+
+
+def version_key(block: Block, project: Project, inputs: Mapping[str, str], files: Mapping[str, str]) -> Key:
+    """Return the key of a block, given the keys of the blocks that it reads and the versions of files.
+
+    An empty key or version is one that is not known.
+    """
+    code = _code(block, project)
+    read = tuple(sorted({**inputs, **files}.items()))
+    unknown = _unknown(block, read)
+    return Key("" if unknown else _hash(json.dumps([FORM, code, read])), code, read, unknown)
+
+
+def _unknown(block: Block, read: tuple[tuple[str, str], ...]) -> str:
+    volatile = block.query.volatile if block.query else ""
+    if block.pre_statements or block.post_statements:
+        volatile = "what its statements do is not looked into"
+    missing = next((name for name, key in read if not key), "")
+    return volatile or (f"the version of `{missing}` is not known" if missing else "")
+
+
+def _code(block: Block, project: Project) -> str:
+    """Return a hash of what is the block's own: its query, its settings, what its template read."""
     config = block.config
     reads = block.query.reads if block.query else None
     content: dict[str, Any] = {
-        "query": block.query.text.text if block.query else None,
+        "name": str(block.name),
+        "query": block.query.code or block.query.text.text if block.query else None,
         "materialize": config.materialize,
         "order_by": config.order_by,
+        "indexes": [(index.columns, index.unique) for index in config.indexes],
         "statements": [query.text.text for query in (*block.pre_statements, *block.post_statements)],
         "types": {name: column.type for name, column in config.columns.items() if column.type},
+        "contract": config.contract,
         "vars": reads.vars if reads else (),
         "env": [(name, _hash(value)) for name, value in reads.env] if reads else (),
-        "macros": reads.macros if reads else (),
-        "macro_files": _hash("".join(file.text for file in project.macro_files)) if reads and reads.macros else "",
-        "engine": project.target.engine.name,
+        "macros": _hash("".join(file.text for file in project.macro_files)) if reads and reads.macros else "",
+        "engine": (project.target.engine.name, project.target.engine.version()),
+        "root": str(project.root.resolve()) if config.materialize == "view" else "",
+        "settings": repr(getattr(project.target.settings, "settings", "")),
     }
-    return _hash(json.dumps(content, sort_keys=True))
+    return _hash(json.dumps(content, sort_keys=True, default=str))
+
+
+def assertion_key(assertion: Assertion, inputs: Mapping[str, str]) -> str:
+    """Return the key under which an assertion that has passed need not run again; empty if it must.
+
+    `inputs` are the keys of the blocks that it reads, its own among them.
+    """
+    query = assertion.query
+    if query.volatile or not query.code or not all(inputs.values()):
+        return ""
+    limit = assertion.fail_above
+    return _hash(json.dumps([FORM, query.code, assertion.severity, limit.rows, limit.share, sorted(inputs.items())]))
 
 
 def _hash(text: str) -> str:

@@ -6,7 +6,7 @@ version that is checked. What is generated here needs no parser: the places of i
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
@@ -23,7 +23,8 @@ from sqlflow.read.sql import infer
 from sqlflow.read.yaml import Node, plain_value
 
 _QUERY_START = re.compile(r"\s*(select|with|from)\b", re.IGNORECASE)
-_SUBQUERY = re.compile(r"\b(from|join)\b", re.IGNORECASE)
+_MAY_VARY = re.compile(r"\(|\bfrom\b|\bcurrent_|\blocaltime|\bsession_user\b", re.IGNORECASE)
+"""A condition that may name tables or call functions is parsed; `amount >= 0` need not be."""
 Count = Annotated[int, Meta(ge=0)]
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%")
 KINDS = (
@@ -101,7 +102,7 @@ def composed(*parts: str | MappedText | _Table) -> Query:
             text += f" as {quoted(part.alias)}"
         else:
             text += part
-    return Query(text, tuple(uses))
+    return Query(text, tuple(uses), code=text.text)
 
 
 def block_assertions(config: BlockConfig, scope: Scope) -> tuple[Assertion, ...]:
@@ -400,7 +401,7 @@ def _freshness(value: Node, column: str | None, options: AssertionOptions, scope
         ") as checked where ",
         condition,
     )
-    return f"freshness({limits.column})", query
+    return f"freshness({limits.column})", replace(query, volatile="it looks at the clock")
 
 
 def _read(value: Node, kind: type[Any], scope: Scope, path: str) -> Any:
@@ -449,14 +450,14 @@ def _expression(node: Node, options: AssertionOptions, scope: Scope) -> Named:
 
 def _checked(query: Query, condition: MappedText, reads: Reads, where: Place, scope: Scope) -> Query:
     """Return a query with a condition of the user's in it: read for tables if it may name some, and valid SQL."""
-    if _SUBQUERY.search(condition.text):
+    if _MAY_VARY.search(condition.text):
         return inferred(query.text, reads, scope.engine, where)
     refused = scope.engine.syntax_error(query.text.text)
     if refused:
         message, position = refused
         place = query.text.place(position or 0)
         raise ProjectError(message if place else "syntax error at the end of the condition", place or where)
-    return Query(query.text, query.tables, reads=reads)
+    return replace(query, reads=reads)
 
 
 def _inline(node: Node, options: AssertionOptions, scope: Scope) -> Named:
@@ -499,4 +500,13 @@ def inferred(text: MappedText, reads: Reads, engine: Engine, where: Place) -> Qu
     found = infer(text, engine, where)
     if not found.known:
         raise ProjectError("no parser can tell what this query reads", where)
-    return Query(text.slice(0, found.end), found.tables, found.files, reads, found.opaque, unclear=found.unclear)
+    return Query(
+        text.slice(0, found.end),
+        found.tables,
+        found.files,
+        reads,
+        found.opaque,
+        unclear=found.unclear,
+        code=found.code,
+        volatile=found.volatile,
+    )

@@ -114,7 +114,9 @@ _STATEMENT_KEYS = ("pre_statements", "post_statements")
 def _refuse_what_does_not_fit(config: BlockConfig, file: front_matter.SqlFile, reading: Reading) -> None:
     if config.materialize == "table":
         return
-    unfit = {key: f"`{key}` needs `materialize: table`; this is `{config.materialize}`" for key in ("indexes", "order_by")}
+    unfit = {
+        key: f"`{key}` needs `materialize: table`; this is `{config.materialize}`" for key in ("indexes", "order_by")
+    }
     if config.materialize == "ephemeral":
         unfit |= {key: f"an ephemeral block is never run by itself: it takes no `{key}`" for key in _STATEMENT_KEYS}
     for key, message in unfit.items():
@@ -169,14 +171,14 @@ def _with_declared(
     if found.known:
         return Query(
             text, found.tables, found.files, reads, found.opaque,
-            named=declared, unclear=found.unclear, unnamed=found.unnamed,
+            named=declared, unclear=found.unclear, unnamed=found.unnamed, code=found.code, volatile=found.volatile,
         )  # fmt: skip
     if not declared:
         raise ProjectError(
             "no parser can tell what this query reads", where, "name the blocks that it reads in `depends_on`"
         )
     uses = named_uses(text.text, declared, engine.dialect)
-    return Query(text, uses, reads=reads, opaque=True, named=declared)
+    return Query(text, uses, reads=reads, opaque=True, named=declared, volatile="no parser can read it")
 
 
 def _dynamic_query(
@@ -203,7 +205,8 @@ def _dynamic_query(
     shown = attempts[0] if attempts else Query(MappedText.whole(template.source, template.start))
     tables = tuple(use for use in shown.tables if STAND_IN not in str(use.name))
     named = {name for name in named if STAND_IN not in str(name)}
-    return Query(shown.text, tables, shown.files, reads, shown.opaque, True, frozenset(named))
+    volatile = "what `query()` gives is known only at run time"
+    return Query(shown.text, tables, shown.files, reads, shown.opaque, True, frozenset(named), volatile=volatile)
 
 
 def rendered_again(block: Block, renderer: Renderer, engine: Engine, run_query: Callable[[str], Rows]) -> Query:

@@ -1,5 +1,6 @@
 """What a SELECT reads: its tables with their places in the text, and its files."""
 
+import hashlib
 import re
 import sys
 import threading
@@ -62,6 +63,10 @@ class Inference:
     """Bare names in opaque SQL that are a CTE's as well: which place means which cannot be told."""
     unnamed: tuple[int, ...] = ()
     """Offsets of the outermost SELECT's expressions that have no name."""
+    code: str = ""
+    """A hash of the tokens: comments and white space do not count."""
+    volatile: str = ""
+    """Why the same inputs may give another result; empty if they cannot."""
 
 
 def infer(text: MappedText, engine: Engine, where: Place) -> Inference:
@@ -85,13 +90,49 @@ def infer(text: MappedText, engine: Engine, where: Place) -> Inference:
             _refuse_hidden(found.hidden, text, where)
             _refuse_writes(tree, text, where)
             uses = tuple(sorted(found.uses, key=lambda use: use.start))
-            return Inference(end, uses, tuple(found.files), unnamed=_unnamed(tree))
+            return Inference(
+                end, uses, tuple(found.files), unnamed=_unnamed(tree), code=_code(tokens),
+                volatile=_volatile(tokens, engine) or _unknown(found.functions, engine),
+            )  # fmt: skip
     names = engine.table_names(sql[:end])
     uses = tuple(_token_uses(tokens, sql, names or frozenset()))
     files = tuple(str(name.name) for name in names or () if not name.schema and _is_file(name.name))
     ctes = _cte_names(tokens)
     unclear = frozenset(use.name for use in uses if not use.name.schema and use.name.name in ctes)
-    return Inference(end, uses, files, opaque=True, known=names is not None, unclear=unclear)
+    return Inference(
+        end, uses, files, opaque=True, known=names is not None, unclear=unclear, code=_code(tokens),
+        volatile="it is beyond what sqlflow can parse",
+    )  # fmt: skip
+
+
+_CLOCKS = frozenset(
+    {"CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP", "LOCALTIME", "LOCALTIMESTAMP", "CURRENT_USER", "SESSION_USER"}
+)
+
+
+def _code(tokens: Sequence[Any]) -> str:
+    """Return what makes two texts the same query: their tokens, each with its kind."""
+    content = "\x00".join(f"{token.token_type.name} {token.text}" for token in tokens)
+    return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
+
+
+def _volatile(tokens: Sequence[Any], engine: Engine) -> str:
+    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+        word = token.text.upper()
+        if word in _CLOCKS and token.token_type.name != "STRING":
+            return f"`{token.text}` gives another value each time"
+        if word in ("TABLESAMPLE", "SAMPLE") and token.token_type.name not in ("STRING", "IDENTIFIER", "VAR"):
+            return "a sample is another one each time"
+        if following is not None and following.text == "(" and engine.stability(token.text.lower()) == "volatile":
+            return f"`{token.text}()` gives another value each time"
+    return ""
+
+
+def _unknown(functions: Iterable[str], engine: Engine) -> str:
+    for name in functions:
+        if engine.stability(name) != "stable":
+            return f"`{name}()` is not known to give the same each time"
+    return ""
 
 
 def named_uses(text: str, names: frozenset[TableName], dialect: str, anywhere: bool = False) -> tuple[TableUse, ...]:
@@ -240,6 +281,8 @@ class _Found:
     uses: frozenset[TableUse]
     files: tuple[str, ...]
     hidden: tuple[int, ...]
+    functions: tuple[str, ...]
+    """Functions that sqlglot knows nothing of, and readers of files whose paths are not known."""
 
 
 def _recurs(body: Any) -> bool:
@@ -259,6 +302,7 @@ class _Finder:
         self.columns: list[Any] = []
         self.plain: list[tuple[TableUse, Any]] = []
         """Tables without an alias of their own, and the SELECT that each stands in."""
+        self.functions: set[str] = set()
         self.is_complete = True
 
     def found(self, tree: Any) -> _Found | None:
@@ -275,13 +319,17 @@ class _Finder:
                 self._table(node, visible)
             elif isinstance(node, exp.Column) and node.args.get("db") is not None:
                 self.columns.append(node)
+            elif isinstance(node, (exp.Anonymous, exp.AnonymousAggFunc)) and not _FILE_FUNCTIONS.fullmatch(
+                node.name.lower()
+            ):
+                self.functions.add(node.name.lower())
             for child in node.iter_expressions():
                 if child is not with_:
                     stack.append((child, visible))
         self._qualifiers()
         if not self.is_complete:
             return None
-        return _Found(frozenset(self.uses), tuple(self.files), tuple(self.hidden))
+        return _Found(frozenset(self.uses), tuple(self.files), tuple(self.hidden), tuple(sorted(self.functions)))
 
     def _ctes(self, with_: Any, visible: frozenset[str], stack: list[tuple[Any, frozenset[str]]]) -> frozenset[str]:
         """Queue the bodies of CTEs and return the names visible behind them.
@@ -320,6 +368,7 @@ class _Finder:
         if table.name.lower() in visible and (len(parts) == 1 or table.db.lower() == "recurring"):
             return
         if len(parts) == 1 and table.name.lower() == "show" and isinstance(table.parent, exp.Subquery):
+            self.functions.add("show")
             return
         aliased = bool(table.alias) or isinstance(table.parent, (exp.Describe, exp.Summarize))
         use = TableUse(TableName.of(*(part.name for part in parts)), start, end, aliased)
@@ -339,7 +388,10 @@ class _Finder:
             ]
             for argument in arguments[:1]:
                 literals = argument.expressions if isinstance(argument, exp.Array) else [argument]
-                self.files |= {item.this: None for item in literals if isinstance(item, exp.Literal) and item.is_string}
+                paths = [item.this for item in literals if isinstance(item, exp.Literal) and item.is_string]
+                self.files |= dict.fromkeys(paths)
+                if len(paths) != len(literals):
+                    self.functions.add(name)
 
     def _qualifiers(self) -> None:
         """Tell tables of one bare name in one FROM apart, and find the columns that name a table with its schema."""
@@ -372,7 +424,9 @@ def _unnamed(tree: Any) -> tuple[int, ...]:
 
     named = (exp.Alias, exp.Aliases, exp.Column, exp.Columns, exp.Dot, exp.Star)
     items = [item for item in tree.selects if not isinstance(item, named)] if isinstance(tree, exp.Query) else []
-    return tuple(min((node.meta.get("start", 0) for node in item.walk() if "start" in node.meta), default=0) for item in items)
+    return tuple(
+        min((node.meta.get("start", 0) for node in item.walk() if "start" in node.meta), default=0) for item in items
+    )
 
 
 def _function_name(function: Any) -> str:

@@ -330,7 +330,9 @@ def rendered(
         message, word = _words(error)
         place = _place_of(environment, source, error, word)
         hint = did_you_mean(word, environment.globals) if message.endswith("is undefined") else ""
-        raise ProjectError(f"template: {message}", place, hint or _called_at(environment, source, error, place)) from None
+        raise ProjectError(
+            f"template: {message}", place, hint or _called_at(environment, source, error, place)
+        ) from None
     finally:
         environment.deadline.check = None
 

@@ -1,9 +1,9 @@
 """Builds one block's version aside."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Timer
 
 from sqlflow.core.block import Block, Query
@@ -11,7 +11,7 @@ from sqlflow.core.engine import Column, Rows, Session
 from sqlflow.core.errors import BuildError, Problem, StatementError, did_you_mean
 from sqlflow.core.names import TableName
 from sqlflow.core.text import MappedText, Piece, Place
-from sqlflow.plan.versions import fingerprint, helper_name
+from sqlflow.plan.versions import Key, helper_name
 from sqlflow.read.blocks import rendered_again
 from sqlflow.read.render import Renderer
 from sqlflow.read.sql import infer
@@ -28,6 +28,7 @@ class Work:
     run: str
     binder: Binder
     renderer: Renderer
+    keys: Mapping[TableName, Key] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +136,9 @@ def _record(
     work: Work, block: Block, relation: TableName, kind: str, inputs: tuple[TableName, ...], session: Session
 ) -> None:
     made_from = state.names_of(inputs)
-    mark = fingerprint(block, work.binder.project)
-    state.record_version(session, state.Version(relation, str(block.name), kind, mark, work.run, made_from))
+    state.record_version(
+        session, state.Version(relation, str(block.name), kind, work.keys[block.name], work.run, made_from)
+    )
 
 
 def run_statement(session: Session, statement: MappedText, work: Work, block: Block) -> int | None:

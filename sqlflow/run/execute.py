@@ -4,7 +4,7 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -50,7 +50,7 @@ def new_run() -> str:
 def binder_of(plan: Plan, published: Mapping[TableName, TableName], run: str) -> Binder:
     """Return which relation each block is in a run: its new version, or the one that is published."""
     relations = {name: relation for name, relation in published.items() if name in plan.project.blocks}
-    relations |= {name: version_relation(name, run) for name in plan.built}
+    relations |= {name: version_relation(name, run) for name in plan.built} | dict(plan.reused)
     queries = {name: query for name in plan.inlined if (query := plan.project.blocks[name].query) is not None}
     relations = {name: relation for name, relation in relations.items() if name not in queries}
     return Binder(plan.project, Resolver(plan.project), relations, queries)
@@ -68,11 +68,11 @@ def execute(
     session = connection.session()
     try:
         state.ensure(connection, session)
-        state.sweep(connection, session)
+        state.sweep(connection, session, _names(plan.reused.values()), plan.project.config.keep)
         binder = binder_of(plan, state.published(session), run)
     finally:
         session.close()
-    return _Execution(plan, connection, Work(run, binder, renderer), options, _one_at_a_time(tell)).report()
+    return _Execution(plan, connection, Work(run, binder, renderer, plan.keys), options, _one_at_a_time(tell)).report()
 
 
 def _one_at_a_time(tell: Listener) -> Listener:
@@ -117,7 +117,7 @@ class _Execution:
             except Cancelled as error:
                 return self._finished("cancelled", exit_code=error.exit_code)
             finally:
-                self._keep_failures()
+                self._keep_results()
             return self._published()
 
     def _work_through(self) -> None:
@@ -224,6 +224,10 @@ class _Execution:
             if block.query is not None and block.query.dynamic:
                 self.work.binder.queries[node] = current_query(self.work, block, self._session())  # type: ignore[index]
             return None
+        if node in self.plan.reused:
+            self.results[node] = BlockResult(node, "reused", relation=self.plan.reused[node])
+            self.tell(events.BlockReused(self.work.run, str(node)))
+            return None
         self.tell(events.BlockStarted(self.work.run, str(node)))
         started = time.perf_counter()
         built = build(self.work, block, self._session())
@@ -270,12 +274,15 @@ class _Execution:
         if self.options.fail_fast and not self.stopping:
             self.stopping = "stopped after the first failure"
 
-    def _keep_failures(self) -> None:
+    def _keep_results(self) -> None:
+        """Keep the failing rows, and which assertions need not run again on the same versions."""
         found = [result for result in self.checked.values() if result.status in ("failed", "warned")]
-        if not found:
+        passed = [check.key for check in self.plan.checks if check.key and self._has_passed(check)]
+        if not found and not passed:
             return
         session = self.connection.session()
         try:
+            state.record_checked(session, passed, self.work.run)
             for result in found:
                 state.record_failure(
                     session,
@@ -284,48 +291,61 @@ class _Execution:
                         result.columns, result.sample, "\n".join(problem.message for problem in result.problems),
                     ),
                 )  # fmt: skip
-            state.forget_old_failures(session)
+            if found:
+                state.forget_old_failures(session)
         except SqlflowError as error:
             self.tell(events.Warned(self.work.run, f"the failing rows could not be kept: {error.problems[0].message}"))
         finally:
             session.close()
 
+    def _has_passed(self, check: Check) -> bool:
+        result = self.checked.get(check.assertion.key)
+        return result is not None and result.status == "passed"
+
     def _passing(self) -> list[TableName]:
-        """Return the built blocks that hold, and whose inputs in this run all hold, inputs first."""
+        """Return the built and reused blocks that hold, and whose inputs in this run all hold, inputs first."""
         wrong = set(self.bad)
         for name in self.plan.graph.order:
             if self.plan.graph.inputs[name] & wrong:
                 wrong.add(name)
-        return [name for name in self.plan.built if name not in wrong and name in self.results]
+        return [name for name in self.plan.graph.order if name not in wrong and name in self.results]
+
+    def _to_show(self, passing: list[TableName], session: Session) -> list[TableName]:
+        """Return those of the passing blocks that are not shown as they are."""
+        shown, looks = state.published(session), state.looks(session)
+        return [
+            name
+            for name in passing
+            if shown.get(name) != self.work.binder.relations[name]
+            or looks[name] != publish.look_of(self.plan.block(name))
+        ]
 
     def _published(self) -> Report:
         passing = self._passing()
         is_whole = not self.bad
-        if not self.plan.built and not (self.options.prune and self.plan.removed):
-            return self._finished("failed" if any(True for _ in self._failures()) else "succeeded")
         if not is_whole and (self.options.publish == "all" or not passing):
-            hint = (
-                ""
-                if self.options.publish == "passing" or not passing
-                else "; `--publish passing` would publish what passed"
-            )
+            offered = self.options.publish == "all" and passing
+            hint = "; `--publish passing` would publish what passed" if offered else ""
             self.tell(events.NotPublished(self.work.run, f"nothing was published{hint}"))
             return self._finished("failed")
         started = time.perf_counter()
         session = self.connection.session()
         try:
+            names = self._to_show(passing, session)
+            prune = self.options.prune and is_whole and bool(self.plan.removed)
+            if not names and not prune:
+                return self._finished("succeeded" if is_whole and not self._failures() else "failed")
             relations = dict(self.work.binder.relations)
-            dropped = publish.publish(
-                self.connection, session, self.plan, passing, relations, self.work.run, self.options.prune and is_whole
-            )
-            self.tell(events.Published(self.work.run, len(passing), time.perf_counter() - started))
-            state.sweep(self.connection, session, keep=[relations[name].name for name in self.bad if name in relations])
+            dropped = publish.publish(self.connection, session, self.plan, names, relations, self.work.run, prune)
+            self.tell(events.Published(self.work.run, len(names), time.perf_counter() - started))
+            aside = _names(relations[name] for name in self.bad if name in relations)
+            state.sweep(self.connection, session, aside, self.plan.project.config.keep)
         except BuildError as error:
             self.tell(events.NotPublished(self.work.run, str(error)))
             return self._finished("failed", problems=error.problems)
         finally:
             session.close()
-        return self._finished("succeeded" if is_whole else "failed", tuple(passing), dropped)
+        return self._finished("succeeded" if is_whole else "failed", tuple(names), dropped)
 
     def _failures(self) -> list[AssertionResult]:
         return [result for result in self.checked.values() if result.status == "failed"]
@@ -340,7 +360,7 @@ class _Execution:
         self.tell(events.RunFinished(self.work.run, status, seconds))
         if exit_code is None:
             exit_code = 1 if status == "failed" else 0
-        blocks = tuple(self.results[name] for name in self.plan.built if name in self.results)
+        blocks = tuple(self.results[name] for name in self.plan.graph.order if name in self.results)
         checks = tuple(self.checked[c.assertion.key] for c in self.plan.checks if c.assertion.key in self.checked)
         return Report(
             self.work.run,
@@ -356,9 +376,13 @@ class _Execution:
         )
 
 
+def _names(relations: Iterable[TableName]) -> list[str]:
+    return [relation.name for relation in relations]
+
+
 def edges(plan: Plan) -> dict[Node, set[Node]]:
     """Return what each block and each assertion waits for."""
-    nodes = set(plan.built) | plan.inlined
+    nodes = plan.nodes
     waits: dict[Node, set[Node]] = {
         name: set(plan.graph.inputs[name] & nodes) for name in plan.graph.order if name in nodes
     }

@@ -1,5 +1,6 @@
 """Makes versions visible: all views of a run, and the state that says so, in one transaction."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
 
 from sqlflow.core.block import Block
@@ -15,14 +16,17 @@ ADOPTED = "__before_sqlflow"
 
 def current(connection: Connection, session: Session, blocks: Iterable[Block], adopt: bool) -> Current:
     """Return what the target shows, and the problems of names that somebody else's relations have."""
-    shown = state.published(session) if state.exists(connection) else {}
+    has_state = state.exists(connection)
+    shown = state.published(session) if has_state else {}
     wanted = {block.name: block for block in blocks if block.config.materialize != "ephemeral"}
     schemas = sorted({name.schema for name in wanted})
     problems = []
     for relation in sorted(connection.relations(schemas), key=lambda relation: relation.name):
         if relation.name in wanted and not state.is_ours(relation, shown) and not adopt:
             problems.append(_foreign(relation, wanted[relation.name]))
-    return Current(shown, tuple(problems))
+    if not has_state:
+        return Current({}, tuple(problems))
+    return Current(shown, tuple(problems), True, state.made(connection, session), state.checked(session))
 
 
 def _foreign(relation: Relation, block: Block) -> Problem:
@@ -79,7 +83,13 @@ def _show(block: Block, relation: TableName, run: str, session: Session) -> None
     for name, column in block.config.columns.items():
         if column.description:
             session.execute(f"comment on column {view}.{quoted(name)} is {literal(column.description)}")
-    state.show(session, block.name, relation, run)
+    state.show(session, block.name, relation, look_of(block), run)
+
+
+def look_of(block: Block) -> str:
+    """Return what tells whether the comments of a published relation are the block's."""
+    columns = {name: column.description for name, column in block.config.columns.items() if column.description}
+    return hashlib.blake2b(repr((block.config.description, columns)).encode(), digest_size=8).hexdigest()
 
 
 def _set_aside(relation: Relation, session: Session) -> None:

@@ -182,7 +182,10 @@ def _seed_error(text: str, block: Block) -> BuildError:
         return BuildError("a quote is opened and not closed, or closed in the middle of a value", place)
     conversion = _CONVERSION.search(text)
     if conversion:
-        return BuildError(f"the column `{conversion[1]}` does not hold what is declared: {conversion[2][:1].lower()}{conversion[2][1:]}", place)
+        return BuildError(
+            f"the column `{conversion[1]}` does not hold what is declared: {conversion[2][:1].lower()}{conversion[2][1:]}",
+            place,
+        )
     message = re.sub(r"\s*\n\s*", " ", text.split("\n\n", maxsplit=1)[0].split("\nPossible", maxsplit=1)[0])
     return BuildError(Problem(message[:500], place))
 

@@ -2,7 +2,8 @@
 
     sqlflow_state      one row: the form of these tables
     sqlflow_runs       one row for each run that has published: the mark that says its COMMIT has happened
-    sqlflow_versions   one row for each version that is there
+    sqlflow_versions   one row for each version that is there, and the key of what it was made from
+    sqlflow_checked    the keys of assertions that have passed
     sqlflow_published  one row for each relation that is shown, and the version behind it
     sqlflow_failures   the failing rows of the last runs, a few for each assertion
 
@@ -12,21 +13,24 @@ All times are UTC.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from sqlflow.core.engine import Connection, Relation, Rows, Session
 from sqlflow.core.errors import StateError, StatementError
 from sqlflow.core.names import TableName, literal, quoted
-from sqlflow.plan.versions import STATE_SCHEMA
+from sqlflow.plan.plan import Made
+from sqlflow.plan.versions import STATE_SCHEMA, Key
 
 FORM = 1
 ENVIRONMENT = "prod"
 _TABLES = {
     "sqlflow_state": "form integer",
     "sqlflow_runs": "run text, environment text, sequence integer, project text, published_at timestamp",
-    "sqlflow_versions": "relation text, block text, kind text, fingerprint text, run text, inputs text, built_at timestamp",
-    "sqlflow_published": "environment text, schema_name text, name text, relation text, run text",
+    "sqlflow_versions": "relation text, block text, kind text, key text, code text, reads text, run text, inputs text,"
+    " built_at timestamp",
+    "sqlflow_checked": "key text, run text",
+    "sqlflow_published": "environment text, schema_name text, name text, relation text, look text, run text",
     "sqlflow_failures": "run text, block text, assertion text, severity text, failing bigint, columns text, sample text,"
     " error text, checked_at timestamp",
 }
@@ -35,12 +39,12 @@ _RUNS_OF_FAILURES_KEPT = 20
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One immutable result. `inputs` are the relations in the state schema that it was made from."""
+    """One immutable result, and what it was made from: a key, and the relations in the state schema (`inputs`)."""
 
     relation: TableName
     block: str
     kind: str
-    fingerprint: str
+    key: Key
     run: str
     inputs: tuple[str, ...]
 
@@ -101,6 +105,41 @@ def published(session: Session) -> dict[TableName, TableName]:
     return {TableName(schema, name): TableName(STATE_SCHEMA, relation) for schema, name, relation in found.rows}
 
 
+def made(connection: Connection, session: Session) -> tuple[Made, ...]:
+    """Return the versions that are there with all that they need, the newest last and those that are shown behind them."""
+    there = {relation.name.name for relation in connection.relations([STATE_SCHEMA])}
+    found = session.rows(
+        f"select relation, key, code, reads, inputs from {_table('sqlflow_versions')} order by built_at"
+    )
+    shown = {relation.name for relation in published(session).values()}
+    rows = sorted(found.rows, key=lambda row: row[0] in shown)
+    return tuple(
+        Made(TableName(STATE_SCHEMA, relation), key, code, json.loads(reads))
+        for relation, key, code, reads, inputs in rows
+        if relation in there and all(name in there for name in json.loads(inputs))
+    )
+
+
+def checked(session: Session) -> frozenset[str]:
+    """Return the keys of assertions that have passed."""
+    return frozenset(key for (key,) in session.rows(f"select key from {_table('sqlflow_checked')}").rows)
+
+
+def record_checked(session: Session, keys: Iterable[str], run: str) -> None:
+    """Remember that assertions have passed."""
+    rows = ", ".join(_values(key, run) for key in sorted(set(keys)))
+    if rows:
+        session.execute(f"insert into {_table('sqlflow_checked')} values {rows}")
+
+
+def looks(session: Session) -> dict[TableName, str]:
+    """Return what describes each published relation, as it was when it was published."""
+    found = session.rows(
+        f"select schema_name, name, look from {_table('sqlflow_published')} where environment = {literal(ENVIRONMENT)}"
+    )
+    return {TableName(schema, name): look for schema, name, look in found.rows}
+
+
 def is_ours(relation: Relation, shown: Mapping[TableName, TableName]) -> bool:
     """Tell whether sqlflow made a relation: the state says so, and it is still the view that we made."""
     behind = shown.get(relation.name)
@@ -111,8 +150,8 @@ def record_version(session: Session, version: Version) -> None:
     session.execute(
         f"insert into {_table('sqlflow_versions')} values "
         + _values(
-            version.relation.name, version.block, version.kind, version.fingerprint, version.run,
-            json.dumps(version.inputs), now(),
+            version.relation.name, version.block, version.kind, version.key.text or version.relation.name,
+            version.key.code, json.dumps(dict(version.key.inputs)), version.run, json.dumps(version.inputs), now(),
         )
     )  # fmt: skip
 
@@ -181,12 +220,12 @@ def is_marked(session: Session, run: str) -> bool:
     return bool(found.rows)
 
 
-def show(session: Session, name: TableName, relation: TableName, run: str) -> None:
-    """Record that `name` now shows `relation`."""
+def show(session: Session, name: TableName, relation: TableName, look: str, run: str) -> None:
+    """Record that `name` now shows `relation`; `look` tells whether its comments are as they should be."""
     hide(session, name)
     session.execute(
         f"insert into {_table('sqlflow_published')} values "
-        + _values(ENVIRONMENT, name.schema, name.name, relation.name, run)
+        + _values(ENVIRONMENT, name.schema, name.name, relation.name, look, run)
     )
 
 
@@ -198,26 +237,13 @@ def hide(session: Session, name: TableName) -> None:
     )
 
 
-def needed(session: Session) -> frozenset[str]:
-    """Return the relations that published names show, and all that those are made from."""
-    found = session.rows(f"select relation, inputs from {_table('sqlflow_versions')}")
-    inputs = {relation: tuple(json.loads(names)) for relation, names in found.rows}
-    shown = [relation for (relation,) in session.rows(f"select relation from {_table('sqlflow_published')}").rows]
-    kept: set[str] = set()
-    while shown:
-        relation = shown.pop()
-        if relation not in kept:
-            kept.add(relation)
-            shown += inputs.get(relation, ())
-    return frozenset(kept)
-
-
-def sweep(connection: Connection, session: Session, keep: Iterable[str] = ()) -> tuple[str, ...]:
+def sweep(connection: Connection, session: Session, keep: Iterable[str] = (), seconds: float = 0.0) -> tuple[str, ...]:
     """Drop the versions that nothing shows, views first, and return their names.
 
-    What cannot be dropped, because somebody else's view reads it, stays.
+    Those of `keep` stay, those that may be used again and are younger than `seconds`, and all that any of these is made
+    from. What cannot be dropped, because somebody else's view reads it, stays too.
     """
-    kept = needed(session) | set(keep)
+    kept = _needed(session, keep, seconds)
     gone = []
     relations = [relation for relation in connection.relations([STATE_SCHEMA]) if relation.name.name not in _TABLES]
     for relation in sorted(relations, key=lambda relation: relation.kind != "view"):
@@ -232,6 +258,23 @@ def sweep(connection: Connection, session: Session, keep: Iterable[str] = ()) ->
             continue
         gone.append(name)
     return tuple(gone)
+
+
+def _needed(session: Session, keep: Iterable[str], seconds: float) -> frozenset[str]:
+    """Return the relations that stay, with all that they are made from."""
+    found = session.rows(f"select relation, key, inputs, built_at from {_table('sqlflow_versions')}").rows
+    inputs = {relation: tuple(json.loads(names)) for relation, _, names, _ in found}
+    oldest = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=seconds)
+    young = [relation for relation, key, _, built_at in found if seconds and key != relation and built_at >= oldest]
+    shown = [relation for (relation,) in session.rows(f"select relation from {_table('sqlflow_published')}").rows]
+    waiting = [*shown, *young, *keep]
+    kept: set[str] = set()
+    while waiting:
+        relation = waiting.pop()
+        if relation not in kept:
+            kept.add(relation)
+            waiting += inputs.get(relation, ())
+    return frozenset(kept)
 
 
 def names_of(relations: Sequence[TableName]) -> tuple[str, ...]:

@@ -59,7 +59,7 @@ def command(
         run_and_tell(
             lambda listener: project.build(
                 selection.select, selection.exclude, threads=threads, publish_what=publish_what, fail_fast=fail_fast,
-                prune=prune, adopt=adopt, listener=listener,
+                prune=prune, adopt=adopt, full_refresh=full_refresh, listener=listener,
             ),
             project, output, quiet, place.flags,
         )
