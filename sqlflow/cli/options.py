@@ -1,8 +1,10 @@
 """Options that several commands share, handed to a command as values."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -27,7 +29,7 @@ class Place:
         from sqlflow.cli.output import hide
         from sqlflow.read.config import given_vars
 
-        project = Project.load(self.project_dir, self.target, given_vars(self.given_vars))
+        project = Project.load(_entered(self.project_dir), self.target, given_vars(self.given_vars))
         hide(project.loaded.secrets)
         return project
 
@@ -36,6 +38,14 @@ class Place:
         """The options as they would be typed again, with a blank before them."""
         directory = f" --project-dir {self.project_dir}" if self.project_dir != "." else ""
         return directory + (f" --target {self.target}" if self.target else "")
+
+
+def _entered(project_dir: str) -> str:
+    """Go to the project's folder, so that the relative paths in its SQL mean the project's files, and return it."""
+    if Path(project_dir).is_dir():
+        os.chdir(project_dir)
+        return "."
+    return project_dir
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ def _version(root: Path, path: str) -> str:
     if "://" in path or "**" in path:
         return ""
     pure = Path(path)
+    if Path.cwd() != root.resolve() and not pure.is_absolute() and pure.exists():
+        return ""  # an engine may look into the folder that the process is in before it looks into the project
     base = Path(pure.anchor) if pure.is_absolute() else root
     relative = str(pure.relative_to(pure.anchor)) if pure.is_absolute() else path
     try:

@@ -4,6 +4,7 @@ import platform
 import sys
 from dataclasses import replace
 from importlib.metadata import entry_points, version
+from pathlib import Path
 from typing import Any
 
 import click
@@ -24,10 +25,11 @@ def command(place: Place) -> None:
     for point in entry_points(group=GROUP):
         distribution = f"{point.dist.name} {point.dist.version}" if point.dist else "unknown"
         echo(f"engine {point.name}: {point.value} from {distribution}")
+    folder = str(Path(place.project_dir).resolve())
     code = 0
     for name in [place.target] if place.target else _targets(place.project_dir):
         try:
-            echo_line = _checked(replace(place, target=name))
+            echo_line = _checked(replace(place, target=name, project_dir=folder))
         except SqlflowError as error:
             code = code or error.exit_code
             echo_line = f"target {name or 'default'}: failed\n{error}"
@@ -37,8 +39,6 @@ def command(place: Place) -> None:
 
 def _targets(project_dir: str) -> list[str | None]:
     """Return the names below `targets:`, the project's default alone where that cannot be told."""
-    from pathlib import Path
-
     from sqlflow.core.errors import SqlflowError
     from sqlflow.read.config import project_file
     from sqlflow.read.yaml import parse
