@@ -19,7 +19,7 @@ FILES = {
 def test_a_plan_is_a_value_with_a_reason_for_each_block(tmp_path: Path) -> None:
     plan = Project.load(write(tmp_path, FILES)).plan(["staging.a"])
     assert [(str(step.block), step.action, step.reason) for step in plan.steps] == [
-        ("staging.a", "build", "selected"),
+        ("staging.a", "build", "never built"),
         ("marts.b", "skip", "not selected"),
     ]
 
