@@ -173,6 +173,11 @@ def _outcome(report: Report, flags: str) -> str:
         lines.append("dropped: " + ", ".join(map(str, report.dropped)))
     if report.published:
         lines.append(f"published {count(len(report.published), 'relation')} at once")
+        lines += [
+            f"held back: `{block.block}` {block.reason}"
+            for block in report.blocks
+            if block.status == "built" and block.reason
+        ]
     match report.status:
         case "cancelled":
             lines.append("cancelled: nothing was published")
