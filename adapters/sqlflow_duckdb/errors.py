@@ -66,7 +66,8 @@ def _without_excerpt(text: str) -> str:
 
 
 def _sentence(message: str) -> str:
-    message = re.sub(r"!?\n*Candidate bindings: (: )?", "; there are: ", message.strip().removesuffix("."))
+    message = re.sub(r"\s*Candidate functions:.*", "", message, flags=re.DOTALL).strip().removesuffix(".")
+    message = re.sub(r"!?\n*Candidate bindings: (: )?", "; there are: ", message)
     message = re.sub(r"!?\s*Did you mean \"pg_.*?\"\?$", "", message)
     message = re.sub(r"!\s*Did you mean ", "; did you mean ", message)
     message = re.sub(r"\s*\n\s*", " ", message)

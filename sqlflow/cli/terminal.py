@@ -176,6 +176,12 @@ def _outcome(report: Report, flags: str) -> str:
         lines.append(f"published {count(len(report.published), 'relation')} at once")
     elif report.status in ("succeeded", "warned") and report.blocks:
         lines.append("nothing to publish: all is as it was")
+    if report.published:
+        lines += [
+            f"held back: `{block.block}` {block.reason}"
+            for block in report.blocks
+            if block.status == "built" and block.reason
+        ]
     match report.status:
         case "cancelled":
             lines.append("cancelled: nothing was published")

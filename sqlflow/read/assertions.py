@@ -329,11 +329,12 @@ def _references(key: Node, column: str, value: Node, options: AssertionOptions, 
     if len(parts) not in (2, 3):
         raise ProjectError("`references` names a column as `schema.table.column`", value.place)
     other = _Table(TableName.of(*parts[:-1]), "referenced", value)
-    target = MappedText((Piece(f"referenced.{quoted(parts[-1])}", value.source, value.offset, moves=False),))
-    mine = MappedText.plain(f"{quoted(scope.block.name)}.") + _column_text(key, column)
+    target = MappedText((Piece(quoted(parts[-1]), value.source, value.offset, moves=False),))
+    mine = MappedText((Piece(f"{quoted(scope.block.name)}.{quoted(column)}", key.source, key.offset, moves=False),))
     query = composed(
-        "select * from ", *_rows(scope, options), " where ", mine, " is not null and not exists (select 1 from ",
-        other, " where ", target, " = ", mine, ")",
+        "with sqlflow_referenced as (select ", target, " as key from ", other, ") select * from ", *_rows(scope, options),
+        " where ", mine, " is not null and not exists (select 1 from sqlflow_referenced",
+        " where sqlflow_referenced.key = ", mine, ")",
     )  # fmt: skip
     return f"references({column})", query
 
@@ -428,16 +429,22 @@ def embedded(node: Node) -> Template:
 
 
 def _lines_in_file(node: Node) -> tuple[int, int] | None:
-    """Return from where to where a `|` text stands in its file; None where it is not just the same lines, indented."""
+    """Return from where to where a text of several lines stands in its file.
+
+    None where the file has more than other line ends and indents, or where these would matter to SQL.
+    """
     text = node.source.text
-    start = end = text.find("\n", node.offset) + 1
-    for line in node.text.rstrip("\n").split("\n"):
-        newline = text.find("\n", end)
-        stop = newline if newline >= 0 else len(text)
-        if text[end:stop].lstrip(" ") != line.lstrip(" ") or line.count("'") % 2:
+    style = text[node.offset]
+    start = end = text.find("\n", node.offset) + 1 if style in "|>" else node.offset + node.quoted
+    for word in node.text.split():
+        while text[end : end + 1].isspace():
+            end += 1
+        if not text.startswith(word, end):
             return None
-        end = stop + 1
-    return start, end - 1
+        end += len(word)
+    lines = text[start:end].split("\n")
+    is_same = all(line.count("'") % 2 == 0 and (style == "|" or "--" not in line) for line in lines)
+    return (start, end) if is_same else None
 
 
 def _expression(node: Node, options: AssertionOptions, scope: Scope) -> Named:

@@ -164,8 +164,8 @@ class Renderer:
         """Return what the macro `name` gives for `arguments`; `place` is where it was asked for."""
         environment = self._environment()
         text = "{{ " + name + "(**arguments) }}"
-        source = SourceFile(place.path, text)
-        compiled = jinja.compiled(environment, source, f"{place}", text)
+        source = SourceFile(place.path, "\n" * (place.line - 1) + text)
+        compiled = jinja.compiled(environment, source, f"{place}", source.text)
         notes = _Notes(this, _stand_in)
         names = {"arguments": dict(arguments)}
         try:

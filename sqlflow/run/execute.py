@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
@@ -360,7 +360,7 @@ class _Execution:
         self.tell(events.RunFinished(self.work.run, status, seconds))
         if exit_code is None:
             exit_code = 1 if status == "failed" else 0
-        blocks = tuple(self.results[name] for name in self.plan.graph.order if name in self.results)
+        blocks = tuple(self._result(name) for name in self.plan.graph.order if name in self.results)
         checks = tuple(self.checked[c.assertion.key] for c in self.plan.checks if c.assertion.key in self.checked)
         return Report(
             self.work.run,
@@ -374,6 +374,11 @@ class _Execution:
             problems,
             exit_code,
         )
+
+    def _result(self, name: TableName) -> BlockResult:
+        """Return how it went with a block: with the reason, if it is built and held back."""
+        result = self.results[name]
+        return replace(result, reason=self.bad.get(name, "")) if result.status == "built" else result
 
 
 def _names(relations: Iterable[TableName]) -> list[str]:

@@ -41,7 +41,12 @@ def command(selection: Selection, offline: bool, output: str, place: Place) -> N
 def _text(plan: "Plan", project: "Project") -> str:
     from sqlflow.cli.text import count
 
-    acting = [step for step in plan.steps if step.action != "skip"]
+    built = set(plan.built)
+    acting = [
+        step
+        for step in plan.steps
+        if step.action == "build" or (step.action == "inline" and plan.graph.downstream([step.block]) & built)
+    ]
     width = max((len(str(step.block)) for step in acting), default=0)
     lines = []
     for step in acting:
@@ -51,7 +56,7 @@ def _text(plan: "Plan", project: "Project") -> str:
     lines += [f"warning: {warning}" for warning in project.loaded.warnings]
     if plan.removed:
         lines.append("not in the project any more, dropped by `--prune`: " + ", ".join(map(str, plan.removed)))
-    skipped = len(plan.steps) - len(acting)
+    skipped = sum(step.action == "skip" for step in plan.steps)
     left = f", {skipped} not selected" if skipped else ""
     lines.append(f"\n{count(len(plan.built), 'block')} to build, {count(len(plan.checks), 'assertion')} to run{left}")
     return "\n".join(lines)

@@ -1,0 +1,1 @@
+{% macro at_most(column, limit=10) %}select * from {{ this }} where {{ column }} > {{ limit }}{% endmacro %}

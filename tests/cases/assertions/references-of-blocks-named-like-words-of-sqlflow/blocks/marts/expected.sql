@@ -1,0 +1,1 @@
+select unnest([1, 2, 9]) as id

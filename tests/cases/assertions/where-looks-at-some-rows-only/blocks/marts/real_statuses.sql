@@ -1,0 +1,1 @@
+select unnest(['placed', 'shipped']) as status

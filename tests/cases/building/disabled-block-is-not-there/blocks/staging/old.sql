@@ -1,0 +1,4 @@
+/*---
+enabled: false
+---*/
+select this is not even sql

@@ -1,0 +1,4 @@
+/*---
+tags: monthly
+---*/
+select 1 as revenue

@@ -1,0 +1,4 @@
+/*---
+materialize: table
+---*/
+select 1 as people

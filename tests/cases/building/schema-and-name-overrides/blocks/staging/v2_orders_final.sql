@@ -1,0 +1,5 @@
+/*---
+schema: clean
+name: orders
+---*/
+select 1 as id

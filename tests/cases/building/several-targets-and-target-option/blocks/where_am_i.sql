@@ -1,0 +1,1 @@
+select '{{ target.name }}' as name, '{{ target.engine }}' as engine, '{{ target.schema }}' as schema

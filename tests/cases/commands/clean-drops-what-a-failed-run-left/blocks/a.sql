@@ -1,0 +1,4 @@
+/*---
+assert: [n = 1]
+---*/
+select {{ var('n') }} as n

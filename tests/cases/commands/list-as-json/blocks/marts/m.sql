@@ -1,0 +1,4 @@
+/*---
+assert: [n > 0]
+---*/
+select count(*) as n from stg

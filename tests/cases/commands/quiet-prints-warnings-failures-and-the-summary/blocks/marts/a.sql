@@ -1,0 +1,6 @@
+/*---
+assert:
+  - expression: n > 1
+    severity: warn
+---*/
+select 1 as n

@@ -1,0 +1,1 @@
+select count(*) as n from marts.live having n < 2

@@ -1,0 +1,5 @@
+/*---
+materialize: view
+assert: [n < 10, unique: n]
+---*/
+select n from raw.numbers

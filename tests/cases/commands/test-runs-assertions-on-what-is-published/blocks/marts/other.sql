@@ -1,0 +1,4 @@
+/*---
+assert: [n = 1]
+---*/
+select 1 as n

@@ -1,0 +1,1 @@
+select revenue from marts.revenue

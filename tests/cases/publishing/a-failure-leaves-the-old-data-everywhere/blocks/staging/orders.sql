@@ -1,0 +1,1 @@
+select {{ var('amount') }} as amount

@@ -1,0 +1,4 @@
+/*---
+materialize: view
+---*/
+select n from as_view

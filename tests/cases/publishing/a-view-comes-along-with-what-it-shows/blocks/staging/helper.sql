@@ -1,0 +1,4 @@
+/*---
+materialize: ephemeral
+---*/
+select n from staging.orders

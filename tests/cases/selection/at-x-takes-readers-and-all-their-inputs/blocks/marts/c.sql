@@ -1,0 +1,5 @@
+/*---
+tags: [slow]
+owner: finance
+---*/
+select n from staging.b

@@ -1,0 +1,5 @@
+/*---
+tags: [daily]
+owner: data-team
+---*/
+select 1 as n from raw.orders

@@ -1,0 +1,4 @@
+/*---
+tags: [daily, slow]
+---*/
+select n from a

@@ -1,0 +1,4 @@
+/*---
+depends_on: [staging.later]
+---*/
+select 'built after it' as said

@@ -1,0 +1,1 @@
+from staging.people select * exclude (password) where id < 2

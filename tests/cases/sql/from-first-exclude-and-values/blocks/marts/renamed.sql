@@ -1,0 +1,1 @@
+select * replace (upper(name) as name) rename (id as person_id) from public_people

@@ -1,0 +1,1 @@
+pivot raw.sales on year using sum(amount) group by shop

@@ -1,0 +1,1 @@
+unpivot marts.by_year on columns(* exclude shop) into name year value amount

@@ -1,0 +1,1 @@
+select column_name, count from (summarize staging.orders)

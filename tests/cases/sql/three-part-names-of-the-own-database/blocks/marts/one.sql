@@ -1,0 +1,1 @@
+select warehouse.staging.orders.id from warehouse.staging.orders

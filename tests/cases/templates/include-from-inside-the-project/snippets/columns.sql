@@ -1,0 +1,1 @@
+1 as id, '{{ this.name }}' as made_for

@@ -1,0 +1,1 @@
+select o.id, p.amount from {{ ref('orders') }} as o join {{ source('raw', 'payments') }} as p using (id)

@@ -1,0 +1,2 @@
+-- ref('nothing') in a comment is no dependency
+select 1 as id

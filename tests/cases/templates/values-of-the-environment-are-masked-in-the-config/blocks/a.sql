@@ -1,0 +1,1 @@
+select '{{ var("branch") }}' as branch, '{{ var("region") }}' as region

@@ -1,0 +1,3 @@
+{% macro at_most(column, limit) %}
+select * from {{ this }} where {{ column }} > {{ limit }}
+{% endmacro %}

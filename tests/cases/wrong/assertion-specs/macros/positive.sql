@@ -1,0 +1,1 @@
+{% macro positive(column) %}select * from {{ this }} where {{ column }} <= 0{% endmacro %}

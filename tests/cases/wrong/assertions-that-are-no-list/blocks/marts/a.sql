@@ -1,0 +1,5 @@
+/*---
+assert:
+  unique: id
+---*/
+select 1 as id

@@ -1,0 +1,4 @@
+/*---
+severty: warn
+---*/
+select 1 as id

@@ -1,0 +1,3 @@
+{% macro broken(column) %}
+select * form {{ this }} where {{ column }} is null
+{% endmacro %}

@@ -1,0 +1,7 @@
+/*---
+materialize: view
+contract: true
+columns:
+  n: {type: integer}
+---*/
+select 'one' as n

@@ -1,0 +1,4 @@
+/*---
+columns: {amuont: What it costs.}
+---*/
+select 1 as amount

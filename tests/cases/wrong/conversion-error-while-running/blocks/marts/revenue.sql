@@ -1,0 +1,3 @@
+select
+    cast(amount as integer) as amount
+from staging.orders

@@ -1,0 +1,1 @@
+select 'twelve' as amount

@@ -1,0 +1,5 @@
+/*---
+description: Reads a.
+---*/
+select 1 as n
+from a

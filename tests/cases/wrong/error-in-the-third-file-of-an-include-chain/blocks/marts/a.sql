@@ -1,0 +1,3 @@
+select
+{% include 'snippets/one.sql' %}
+from staging.orders

@@ -1,0 +1,2 @@
+{# the first #}
+{% include 'snippets/two.sql' %}

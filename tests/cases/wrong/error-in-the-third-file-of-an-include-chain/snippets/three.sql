@@ -1,0 +1,2 @@
+2 as two,
+  missing_column as three

@@ -1,0 +1,2 @@
+1 as one,
+{% include 'snippets/three.sql' %}

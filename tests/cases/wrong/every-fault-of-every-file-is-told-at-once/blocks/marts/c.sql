@@ -1,0 +1,4 @@
+/*---
+materialize: tables
+---*/
+select 1 as id

@@ -1,0 +1,3 @@
+/*---
+description: To be written.
+---*/

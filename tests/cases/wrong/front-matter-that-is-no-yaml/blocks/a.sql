@@ -1,0 +1,5 @@
+/*---
+description: one
+  tags: [a
+---*/
+select 1 as id

@@ -1,0 +1,5 @@
+
+/*---
+description: on the second line
+---*/
+select 1 as id

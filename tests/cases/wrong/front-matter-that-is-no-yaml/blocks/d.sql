@@ -1,0 +1,5 @@
+/*---
+tags: [a]
+tags: [b]
+---*/
+select 1 as id

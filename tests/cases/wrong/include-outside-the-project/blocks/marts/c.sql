@@ -1,0 +1,1 @@
+select {% include 'snippets/none.sql' %}

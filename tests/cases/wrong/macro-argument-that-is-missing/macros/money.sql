@@ -1,0 +1,1 @@
+{% macro money(column, digits) %}round({{ column }}, {{ digits }}){% endmacro %}

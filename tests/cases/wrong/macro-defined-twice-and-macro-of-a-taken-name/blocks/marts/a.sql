@@ -1,0 +1,1 @@
+select {{ money('1') }} as a

@@ -1,0 +1,1 @@
+{% macro money(x) %}{{ x }} / 100{% endmacro %}

@@ -1,0 +1,4 @@
+/*---
+description: Revenue.
+---*/
+select 1 as id, null as amount

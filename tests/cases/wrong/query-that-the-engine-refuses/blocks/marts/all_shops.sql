@@ -1,0 +1,4 @@
+select
+    {% for row in query("select nmae from raw.shops") %}
+    {{ row.name }}
+    {% endfor %}

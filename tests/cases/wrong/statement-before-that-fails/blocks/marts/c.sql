@@ -1,0 +1,4 @@
+/*---
+indexes: [missing]
+---*/
+select 1 as id

@@ -1,0 +1,4 @@
+/*---
+order_by: [missing desc]
+---*/
+select 1 as id

@@ -1,0 +1,2 @@
+-- tidy up
+drop table marts.x

@@ -1,0 +1,1 @@
+create table marts.made as select 1 as id

@@ -1,0 +1,1 @@
+insert into marts.x values (1)

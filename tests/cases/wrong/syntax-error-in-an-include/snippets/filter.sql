@@ -1,0 +1,2 @@
+where id > 1
+  and and id < 5

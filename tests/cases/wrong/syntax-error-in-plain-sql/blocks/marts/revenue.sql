@@ -1,0 +1,7 @@
+/*---
+description: Revenue.
+---*/
+select
+    id,
+    sum(amount as total
+from orders

@@ -1,0 +1,4 @@
+select
+    id,
+    {{ money('amount') }} as amount
+from orders

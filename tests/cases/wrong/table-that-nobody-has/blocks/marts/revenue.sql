@@ -1,0 +1,3 @@
+select *
+from staging.orders
+join odrers using (id)

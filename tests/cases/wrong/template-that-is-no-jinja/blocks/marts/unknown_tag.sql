@@ -1,0 +1,1 @@
+select {% foo %} 1 as id

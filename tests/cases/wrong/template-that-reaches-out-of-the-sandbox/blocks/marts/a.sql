@@ -1,0 +1,1 @@
+select '{{ this.__class__.__mro__ }}' as a

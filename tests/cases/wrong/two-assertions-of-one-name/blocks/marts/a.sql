@@ -1,0 +1,6 @@
+/*---
+columns: {id: {assert: unique}}
+assert:
+  - unique: id
+---*/
+select 1 as id

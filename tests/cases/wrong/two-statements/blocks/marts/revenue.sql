@@ -1,0 +1,2 @@
+select 1 as id; -- the first
+select 2 as id;

@@ -1,0 +1,2 @@
+select
+    '{{ contry }}' as a

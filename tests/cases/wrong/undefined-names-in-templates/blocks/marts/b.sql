@@ -1,0 +1,1 @@
+select '{{ var("contry") }}' as b

@@ -1,0 +1,1 @@
+select {{ monney('amount') }} as c

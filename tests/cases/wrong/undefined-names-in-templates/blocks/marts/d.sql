@@ -1,0 +1,1 @@
+select '{{ env("HOME_COUNTRY") }}' as d, '{{ env("PATH") }}' as e

@@ -1,0 +1,1 @@
+select '{{ env("PATH", "x") }}' as path

@@ -1,0 +1,1 @@
+select 'Zürich – 東京 🙂' as city, idd from staging.orders

@@ -1,0 +1,6 @@
+/*---
+materialize: ephemeral
+---*/
+select id,
+       missing_column
+from staging.orders

@@ -1,0 +1,5 @@
+{% macro total() %}
+  sum(
+    missing_amount
+  )
+{% endmacro %}

@@ -1,0 +1,4 @@
+/*---
+- a list
+---*/
+select 1 as id

@@ -1,0 +1,1 @@
+select {% for shop in var('shops') %} '{{ shop }}' {% endfor %} as n

@@ -1,0 +1,4 @@
+select
+    1 as id,
+    {{ 2 }} as two,
+    3 as as three
