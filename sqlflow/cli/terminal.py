@@ -174,7 +174,7 @@ def _outcome(report: Report, flags: str) -> str:
         lines.append("dropped: " + ", ".join(map(str, report.dropped)))
     if report.published:
         lines.append(f"published {count(len(report.published), 'relation')} at once")
-    elif report.status in ("succeeded", "warned") and report.blocks:
+    elif report.status in ("succeeded", "warned") and report.blocks and not report.dropped:
         lines.append("nothing to publish: all is as it was")
     if report.published:
         lines += [

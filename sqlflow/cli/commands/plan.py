@@ -41,11 +41,11 @@ def command(selection: Selection, offline: bool, output: str, place: Place) -> N
 def _text(plan: "Plan", project: "Project") -> str:
     from sqlflow.cli.text import count
 
-    built = set(plan.built)
+    built = plan.nodes - plan.inlined
     acting = [
         step
         for step in plan.steps
-        if step.action == "build" or (step.action == "inline" and plan.graph.downstream([step.block]) & built)
+        if step.action in ("build", "reuse") or (step.action == "inline" and plan.graph.downstream([step.block]) & built)
     ]
     width = max((len(str(step.block)) for step in acting), default=0)
     lines = []
@@ -58,5 +58,7 @@ def _text(plan: "Plan", project: "Project") -> str:
         lines.append("not in the project any more, dropped by `--prune`: " + ", ".join(map(str, plan.removed)))
     skipped = sum(step.action == "skip" for step in plan.steps)
     left = f", {skipped} not selected" if skipped else ""
-    lines.append(f"\n{count(len(plan.built), 'block')} to build, {count(len(plan.checks), 'assertion')} to run{left}")
+    reused = f", {len(plan.reused)} to reuse" if plan.reused else ""
+    checks = count(len(plan.checks), "assertion")
+    lines.append(f"\n{count(len(plan.built), 'block')} to build{reused}, {checks} to run{left}")
     return "\n".join(lines)
