@@ -168,6 +168,14 @@ def test_a_version_that_somebody_has_dropped_is_built_again(tmp_path: Path) -> N
     assert (report.ok, built) == (True, ["marts.d", "staging.b"])
 
 
+def test_a_published_view_that_somebody_has_dropped_is_shown_again(tmp_path: Path) -> None:
+    assert build(tmp_path, FILES)[0].ok
+    with second_connection(Project.load(tmp_path)) as session:
+        session.execute("drop view marts.c")
+    report, built = build(tmp_path)
+    assert (report.ok, built, [str(name) for name in report.published]) == (True, [], ["marts.c"])
+
+
 # The law, on random projects and random edits.
 
 QUERIES = (

@@ -69,7 +69,7 @@ def execute(
     try:
         state.ensure(connection, session)
         state.sweep(connection, session, _names(plan.reused.values()), plan.project.config.keep)
-        binder = binder_of(plan, state.published(session), run)
+        binder = binder_of(plan, state.shown(connection, session), run)
     finally:
         session.close()
     return _Execution(plan, connection, Work(run, binder, renderer, plan.keys), options, _one_at_a_time(tell)).report()
@@ -312,7 +312,7 @@ class _Execution:
 
     def _to_show(self, passing: list[TableName], session: Session) -> list[TableName]:
         """Return those of the passing blocks that are not shown as they are."""
-        shown, looks = state.published(session), state.looks(session)
+        shown, looks = state.shown(self.connection, session), state.looks(session)
         return [
             name
             for name in passing

@@ -17,7 +17,7 @@ ADOPTED = "__before_sqlflow"
 def current(connection: Connection, session: Session, blocks: Iterable[Block], adopt: bool) -> Current:
     """Return what the target shows, and the problems of names that somebody else's relations have."""
     has_state = state.exists(connection)
-    shown = state.published(session) if has_state else {}
+    shown = state.shown(connection, session) if has_state else {}
     wanted = {block.name: block for block in blocks if block.config.materialize != "ephemeral"}
     schemas = sorted({name.schema for name in wanted})
     problems = []
