@@ -10,7 +10,7 @@ from msgspec import Meta, Struct, field
 Materialize = Literal["view", "table", "ephemeral"]
 Severity = Literal["error", "warn"]
 Text = Annotated[str, Meta(min_length=1)]
-Duration = Annotated[float, Meta(extra={"read": "duration"}, extra_json_schema={"type": ["number", "string"]})]
+Duration = Annotated[float, Meta(extra={"read": "duration"})]
 """Seconds; written as a number, or as text such as `30s`, `5m`, `2h`, `2 days`."""
 Raw = Annotated[Any, Meta(extra={"read": "raw"})]
 """A part of the file whose reading is left to the room that knows its form."""

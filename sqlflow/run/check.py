@@ -8,6 +8,7 @@ from sqlflow.core.engine import Rows, Session
 from sqlflow.core.errors import BuildError, StatementError
 from sqlflow.core.events import AssertionStatus
 from sqlflow.core.text import MappedText
+from sqlflow.read.assertions import KINDS
 from sqlflow.run.build import Work, time_limit, told
 from sqlflow.run.report import AssertionResult
 
@@ -39,7 +40,9 @@ def _checked(work: Work, assertion: Assertion, session: Session, result: Asserti
         result = replace(result, status=status, failing=failing)
         if not assertion.sample_rows:
             return result
-        text = "select * from (\n" + query + f"\n) as failing limit {assertion.sample_rows}"
+        # The user's own query may sort its rows; any other order would differ from run to run.
+        order = "order by 1 " if assertion.kind in KINDS and assertion.kind != "sql" else ""
+        text = "select * from (\n" + query + f"\n) as failing {order}limit {assertion.sample_rows}"
         sample = _rows(work, assertion, session, text)
     return replace(result, columns=sample.columns, sample=sample.rows)
 
