@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
+from support import write
 
 from sqlflow import Project
 from sqlflow.core import events
 from sqlflow.core.errors import UsageError
-from support import write
 
 FILES = {
     "blocks/staging/a.sql": "/*---\nassert: [{unique: id}]\n---*/\nselect 9007199254740993 as id union all select null",
@@ -53,7 +53,7 @@ def test_a_frame_keeps_integers_beside_null(tmp_path: Path) -> None:
 def test_a_frame_of_what_was_never_built_is_refused_with_the_next_step(tmp_path: Path) -> None:
     project = Project.load(write(tmp_path, FILES))
     assert project.build(["staging.a"]).ok
-    with pytest.raises(UsageError, match="sqlflow build marts.b"):
+    with pytest.raises(UsageError, match=r"sqlflow build marts\.b"):
         project.frame("b")
 
 

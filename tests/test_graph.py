@@ -2,11 +2,11 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from support import block, project
 
 from sqlflow.core.names import TableName
 from sqlflow.plan.graph import Graph, graph
 from sqlflow.plan.selection import selected
-from support import block, project
 
 
 @st.composite
@@ -75,7 +75,9 @@ def test_one_step_up_takes_direct_inputs(case: tuple[Graph, TableName, TableName
 def test_a_blank_is_a_union_and_exclude_a_difference(case: tuple[Graph, TableName, TableName]) -> None:
     found, one, two = case
     both = selected(found, [f"+{one} {two}+"])
-    assert both == selected(found, [f"+{one}"]) | selected(found, [f"{two}+"]) == selected(found, [f"+{one}", f"{two}+"])
+    assert (
+        both == selected(found, [f"+{one}"]) | selected(found, [f"{two}+"]) == selected(found, [f"+{one}", f"{two}+"])
+    )
     assert selected(found, [], [f"{one}+"]) == frozenset(found.inputs) - selected(found, [f"{one}+"])
 
 

@@ -6,11 +6,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from support import write
+
 from sqlflow import Project
 from sqlflow.core import events
 from sqlflow.core.engine import Session
 from sqlflow.core.errors import BuildError
-from support import write
 
 FILES = {
     "sqlflow.yml": "name: p\nvars: {low: 1, edition: 1}\n",
@@ -91,7 +92,9 @@ def test_old_versions_go_and_those_that_a_view_needs_stay(tmp_path: Path) -> Non
     for edition in range(1, 4):
         assert Project.load(tmp_path, vars={"edition": edition}).build().ok
     with second_connection(Project.load(tmp_path)) as reader:
-        there = reader.rows("select count(*) from duckdb_tables() where schema_name = '_sqlflow' and table_name not like 'sqlflow_%'")
+        there = reader.rows(
+            "select count(*) from duckdb_tables() where schema_name = '_sqlflow' and table_name not like 'sqlflow_%'"
+        )
         assert there.rows == ((3,),)
         assert editions(reader) == [3, 3, 3, 3]
 

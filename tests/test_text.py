@@ -2,16 +2,15 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from support import block, project
 
-from sqlflow.core.text import MappedText, SourceFile
+from sqlflow.core.block import Query
 from sqlflow.core.names import TableName
-from sqlflow.core.text import Place
+from sqlflow.core.text import MappedText, Place, SourceFile
 from sqlflow.plan.graph import Resolver
 from sqlflow.read.engines import engine
 from sqlflow.read.sql import infer
-from sqlflow.core.block import Query
 from sqlflow.run.compose import Binder
-from support import block, project
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=60)
 
@@ -50,16 +49,28 @@ def test_every_kept_character_knows_its_line_and_column(case: tuple[str, list[tu
 
 
 GAPS = st.sampled_from([" ", "\n", "  ", "\t", " /* from fake */ ", " -- join fake\n", "/**/"])
-NAMES = st.sampled_from(["staging.a", "STAGING.A", '"staging"."a"', 'staging."A"', "b", '"b"', "B", "marts.c", "other.d", "e"])
+NAMES = st.sampled_from(
+    ["staging.a", "STAGING.A", '"staging"."a"', 'staging."A"', "b", '"b"', "B", "marts.c", "other.d", "e"]
+)
 ALIASES = st.sampled_from(["", " as x", " y", ' as "from z"'])
-TAILS = st.sampled_from(["", " where 'from staging.a' <> '' ", " where 1 in (select 1 from staging.a)", " limit 1", ";", "; -- from b"])
+TAILS = st.sampled_from(
+    ["", " where 'from staging.a' <> '' ", " where 1 in (select 1 from staging.a)", " limit 1", ";", "; -- from b"]
+)
 
 
 @st.composite
 def statements(draw: st.DrawFn) -> tuple[str, list[str]]:
     """Return a SELECT over tables written in many ways, and the tables as they stand in it, in order."""
-    written = draw(st.lists(st.tuples(NAMES, ALIASES), min_size=1, max_size=3, unique_by=lambda pair: pair[0].lower().replace('"', "")))
-    sql = draw(st.sampled_from(["select *", "SELECT 'from b' as t, 1 -- from b\n", "select $$from b$$ as q"])) + draw(GAPS) + "from"
+    written = draw(
+        st.lists(
+            st.tuples(NAMES, ALIASES), min_size=1, max_size=3, unique_by=lambda pair: pair[0].lower().replace('"', "")
+        )
+    )
+    sql = (
+        draw(st.sampled_from(["select *", "SELECT 'from b' as t, 1 -- from b\n", "select $$from b$$ as q"]))
+        + draw(GAPS)
+        + "from"
+    )
     for index, (name, alias) in enumerate(written):
         sql += ("," if index else "") + draw(GAPS) + name + alias
     tail = draw(TAILS)
@@ -84,7 +95,11 @@ def test_binding_changes_names_and_nothing_else(case: tuple[str, list[str]]) -> 
     bound = Binder(blocks, Resolver(blocks), relations, {}).bound(query, "staging")
     outside = [sql[start:end] for start, end in _between(found.tables, found.end)]
     assert [piece.text for piece in bound.pieces if piece.moves and piece.text] == [text for text in outside if text]
-    assert all(f'"_sqlflow"."v_{letter}"' in bound.text for letter in "abc" if f".{letter}" in sql.lower().replace('"', "").split("where")[0])
+    assert all(
+        f'"_sqlflow"."v_{letter}"' in bound.text
+        for letter in "abc"
+        if f".{letter}" in sql.lower().replace('"', "").split("where")[0]
+    )
 
 
 def _between(uses, end):  # type: ignore[no-untyped-def]

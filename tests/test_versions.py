@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import write
+from test_publish import second_connection
 
 from sqlflow import Project
 from sqlflow.core import events
 from sqlflow.core.engine import Session
 from sqlflow.run.report import Report
-from support import write
-from test_publish import second_connection
 
 FILES = {
     "sqlflow.yml": "name: p\nvars: {low: 1}\nsources: {raw: {orders: {files: orders.csv}}}\n",
@@ -51,7 +51,10 @@ def test_the_first_build_builds_all_and_the_second_nothing(tmp_path: Path) -> No
 EDITS = {
     "a comment": ({"blocks/staging/a.sql": FILES["blocks/staging/a.sql"] + " -- a comment\n"}, []),
     "white space": ({"blocks/marts/c.sql": FILES["blocks/marts/c.sql"].replace("select ", "select\n    ")}, []),
-    "a description": ({"blocks/staging/b.sql": "/*---\ndescription: New.\n---*/\n" + FILES["blocks/staging/b.sql"]}, []),
+    "a description": (
+        {"blocks/staging/b.sql": "/*---\ndescription: New.\n---*/\n" + FILES["blocks/staging/b.sql"]},
+        [],
+    ),
     "tags": ({"blocks/staging/b.sql": "/*---\ntags: [x]\n---*/\n" + FILES["blocks/staging/b.sql"]}, []),
     "logic": ({"blocks/staging/b.sql": "select 7 as low"}, ["marts.d", "staging.b"]),
     "a macro": ({"macros/m.sql": "{% macro twice(x) %}({{ x }} + {{ x }}){% endmacro %}"}, ["marts.c", "marts.d"]),
@@ -130,7 +133,10 @@ def test_versions_are_kept_no_longer_than_asked(tmp_path: Path) -> None:
         ("select my_own(1) as at", "`my_own()` is not known to give the same each time"),
         ("select * from raw.events", "the version of `raw.events` is not known"),
         ("select * from duckdb_settings()", "`duckdb_settings()` is not known to give the same each time"),
-        ("select * from read_csv(['orders.csv', 'or' || 'ders.csv'])", "`read_csv()` is not known to give the same each time"),
+        (
+            "select * from read_csv(['orders.csv', 'or' || 'ders.csv'])",
+            "`read_csv()` is not known to give the same each time",
+        ),
         ("select {{ query('select 1 as one')[0].one }} as at", "what `query()` gives is known only at run time"),
     ],
 )
@@ -223,9 +229,7 @@ def histories(draw: st.DrawFn) -> list[dict[str, str]]:
     for _ in range(draw(st.integers(1, 3))):
         number = draw(st.integers(0, count - 1))
         path = f"blocks/m/b{number}.sql"
-        edit = draw(
-            st.sampled_from(("logic", "comment", "seed", "source", "macro", "var", "revert")).map(str)
-        )
+        edit = draw(st.sampled_from(("logic", "comment", "seed", "source", "macro", "var", "revert")).map(str))
         history.append(
             {
                 "logic": lambda path=path, number=number: {path: draw(blocks(number))},
