@@ -98,7 +98,6 @@ class Assertion:
     sample_rows: int = 10
     timeout: float | None = None
     description: str = ""
-    tags: tuple[str, ...] = ()
     path: str = ""
 
     @property

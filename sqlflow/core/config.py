@@ -77,11 +77,8 @@ class AssertionFileConfig(Struct, frozen=True, kw_only=True):
     name: Annotated[Text | None, Meta(description="The assertion's name, instead of the file's name.")] = None
     description: Annotated[str, Meta(description="What the assertion says, in a sentence.")] = ""
     severity: Annotated[Severity, Meta(description="`error` stops publishing, `warn` is only told.")] = "error"
-    fail_above: Annotated[
-        Raw, Meta(description="How many failing rows are borne: `10`, or `0.1%` of the block's rows.")
-    ] = None
+    fail_above: Annotated[Raw, Meta(description="How many failing rows are borne, such as `10`.")] = None
     sample_rows: Annotated[int, Meta(description="How many failing rows are kept and shown.", ge=0, le=1000)] = 10
-    tags: Annotated[tuple[Text, ...], Meta(description="Words to select by.")] = ()
     enabled: Annotated[bool, Meta(description="Whether the assertion is part of the project.")] = True
     timeout: Annotated[Duration | None, Meta(description="How long the query may take.")] = None
 

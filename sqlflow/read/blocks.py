@@ -313,7 +313,13 @@ def assertion_file(source: SourceFile, reading: Reading) -> Assertion | None:
         reading.problems.extend(error.problems)
         return None
     name = config.name or PurePosixPath(source.path).stem
+    borne = threshold(config.fail_above, reading.problems)
+    if borne.share is not None:
+        message = "a share of rows has no meaning here: the file belongs to no block"
+        reading.problems.append(
+            Problem(message, config.fail_above.place, "give a number of rows, such as `fail_above: 10`")
+        )
     return Assertion(
-        name, "file", None, query, where, config.severity, threshold(config.fail_above, reading.problems),
-        config.sample_rows, config.timeout, config.description, config.tags, source.path,
+        name, "file", None, query, where, config.severity, borne, config.sample_rows, config.timeout, config.description,
+        source.path,
     )  # fmt: skip

@@ -20,6 +20,7 @@ _OWN_FOLDERS = ("seeds", "macros", "assertions", "unit_tests", "pipelines", "tes
 _LIKE_A_SECRET = re.compile(
     r"(.*_)?(pw|pwd|pass|passwd|password|secret|token|credentials?|api_?key)(_.*)?", re.IGNORECASE
 )
+_LEFT_BY_EDITORS = (".bak", ".orig", ".swp", "~")
 _WINDOWS_DEVICES = frozenset(
     {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 )
@@ -130,6 +131,8 @@ class _Loader:
                 source = self._read(sidecar) if sidecar in listing.files else None
                 if block := seed_block(path, source, "seeds", self.reading):
                     yield block
+            elif path.endswith(_LEFT_BY_EDITORS):
+                self.skipped.append(path)
             elif pure.suffix not in (".yml", ".md", ".txt"):
                 kinds = ", ".join(f"`{suffix}`" for suffix in SEED_SUFFIXES)
                 self.problems.append(Problem(f"a seed of this kind is not supported: {kinds} are", Place(path)))

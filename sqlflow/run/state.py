@@ -248,7 +248,8 @@ def sweep(connection: Connection, session: Session, keep: Iterable[str] = (), se
     """Drop the versions that nothing shows, views first, and return their names.
 
     Those of `keep` stay, those that may be used again and are younger than `seconds`, and all that any of these is made
-    from. What cannot be dropped, because somebody else's view reads it, stays too.
+    from. What cannot be dropped, because somebody else's view reads it, stays too. Assertions that have passed longer ago
+    are forgotten: they run again.
     """
     kept = _needed(session, keep, seconds)
     gone = []
@@ -264,6 +265,9 @@ def sweep(connection: Connection, session: Session, keep: Iterable[str] = (), se
         except StatementError:
             continue
         gone.append(name)
+    if seconds:
+        oldest = datetime.now(UTC) - timedelta(seconds=seconds)
+        session.execute(f"delete from {_table('sqlflow_checked')} where run < {literal(f'{oldest:%Y%m%dT%H%M%S}')}")
     return tuple(gone)
 
 

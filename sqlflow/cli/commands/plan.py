@@ -45,7 +45,8 @@ def _text(plan: "Plan", project: "Project") -> str:
     acting = [
         step
         for step in plan.steps
-        if step.action in ("build", "reuse") or (step.action == "inline" and plan.graph.downstream([step.block]) & built)
+        if step.action in ("build", "reuse")
+        or (step.action == "inline" and plan.graph.downstream([step.block]) & built)
     ]
     width = max((len(str(step.block)) for step in acting), default=0)
     lines = []

@@ -1,0 +1,4 @@
+/*---
+fail_above: 0.1%
+---*/
+select * from a where id < 0
