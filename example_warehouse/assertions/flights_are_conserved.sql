@@ -1,6 +1,5 @@
 /*---
 description: No flight is lost or doubled on its way from staging to the marts that count all of them.
-tags: [conservation]
 ---*/
 with expected as (select count(*) as flights from staging.stg_flights),
 

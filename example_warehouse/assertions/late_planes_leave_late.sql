@@ -2,7 +2,6 @@
 description: >
   What the propagation mart is about, as a law: with a given time to the next leg, a plane that arrived
   later leaves later on average.
-tags: [plausibility]
 ---*/
 select *
 from (

@@ -1,6 +1,5 @@
 /*---
 description: The departures of all planes are the flights that left with a tail number.
-tags: [conservation]
 ---*/
 select planes.departures, flights.departures as expected
 from (select sum(departures) as departures from marts.plane_utilisation) as planes

@@ -10,8 +10,8 @@ select
     tail_number,
     flight_date,
     count(*) as departures,
-    sum(air_time_minutes) as air_minutes,
-    sum(distance_miles) as miles,
+    cast(sum(air_time_minutes) as bigint) as air_minutes,
+    cast(sum(distance_miles) as bigint) as miles,
     min(departed_utc) as first_departed_utc,
     max(departed_utc) as last_departed_utc,
     max(departure_delay_minutes) as worst_departure_delay_minutes

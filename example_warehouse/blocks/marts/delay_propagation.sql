@@ -6,8 +6,8 @@ tags: [planes]
 order_by: [time_to_next_leg, delay_band_position]
 columns:
   delay_band: {description: How late the leg before arrived., assert: [not_null]}
-  time_to_next_leg: {description: Between the two scheduled departures from New York., assert: [not_null]}
-  carried_over_percent: {description: "Of the minutes of delay at the arrival before, what was still there at the next departure; for late arrivals only."}
+  time_to_next_leg: {description: Between the two scheduled departures from New York; the way out and back is part of it., assert: [not_null]}
+  carried_over_percent: {description: "Of the minutes of delay at the arrival before, what was still there at the next departure; for late arrivals only. What the wait in New York adds counts too, so it can exceed 100."}
 assert:
   - unique: [time_to_next_leg, delay_band]
   - references: {delay_band: ref.delay_bands.delay_band}

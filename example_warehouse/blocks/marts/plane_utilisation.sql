@@ -7,7 +7,7 @@ order_by: [departures_rank]
 columns:
   tail_number: {assert: [not_null, unique]}
   departures_per_day: {description: Over the days on which the plane left New York at all.}
-  seat_miles: {description: "Miles times seats, in millions; null if the plane is not in the register."}
+  million_seat_miles: {description: "Miles times seats; null if the plane is not in the register."}
   is_registered: {description: Whether the register knows the tail number., assert: [not_null]}
 assert:
   - departures >= active_days
@@ -19,10 +19,10 @@ assert:
 with planes as (
     select
         tail_number,
-        sum(departures) as departures,
+        cast(sum(departures) as bigint) as departures,
         count(*) as active_days,
         cast(sum(air_minutes) / 60.0 as decimal(9, 1)) as air_hours,
-        sum(miles) as miles,
+        cast(sum(miles) as bigint) as miles,
         max(departures) as most_departures_in_a_day
     from intermediate.int_plane_days
     group by tail_number
@@ -41,7 +41,7 @@ select
     planes.most_departures_in_a_day,
     planes.air_hours,
     planes.miles,
-    cast(planes.miles * register.seats / 1000000.0 as decimal(9, 3)) as seat_miles,
+    cast(planes.miles * register.seats / 1000000.0 as decimal(9, 3)) as million_seat_miles,
     row_number() over (order by planes.departures desc, planes.tail_number) as departures_rank
 from planes
 left join staging.stg_planes as register on planes.tail_number = register.tail_number

@@ -7,15 +7,15 @@ indexes: [tail_number, [origin, scheduled_hour_utc]]
 order_by: [scheduled_departure_utc, flight_id]
 columns:
   flight_id: {description: "Date, carrier, number and origin.", type: varchar, assert: [not_null, unique]}
-  flight_date: {description: Local day of the scheduled departure., type: date, assert: [not_null]}
-  scheduled_departure: {description: As on the ticket (local time in New York)., type: timestamp}
-  scheduled_departure_utc: {description: "The same moment in UTC, for anything that counts minutes.", type: timestamp}
-  scheduled_hour_utc: {description: "Its hour, by which the weather is found.", type: timestamp}
   carrier: {description: IATA code of the carrier., type: varchar}
   flight_number: {description: "Unique for a carrier, a day and an origin.", type: integer}
   tail_number: {description: "The plane, null if none was ever assigned.", type: varchar}
   origin: {description: "EWR, JFK or LGA.", type: varchar}
   destination: {description: FAA code of the airport the ticket says., type: varchar}
+  flight_date: {description: Local day of the scheduled departure., type: date, assert: [not_null]}
+  scheduled_departure: {description: As on the ticket (local time in New York)., type: timestamp}
+  scheduled_departure_utc: {description: "The same moment in UTC, for anything that counts minutes.", type: timestamp}
+  scheduled_hour_utc: {description: "Its hour, by which the weather is found.", type: timestamp}
   outcome: {description: "Completed, diverted (took off, has no arrival delay) or cancelled.", type: varchar}
   departure_delay_minutes: {description: Null if cancelled., type: integer}
   arrival_delay_minutes: {description: Null unless completed., type: integer}
@@ -56,15 +56,15 @@ with flights as (
 
 select
     concat_ws('-', cast(flight_date as varchar), carrier, cast(flight as varchar), origin) as flight_id,
-    flight_date,
-    scheduled_departure,
-    scheduled_hour_utc + minute * interval '1 minute' as scheduled_departure_utc,
-    scheduled_hour_utc,
     carrier,
     cast(flight as integer) as flight_number,
     tailnum as tail_number,
     origin,
     dest as destination,
+    flight_date,
+    scheduled_departure,
+    scheduled_hour_utc + minute * interval '1 minute' as scheduled_departure_utc,
+    scheduled_hour_utc,
     case
         when dep_time is null then 'cancelled'
         when arr_delay is null then 'diverted'
