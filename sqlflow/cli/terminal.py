@@ -180,7 +180,7 @@ def _outcome(report: Report, flags: str) -> str:
         lines += [
             f"held back: `{block.block}` {block.reason}"
             for block in report.blocks
-            if block.status == "built" and block.reason
+            if block.status in ("built", "reused") and block.reason
         ]
     match report.status:
         case "cancelled":

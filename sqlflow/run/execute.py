@@ -376,9 +376,9 @@ class _Execution:
         )
 
     def _result(self, name: TableName) -> BlockResult:
-        """Return how it went with a block: with the reason, if it is built and held back."""
+        """Return how it went with a block: with the reason, if its version is there and held back."""
         result = self.results[name]
-        return replace(result, reason=self.bad.get(name, "")) if result.status == "built" else result
+        return replace(result, reason=self.bad.get(name, "")) if result.status in ("built", "reused") else result
 
 
 def _names(relations: Iterable[TableName]) -> list[str]:
