@@ -163,7 +163,7 @@ class Project:
                 f"`{block.name}` reads `{missing[0]}`, which has never been built",
                 hint=f"run `sqlflow build +{block.name}`",
             )
-        work = Work("show", binder_of(made, current.published, new_run()), renderer_of(self.loaded))
+        work = Work("show", binder_of(made, current.published, new_run()), renderer_of(self.loaded), made)
         query = current_query(work, block, session)
         body = work.binder.bound(query, block.name.schema)
         statement = _cte_query(body, cte, self.loaded, block) if cte else body

@@ -182,6 +182,25 @@ def test_a_published_view_that_somebody_has_dropped_is_shown_again(tmp_path: Pat
     assert (report.ok, built, [str(name) for name in report.published]) == (True, [], ["marts.c"])
 
 
+def test_a_file_that_changes_while_it_is_read_leaves_no_version_that_could_be_used_again(tmp_path: Path) -> None:
+    write(tmp_path, FILES)
+
+    def change(event: events.Event) -> None:
+        if isinstance(event, events.BlockStarted) and event.block == "staging.a":
+            write(tmp_path, {"orders.csv": "id,amount\n1,999\n"})
+
+    assert Project.load(tmp_path).build(listener=change).ok
+    assert build(tmp_path, {"orders.csv": FILES["orders.csv"]})[1] == ["marts.c", "marts.d", "staging.a"]
+
+
+def test_a_moved_folder_of_partitions_is_another_version(tmp_path: Path) -> None:
+    sql = "select * from read_csv('data/*/f.csv', hive_partitioning = true)"
+    write(tmp_path, {"sqlflow.yml": "name: p\n", "blocks/a.sql": sql, "data/year=2020/f.csv": "v\n1\n"})
+    assert build(tmp_path)[1] == ["main.a"]
+    (tmp_path / "data/year=2020").rename(tmp_path / "data/year=2021")
+    assert build(tmp_path)[1] == ["main.a"]
+
+
 # The law, on random projects and random edits.
 
 QUERIES = (

@@ -11,6 +11,7 @@ from sqlflow.core.names import TableName
 from sqlflow.core.text import Place
 from sqlflow.plan.graph import Graph, Resolver, blocks_read, gated
 from sqlflow.plan.versions import Key, assertion_key, version_key
+from sqlflow.read.versions import NO_FILES, FileVersions
 
 Action = Literal["build", "reuse", "inline", "skip"]
 
@@ -58,6 +59,7 @@ class Plan:
     reused: Mapping[TableName, TableName] = field(default_factory=dict)
     """The relations of the versions that are used again."""
     keys: Mapping[TableName, Key] = field(default_factory=dict)
+    files: FileVersions = NO_FILES
 
     @property
     def project(self) -> Project:
@@ -110,9 +112,9 @@ NOTHING_KNOWN = Current({}, is_known=False)
 
 def plan(
     graph: Graph, chosen: frozenset[TableName], current: Current = NOTHING_KNOWN,
-    files: Mapping[str, str] | None = None, full_refresh: bool = False,
+    files: FileVersions = NO_FILES, full_refresh: bool = False,
 ) -> Plan:  # fmt: skip
-    """Return what building the `chosen` blocks would do; `files` are the versions of files by path.
+    """Return what building the `chosen` blocks would do; `files` are the versions of files.
 
     Blocks come along where the result would be wrong without them: what has never been built and is read by a block
     or by an assertion on it, and views over what is built. A block whose key is that of a version that is there is not
@@ -126,7 +128,7 @@ def plan(
             _add_missing_inputs(graph, reasons, current.published)
             _add_missing_in_assertions(graph, reasons, current.published)
         _add_views(graph, reasons)
-    keys, known = _keys(graph, reasons, current, files or {})
+    keys, known = _keys(graph, reasons, current, files)
     there = {} if full_refresh else {made.key: made.relation for made in current.made}
     reused = {
         name: there[key.text] for name, key in keys.items() if key.text in there and not _is_ephemeral(graph, name)
@@ -138,7 +140,7 @@ def plan(
         for check in checks_of(graph, frozenset(reasons), known)
         if not check.key or check.key not in current.checked or full_refresh
     )
-    return Plan(graph, steps, checks, removed, current.problems, reused, keys)
+    return Plan(graph, steps, checks, removed, current.problems, reused, keys, files)
 
 
 def _is_ephemeral(graph: Graph, name: TableName) -> bool:
@@ -146,7 +148,7 @@ def _is_ephemeral(graph: Graph, name: TableName) -> bool:
 
 
 def _keys(
-    graph: Graph, reasons: Mapping[TableName, str], current: Current, files: Mapping[str, str]
+    graph: Graph, reasons: Mapping[TableName, str], current: Current, files: FileVersions
 ) -> tuple[dict[TableName, Key], dict[TableName, str]]:
     """Return the keys of the blocks that take part, and the keys of all: those of the others are what is published."""
     made = {version.relation: version.key for version in current.made}
@@ -163,16 +165,24 @@ def _keys(
     return keys, known
 
 
-def _files(graph: Graph, name: TableName, versions: Mapping[str, str]) -> dict[str, str]:
+def _files(graph: Graph, name: TableName, files: FileVersions) -> dict[str, str]:
     """Return the versions of what a block reads beside blocks; that of a table is not known."""
-    project, block = graph.project, graph.project.blocks[name]
-    found: dict[str, str] = {}
+    found = {path: files.of(path) for path in file_paths(graph, name)}
     for source in graph.sources[name]:
-        config = project.sources.get(source)
-        version = versions.get(config.files, "") if config and config.files else ""
-        found[str(source)] = f"{version} {config.options!r}" if version and config else ""
-    paths = (block.source.path,) if block.kind == "seed" else block.query.files if block.query else ()
-    return found | {path: versions.get(path, "") for path in paths}
+        config = graph.project.sources.get(source)
+        if config is None or not config.files:
+            found[str(source)] = ""
+        elif config.options:
+            found[f"options of {source}"] = repr(config.options)
+    return found
+
+
+def file_paths(graph: Graph, name: TableName) -> tuple[str, ...]:
+    """Return the paths of the files that a block reads, as they are written, those of its sources included."""
+    project, block = graph.project, graph.project.blocks[name]
+    own = (block.source.path,) if block.kind == "seed" else block.query.files if block.query else ()
+    configs = (project.sources.get(source) for source in sorted(graph.sources[name]))
+    return (*own, *(config.files for config in configs if config and config.files))
 
 
 def _step(

@@ -69,7 +69,7 @@ def _code(block: Block, project: Project) -> str:
         "env": [(name, _hash(value)) for name, value in reads.env] if reads else (),
         "macros": _hash("".join(file.text for file in project.macro_files)) if reads and reads.macros else "",
         "engine": (project.target.engine.name, project.target.engine.version()),
-        "root": str(project.root.resolve()) if config.materialize == "view" else "",
+        "root": str(project.root.resolve()) if config.materialize != "table" else "",
         "settings": repr(getattr(project.target.settings, "settings", "")),
     }
     return _hash(json.dumps(content, sort_keys=True, default=str))

@@ -1,20 +1,49 @@
 """Versions of files: a hash of what they hold."""
 
 import hashlib
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlflow.core.block import Project
 
 _CHUNK = 1 << 20
+_CLOCK_STEP_SECONDS = 0.05
+"""How much older than the clock a file's time of change may be that was changed just now."""
 
 
-def file_versions(project: Project) -> dict[str, str]:
-    """Return the version of each file or glob that the project reads, by the path as it is written.
+@dataclass(frozen=True, slots=True)
+class FileVersions:
+    """The versions of files by the path as it is written, and when (seconds since 1970) they were looked at.
 
-    It is empty for what cannot be told: a URL, a path that matches no file, and `**`, which engines read differently.
+    A version is empty for what cannot be told: a URL, a path that matches no file, and `**`, which engines read in
+    different ways.
     """
-    return {path: _version(project.root, path) for path in sorted(set(_paths(project)))}
+
+    root: Path = Path()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def of(self, path: str) -> str:
+        return self.versions.get(path, "")
+
+    def hold(self, path: str) -> bool:
+        """Tell whether the files at `path` are still what they were: they are read again only if they were touched."""
+        found = _found(self.root, path)
+        touched = len(found) != 1 or found[0].stat().st_ctime >= self.seconds - _CLOCK_STEP_SECONDS
+        return not touched or _version(self.root, path) == self.of(path)
+
+
+NO_FILES = FileVersions()
+
+
+def file_versions(project: Project) -> FileVersions:
+    """Return the versions of all files that the project reads."""
+    now = time.time()
+    return FileVersions(
+        project.root, {path: _version(project.root, path) for path in sorted(set(_paths(project)))}, now
+    )
 
 
 def _paths(project: Project) -> Iterable[str]:
@@ -27,23 +56,30 @@ def _paths(project: Project) -> Iterable[str]:
 
 
 def _version(root: Path, path: str) -> str:
-    if "://" in path or "**" in path:
+    found = _found(root, path)
+    whole = hashlib.blake2b(digest_size=16)
+    try:
+        for file in found:
+            shown = file.relative_to(root) if file.is_relative_to(root) else file
+            whole.update(str(shown).encode() + b"\x00" + _content(file))
+    except OSError:
         return ""
+    return whole.hexdigest() if found else ""
+
+
+def _found(root: Path, path: str) -> list[Path]:
+    """Return the files that a path or glob matches; none where it cannot be told which ones an engine would read."""
     pure = Path(path)
+    if "://" in path or "**" in path:
+        return []
     if Path.cwd() != root.resolve() and not pure.is_absolute() and pure.exists():
-        return ""  # an engine may look into the folder that the process is in before it looks into the project
+        return []  # an engine may look into the folder that the process is in before it looks into the project
     base = Path(pure.anchor) if pure.is_absolute() else root
     relative = str(pure.relative_to(pure.anchor)) if pure.is_absolute() else path
     try:
-        found = sorted(file for file in base.glob(relative) if file.is_file())
-        if not found:
-            return ""
-        whole = hashlib.blake2b(digest_size=16)
-        for file in found:
-            whole.update(str(file.relative_to(base)).encode() + b"\x00" + _content(file))
-        return whole.hexdigest()
+        return sorted(file for file in base.glob(relative) if file.is_file())
     except (OSError, ValueError, NotImplementedError):
-        return ""
+        return []
 
 
 def _content(file: Path) -> bytes:

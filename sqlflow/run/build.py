@@ -1,9 +1,9 @@
 """Builds one block's version aside."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Timer
 
 from sqlflow.core.block import Block, Query
@@ -11,7 +11,8 @@ from sqlflow.core.engine import Column, Rows, Session
 from sqlflow.core.errors import BuildError, Problem, StatementError, did_you_mean
 from sqlflow.core.names import TableName
 from sqlflow.core.text import MappedText, Piece, Place
-from sqlflow.plan.versions import Key, helper_name
+from sqlflow.plan.plan import Plan, file_paths
+from sqlflow.plan.versions import helper_name
 from sqlflow.read.blocks import rendered_again
 from sqlflow.read.render import Renderer
 from sqlflow.read.sql import infer
@@ -28,7 +29,9 @@ class Work:
     run: str
     binder: Binder
     renderer: Renderer
-    keys: Mapping[TableName, Key] = field(default_factory=dict)
+    plan: Plan
+    doubtful: set[TableName] = field(default_factory=set)
+    """Blocks that were built while a file that they read was changing: their key does not tell what they hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +138,29 @@ def _key_text(block: Block, key: str, text: str) -> MappedText:
 def _record(
     work: Work, block: Block, relation: TableName, kind: str, inputs: tuple[TableName, ...], session: Session
 ) -> None:
+    key = work.plan.keys[block.name]
+    if not _key_holds(work, block.name):
+        work.doubtful.add(block.name)
+        key = replace(key, text="")
     made_from = state.names_of(inputs)
-    state.record_version(
-        session, state.Version(relation, str(block.name), kind, work.keys[block.name], work.run, made_from)
-    )
+    state.record_version(session, state.Version(relation, str(block.name), kind, key, work.run, made_from))
+
+
+def _key_holds(work: Work, name: TableName) -> bool:
+    """Tell whether a block was built from what its key says: no file has changed since the key was made.
+
+    Ephemeral inputs are a part of the block, so that their files and inputs count as its own.
+    """
+    waiting, seen = [name], {name}
+    while waiting:
+        part = waiting.pop()
+        inputs = work.plan.graph.inputs[part]
+        if inputs & work.doubtful or not all(work.plan.files.hold(path) for path in file_paths(work.plan.graph, part)):
+            return False
+        inlined = (inputs & work.plan.inlined) - seen
+        seen |= inlined
+        waiting += inlined
+    return True
 
 
 def run_statement(session: Session, statement: MappedText, work: Work, block: Block) -> int | None:
@@ -245,15 +267,12 @@ def _same_type(one: str, other: str) -> bool:
 
 def _plain_type(text: str) -> str:
     text = re.sub(r"\s*([(),\[\]])\s*", r"\1", " ".join(text.lower().split()))
-    base, bracket, rest = text.partition("(")
-    base = _SYNONYMS.get(base, base) if not bracket else _SYNONYMS.get(base, base).partition("(")[0]
-    return (
-        "varchar"
-        if base == "varchar"
-        else _SYNONYMS.get(base, base) + bracket + rest
-        if not bracket
-        else base + bracket + rest
-    )
+    base, bracket, size = text.partition("(")
+    known = _SYNONYMS.get(base, base)
+    if not bracket:
+        return known
+    plain = known.partition("(")[0]
+    return plain if plain == "varchar" else f"{plain}({size}"
 
 
 @contextmanager

@@ -72,7 +72,7 @@ def execute(
         binder = binder_of(plan, state.shown(connection, session), run)
     finally:
         session.close()
-    return _Execution(plan, connection, Work(run, binder, renderer, plan.keys), options, _one_at_a_time(tell)).report()
+    return _Execution(plan, connection, Work(run, binder, renderer, plan), options, _one_at_a_time(tell)).report()
 
 
 def _one_at_a_time(tell: Listener) -> Listener:
