@@ -1,7 +1,7 @@
 """What a project is made of: blocks, assertions and the queries in them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -153,5 +153,7 @@ class Project:
     macro_files: tuple[SourceFile, ...] = ()
     secrets: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
+    disabled: Mapping[TableName, str] = field(default_factory=dict)
+    """The blocks that are switched off by `enabled: false`, and their files."""
     skipped: tuple[str, ...] = ()
     """Files below the block folders that were passed over, such as dot files."""

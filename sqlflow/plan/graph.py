@@ -117,9 +117,20 @@ class Resolver:
         is_declared = name in self.project.sources
         if not is_declared and name.schema in self.schemas and name.schema != self.project.target.schema:
             known = (str(known) for known in (*self.project.blocks, *self.project.sources))
-            hint = did_you_mean(str(name), known) or f"declare it below `sources:` if it is a table of `{name.schema}`"
+            hint = (
+                self.disabled_hint(name)
+                or did_you_mean(str(name), known)
+                or f"declare it below `sources:` if it is a table of `{name.schema}`"
+            )
             raise ProjectError(f"`{name}` is read, which no block builds and no source declares", hint=hint)
         return Link("source", name)
+
+    def disabled_hint(self, name: TableName) -> str:
+        """Return what to say of a name that is that of a block which is switched off; else an empty text."""
+        for disabled, path in self.project.disabled.items():
+            if name.name == disabled.name and name.schema in ("", disabled.schema):
+                return f"`{path}` builds it, but says `enabled: false`"
+        return ""
 
     def links(
         self, query: Query, schema: str, problems: list[Problem], where: Place,

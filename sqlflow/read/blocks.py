@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from sqlflow.core.block import Assertion, Block, Query, Reads, TableUse
@@ -36,6 +36,8 @@ class Reading:
     renderer: Renderer
     defaults: Mapping[str, Node]
     problems: list[Problem]
+    disabled: dict[TableName, str] = field(default_factory=dict)
+    """The blocks that are switched off, and their files."""
 
 
 def table_name(path: str, folder: str, config: BlockConfig, reading: Reading) -> TableName | None:
@@ -77,8 +79,11 @@ def sql_block(source: SourceFile, folder: str, reading: Reading) -> Block | None
     if config is None:
         _tell_faults_of_sql(file, reading)
         return None
-    name = table_name(source.path, folder, config, reading) if config.enabled else None
+    name = table_name(source.path, folder, config, reading)
     if name is None:
+        return None
+    if not config.enabled:
+        reading.disabled[name] = source.path
         return None
     queries = _queries(file, name, config, reading)
     _refuse_what_does_not_fit(config, file, reading)

@@ -99,7 +99,8 @@ class _Loader:
             raise ProjectError(_in_order(self.problems))
         return Project(
             self.root, self.settings.config, self.settings.target, blocks, assertions, self.settings.sources,
-            self.settings.vars, self.macro_files, self.settings.secrets, tuple(self.warnings), tuple(self.skipped),
+            self.settings.vars, self.macro_files, self.settings.secrets, tuple(self.warnings),
+            self.reading.disabled, tuple(self.skipped),
         )  # fmt: skip
 
     def _blocks(self) -> dict[TableName, Block]:

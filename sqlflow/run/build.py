@@ -189,6 +189,9 @@ def _missing_table_hint(name: str, work: Work) -> str:
     project = work.binder.project
     if any(name in (str(source), source.name) for source in project.sources):
         return "it is declared as a source: it must be in the target before blocks can read it"
+    disabled = work.binder.resolver.disabled_hint(TableName.parse(name))
+    if disabled:
+        return disabled
     known = [*project.blocks, *project.sources]
     hint = did_you_mean(name, map(str, known)) or did_you_mean(name, (n.name for n in known))
     return hint or "no block builds it, and the target has no such table"

@@ -13,7 +13,7 @@ All times are UTC.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlflow.core.engine import Connection, Relation, Rows, Session
@@ -179,8 +179,6 @@ def _as_text(value: Any) -> Any:
     """Return a value as JSON can hold it: numbers and Booleans as they are, all else as text."""
     if value is None or isinstance(value, (bool, int, str)):
         return value
-    if isinstance(value, (datetime, date, time)):
-        return value.isoformat()
     return str(value)
 
 

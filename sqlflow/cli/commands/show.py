@@ -28,4 +28,5 @@ def command(block: str, limit: int, cte: str, output: str, place: Place) -> None
         return
     width = shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else 0
     echo(table(rows.columns, rows.rows, width))
-    echo(f"\n{count(len(rows.rows), 'row')}")
+    counted = count(len(rows.rows), "row")
+    echo(f"\nthe first {counted.removeprefix('1 ')}" if len(rows.rows) == limit else f"\n{counted}")

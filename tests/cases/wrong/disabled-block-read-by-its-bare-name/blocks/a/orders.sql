@@ -1,0 +1,4 @@
+/*---
+enabled: false
+---*/
+select 1 as id
