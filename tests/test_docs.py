@@ -38,9 +38,10 @@ from sqlflow.app import Project
 from sqlflow.cli.main import COMMANDS, cli
 from sqlflow.cli.starter import write_starter
 from sqlflow.core import config, errors, events
-from sqlflow.read import assertions, files, project, sql, template
+from sqlflow.read import assertion_kinds as assertions
 from sqlflow.read import blocks as reading
 from sqlflow.read import config as project_config
+from sqlflow.read import files, project, sql, template
 from sqlflow.read import yaml as yaml_nodes
 from sqlflow.read.engines import engine, engine_names
 from sqlflow.read.render import Renderer

@@ -22,7 +22,7 @@ from test_cases import NORMALISED, called
 
 from sqlflow.app import Project
 from sqlflow.plan.plan import all_assertions
-from sqlflow.read.assertions import KINDS
+from sqlflow.read.assertion_kinds import KINDS
 from sqlflow.run.report import Report
 
 ROOT = Path(__file__).parent.parent

@@ -13,10 +13,13 @@ from sqlflow.core.errors import Problem, ProjectError
 from sqlflow.core.names import TableName
 from sqlflow.core.text import MappedText, Place, SourceFile
 from sqlflow.read import front_matter
-from sqlflow.read.assertions import Scope, block_assertions, embedded, threshold
+from sqlflow.read.assertion_kinds import Scope
+from sqlflow.read.assertions import block_assertions, threshold
 from sqlflow.read.decode import decoded
+from sqlflow.read.embedded import embedded
 from sqlflow.read.render import STAND_IN, Renderer, Template
-from sqlflow.read.sql import infer, named_uses
+from sqlflow.read.sql import infer
+from sqlflow.read.tokens import named_uses
 from sqlflow.read.yaml import Node
 
 NAME_BYTES_AT_MOST = 63

@@ -8,7 +8,7 @@ from sqlflow.core.engine import Rows, Session
 from sqlflow.core.errors import BuildError, StatementError
 from sqlflow.core.events import AssertionStatus
 from sqlflow.core.text import MappedText
-from sqlflow.read.assertions import KINDS
+from sqlflow.read.assertion_kinds import KINDS
 from sqlflow.run.build import Work, time_limit, told
 from sqlflow.run.report import AssertionResult
 

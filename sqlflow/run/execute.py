@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from graphlib import CycleError, TopologicalSorter
-from itertools import pairwise
+from graphlib import TopologicalSorter
 from typing import Literal
 
 from sqlflow.core import events
@@ -25,10 +24,10 @@ from sqlflow.run import publish, state
 from sqlflow.run.build import Built, Work, build, current_query
 from sqlflow.run.check import check
 from sqlflow.run.compose import Binder
+from sqlflow.run.order import Node, edges
 from sqlflow.run.report import AssertionResult, BlockResult, Report, RunStatus
 from sqlflow.run.signals import told_to
 
-Node = TableName | Check
 Outcome = Built | AssertionResult | SqlflowError | Literal["not begun"] | None
 
 
@@ -383,37 +382,6 @@ class _Execution:
 
 def _names(relations: Iterable[TableName]) -> list[str]:
     return [relation.name for relation in relations]
-
-
-def edges(plan: Plan) -> dict[Node, set[Node]]:
-    """Return what each block and each assertion waits for."""
-    nodes = plan.nodes
-    waits: dict[Node, set[Node]] = {
-        name: set(plan.graph.inputs[name] & nodes) for name in plan.graph.order if name in nodes
-    }
-    for item in plan.checks:
-        waits[item] = set(item.after & nodes)
-        for name in item.holds & nodes:
-            waits[name].add(item)
-    return _without_loops(waits)
-
-
-def _without_loops(waits: dict[Node, set[Node]]) -> dict[Node, set[Node]]:
-    """Return the edges without those that make blocks and assertions wait for one another in a ring.
-
-    Such a reader is built before the assertion on its input has passed; publishing waits for it all the same.
-    """
-    while True:
-        try:
-            TopologicalSorter(waits).prepare()
-        except CycleError as error:
-            ring: list[Node] = error.args[1]
-            for before, after in pairwise(ring):
-                if isinstance(before, Check) and not isinstance(after, Check):
-                    waits[after].discard(before)
-                    break
-        else:
-            return waits
 
 
 def _told_status(result: AssertionResult) -> events.AssertionStatus:

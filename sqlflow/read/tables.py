@@ -1,0 +1,175 @@
+"""What a tree of SQL reads: tables with their places in the text, files, and functions that nobody knows."""
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlflow.core.block import TableUse
+from sqlflow.core.names import TableName
+
+_FILE_FUNCTIONS = re.compile(
+    r"(read_csv(_auto)?|sniff_csv|read_parquet|parquet_(scan|metadata|schema)|read_(nd)?json(_auto|_objects(_auto)?)?"
+    r"|read_(text|blob|xlsx))"
+)
+_HIDING_FUNCTIONS = frozenset({"query", "query_table"})
+_FILE_NAME = re.compile(r".*\.(csv|tsv|parquet|json|jsonl|ndjson|txt|xlsx|db|duckdb)(\.(gz|zst))?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    uses: frozenset[TableUse]
+    files: tuple[str, ...]
+    hidden: tuple[int, ...]
+    functions: tuple[str, ...]
+    """Functions that sqlglot knows nothing of, and readers of files whose paths are not known."""
+
+
+def _recurs(body: Any) -> bool:
+    from sqlglot import exp
+
+    return type(body) is exp.Union and not body.args.get("by_name") and body.args.get("with_") is None
+
+
+class Finder:
+    """One walk over a tree, with the CTE names that are visible at each node."""
+
+    def __init__(self, sql: str) -> None:
+        self.sql = sql
+        self.uses: set[TableUse] = set()
+        self.files: dict[str, None] = {}
+        self.hidden: list[int] = []
+        self.columns: list[Any] = []
+        self.plain: list[tuple[TableUse, Any]] = []
+        """Tables without an alias of their own, and the SELECT that each stands in."""
+        self.functions: set[str] = set()
+        self.is_complete = True
+
+    def found(self, tree: Any) -> Found | None:
+        """Return what the tree reads; None if a table has no place in the text."""
+        from sqlglot import exp
+
+        stack: list[tuple[Any, frozenset[str]]] = [(tree, frozenset())]
+        while stack:
+            node, visible = stack.pop()
+            with_ = node.args.get("with_") or node.args.get("with")
+            if with_ is not None:
+                visible = self._ctes(with_, visible, stack)
+            if isinstance(node, exp.Table):
+                self._table(node, visible)
+            elif isinstance(node, exp.Column) and node.args.get("db") is not None:
+                self.columns.append(node)
+            elif isinstance(node, (exp.Anonymous, exp.AnonymousAggFunc)) and not _FILE_FUNCTIONS.fullmatch(
+                node.name.lower()
+            ):
+                self.functions.add(node.name.lower())
+            for child in node.iter_expressions():
+                if child is not with_:
+                    stack.append((child, visible))
+        self._qualifiers()
+        if not self.is_complete:
+            return None
+        return Found(frozenset(self.uses), tuple(self.files), tuple(self.hidden), tuple(sorted(self.functions)))
+
+    def _ctes(self, with_: Any, visible: frozenset[str], stack: list[tuple[Any, frozenset[str]]]) -> frozenset[str]:
+        """Queue the bodies of CTEs and return the names visible behind them.
+
+        A CTE sees those before it. WITH RECURSIVE lets it see itself in one place, the right side of the UNION that is
+        its body: everywhere else its name is that of a table (tried on DuckDB 1.5.6 and 2.0.0).
+        """
+        for cte in with_.expressions:
+            name = cte.alias.lower()
+            if with_.args.get("recursive") and _recurs(cte.this):
+                right = cte.this.expression
+                stack.append((right, visible | {name}))
+                stack += [(child, visible) for child in cte.this.iter_expressions() if child is not right]
+            else:
+                stack.append((cte.this, visible))
+            visible |= {name}
+        return visible
+
+    def _table(self, table: Any, visible: frozenset[str]) -> None:
+        from sqlglot import exp
+
+        if not isinstance(table.this, exp.Identifier):
+            if isinstance(table.this, exp.Func):
+                self._function(table.this)
+            elif table.this is not None and not isinstance(table.this, (exp.Subquery, exp.Values)):
+                self.is_complete = False
+            return
+        parts = [part for part in (table.args.get("catalog"), table.args.get("db"), table.this) if part is not None]
+        if any(not isinstance(part, exp.Identifier) or "start" not in part.meta for part in parts):
+            self.is_complete = False
+            return
+        start, end = parts[0].meta["start"], parts[-1].meta["end"] + 1
+        if len(parts) == 1 and self.sql[start] in "'\"" and is_file(table.name):
+            self.files[table.name] = None
+            return
+        if table.name.lower() in visible and (len(parts) == 1 or table.db.lower() == "recurring"):
+            return
+        if len(parts) == 1 and table.name.lower() == "show" and isinstance(table.parent, exp.Subquery):
+            self.functions.add("show")
+            return
+        aliased = bool(table.alias) or isinstance(table.parent, (exp.Describe, exp.Summarize))
+        use = TableUse(TableName.of(*(part.name for part in parts)), start, end, aliased)
+        self.uses.add(use)
+        if not aliased:
+            self.plain.append((use, table.parent_select))
+
+    def _function(self, function: Any) -> None:
+        from sqlglot import exp
+
+        name = (function.name if isinstance(function, exp.Anonymous) else _function_name(function)).lower()
+        if name in _HIDING_FUNCTIONS:
+            self.hidden.append(function.meta.get("start", 0))
+        if _FILE_FUNCTIONS.fullmatch(name):
+            arguments = [
+                argument for argument in (function.this, *function.expressions) if isinstance(argument, exp.Expression)
+            ]
+            for argument in arguments[:1]:
+                literals = argument.expressions if isinstance(argument, exp.Array) else [argument]
+                paths = [item.this for item in literals if isinstance(item, exp.Literal) and item.is_string]
+                self.files |= dict.fromkeys(paths)
+                if len(paths) != len(literals):
+                    self.functions.add(name)
+
+    def _qualifiers(self) -> None:
+        """Tell tables of one bare name in one FROM apart, and find the columns that name a table with its schema."""
+        scopes: dict[int, dict[str, set[TableName]]] = defaultdict(lambda: defaultdict(set))
+        for use, select in self.plain:
+            scopes[id(select)][use.name.name].add(use.name)
+        for use, select in self.plain:
+            if len(scopes[id(select)][use.name.name]) > 1:
+                self.uses.remove(use)
+                self.uses.add(replace(use, alias="__".join(use.name.parts)))
+        for column in self.columns:
+            parts = [p for p in (column.args.get("catalog"), column.args.get("db"), column.args.get("table")) if p]
+            name = TableName.of(*(part.name for part in parts))
+            select = column.parent_select
+            while select is not None and name not in scopes[id(select)][name.name]:
+                select = select.parent_select
+            if select is not None and all("start" in part.meta for part in parts):
+                alias = "__".join(name.parts) if len(scopes[id(select)][name.name]) > 1 else ""
+                start, end = parts[0].meta["start"], parts[-1].meta["end"] + 1
+                self.uses.add(TableUse(name, start, end, True, qualifier=True, alias=alias))
+
+
+def is_file(name: str) -> bool:
+    """Tell whether a name in quotes is that of a file, a glob or a URL."""
+    return _FILE_NAME.fullmatch(name) is not None or "*" in name or "://" in name
+
+
+def unnamed(tree: Any) -> tuple[int, ...]:
+    """Return where the outermost SELECT has expressions without a name; a `*` or a PIVOT takes names from data."""
+    from sqlglot import exp
+
+    named = (exp.Alias, exp.Aliases, exp.Column, exp.Columns, exp.Dot, exp.Star)
+    items = [item for item in tree.selects if not isinstance(item, named)] if isinstance(tree, exp.Query) else []
+    return tuple(
+        min((node.meta.get("start", 0) for node in item.walk() if "start" in node.meta), default=0) for item in items
+    )
+
+
+def _function_name(function: Any) -> str:
+    name: str = function.sql_name()
+    return {"READ_CSV": "read_csv", "READ_PARQUET": "read_parquet"}.get(name, name)

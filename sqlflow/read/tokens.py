@@ -1,0 +1,108 @@
+"""What the tokens of SQL tell by themselves: for SQL that no parser reads, and for what tells two queries apart."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from sqlflow.core.block import TableUse
+from sqlflow.core.engine import Engine
+from sqlflow.core.names import TableName
+
+_BEFORE_TABLE = frozenset(
+    {"FROM", "JOIN", "PIVOT", "PIVOT_WIDER", "PIVOT_LONGER", "UNPIVOT", "TABLE", "DESCRIBE", "SUMMARIZE", "ONLY", ","}
+)
+_CLOCKS = frozenset(
+    {"CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP", "LOCALTIME", "LOCALTIMESTAMP", "CURRENT_USER", "SESSION_USER"}
+)
+
+
+def code(tokens: Sequence[Any]) -> str:
+    """Return what makes two texts the same query: their tokens, each with its kind."""
+    content = "\x00".join(f"{token.token_type.name} {token.text}" for token in tokens)
+    return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
+
+
+def volatile(tokens: Sequence[Any], engine: Engine) -> str:
+    """Return why the tokens may give another result each time; empty if nothing of them does."""
+    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+        word = token.text.upper()
+        if word in _CLOCKS and token.token_type.name != "STRING":
+            return f"`{token.text}` gives another value each time"
+        if word in ("TABLESAMPLE", "SAMPLE") and token.token_type.name not in ("STRING", "IDENTIFIER", "VAR"):
+            return "a sample is another one each time"
+        if following is not None and following.text == "(" and engine.stability(token.text.lower()) == "volatile":
+            return f"`{token.text}()` gives another value each time"
+    return ""
+
+
+def unknown(functions: Iterable[str], engine: Engine) -> str:
+    """Return why one of the functions may give another result each time; empty if the engine vouches for all."""
+    for name in functions:
+        if engine.stability(name) != "stable":
+            return f"`{name}()` is not known to give the same each time"
+    return ""
+
+
+def named_uses(text: str, names: frozenset[TableName], dialect: str, anywhere: bool = False) -> tuple[TableUse, ...]:
+    """Return where `text` names the given tables, told by tokens alone: for SQL that no parser reads.
+
+    With `anywhere`, also behind words such as `insert into`, `update` or `on`, and before a bracket.
+    """
+    from sqlglot.dialects import Dialect
+
+    return tuple(token_uses(Dialect.get_or_raise(dialect).tokenize(text), text, names, anywhere))
+
+
+def token_uses(
+    tokens: Sequence[Any], sql: str, names: frozenset[TableName], anywhere: bool = False
+) -> Iterator[TableUse]:
+    """Yield the runs of tokens that name one of `names` where a table may stand."""
+    index = 0
+    while index < len(tokens):
+        before = tokens[index - 1].text.upper() if index else ""
+        run = _dotted(tokens, index)
+        if run and (anywhere or before in _BEFORE_TABLE):
+            name = TableName.of(*(tokens[part].text for part in run[-3:]))
+            following = tokens[run[-1] + 1] if run[-1] + 1 < len(tokens) else None
+            if name in names and (anywhere or following is None or following.text != "("):
+                aliased = _has_alias(following) or before in ("DESCRIBE", "SUMMARIZE")
+                yield TableUse(name, tokens[run[0]].start, tokens[run[-1]].end + 1, aliased)
+        index = run[-1] + 1 if run else index + 1
+
+
+def cte_names(tokens: Sequence[Any]) -> frozenset[str]:
+    """Return the names that stand before `as (`, with or without a list of columns between."""
+    found: set[str] = set()
+    for index, token in enumerate(tokens):
+        if token.text.upper() != "AS" or index == 0:
+            continue
+        following = [after.text.upper() for after in tokens[index + 1 : index + 4]]
+        while following and following[0] in ("NOT", "MATERIALIZED"):
+            following.pop(0)
+        if following[:1] == ["("]:
+            found.add(tokens[_before_brackets(tokens, index - 1)].text.lower())
+    return frozenset(found)
+
+
+def _before_brackets(tokens: Sequence[Any], index: int) -> int:
+    """Return the index of the token before a bracketed list that ends at `index`, or `index` itself."""
+    if tokens[index].text != ")":
+        return index
+    while index > 0 and tokens[index].text != "(":
+        index -= 1
+    return max(0, index - 1)
+
+
+def _dotted(tokens: Sequence[Any], index: int) -> list[int]:
+    words = ("VAR", "IDENTIFIER")
+    run: list[int] = []
+    while index < len(tokens) and (tokens[index].token_type.name in words or tokens[index].text.isidentifier()):
+        run.append(index)
+        if index + 1 >= len(tokens) or tokens[index + 1].text != ".":
+            break
+        index += 2
+    return run
+
+
+def _has_alias(token: Any) -> bool:
+    return token is not None and token.token_type.name in ("ALIAS", "VAR", "IDENTIFIER")
