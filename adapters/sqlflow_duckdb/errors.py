@@ -89,4 +89,8 @@ def open_error(error: Exception, path: Path) -> SqlflowError:
         )
     if "Permission denied" in text or "Read-only file system" in text:
         return TargetError(f"no permission to write `{path}`", hint="check the rights of the file and its folder")
+    if "No such file or directory" in text:
+        return TargetError(
+            f"cannot open `{path}`: its folder does not exist", hint="make the folder, or give another `path`"
+        )
     return TargetError(f"cannot open `{path}`: {_sentence(text.partition(': ')[2] or text)}")
