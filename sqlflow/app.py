@@ -99,7 +99,7 @@ class Project:
     ) -> Report:  # fmt: skip
         """Build, check and publish the selected blocks, and return the report.
 
-        Raise ProjectError before anything has run if a name in the target is taken by a relation that sqlflow did not
+        Raise BuildError before anything has run if a name in the target is taken by a relation that sqlflow did not
         make. What fails while running is in the report.
         """
         chosen = self.selected(select, exclude)
@@ -107,12 +107,8 @@ class Project:
         with _opened(self.loaded) as (connection, session):
             current = publish.current(connection, session, self.loaded.blocks.values(), adopt)
             made = planning.plan(self.graph, chosen, current, file_versions(self.loaded), full_refresh)
-            building = made.nodes
-            taken = [
-                p
-                for p in made.problems
-                if p.place and any(self.loaded.blocks[b].source.path == p.place.path for b in building)
-            ]
+            files = {self.loaded.blocks[name].source.path for name in made.nodes}
+            taken = [problem for problem in made.problems if problem.place and problem.place.path in files]
             if taken:
                 raise BuildError(taken)
             return execute(made, connection, renderer_of(self.loaded), options, listener)

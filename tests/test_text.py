@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import block, project
 
-from sqlflow.core.block import Query
+from sqlflow.core.block import Query, TableUse
 from sqlflow.core.names import TableName
 from sqlflow.core.text import MappedText, Place, SourceFile
 from sqlflow.plan.graph import Resolver
@@ -102,9 +102,10 @@ def test_binding_changes_names_and_nothing_else(case: tuple[str, list[str]]) -> 
     )
 
 
-def _between(uses, end):  # type: ignore[no-untyped-def]
+def _between(uses: tuple[TableUse, ...], end: int) -> list[tuple[int, int]]:
     """Return the stretches of text between the names that are blocks; a source's name is a part of them."""
-    position, stretches = 0, []
+    position = 0
+    stretches: list[tuple[int, int]] = []
     for use in uses:
         if use.name.schema in ("", "staging", "marts") and use.name.name in "abc":
             stretches.append((position, use.start))

@@ -17,15 +17,6 @@ _NAMES_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Edge:
-    """Why one block is built before another: where the reader names it."""
-
-    reader: TableName
-    read: TableName
-    place: Place | None
-
-
-@dataclass(frozen=True, slots=True)
 class Link:
     """What a name in a query stands for."""
 

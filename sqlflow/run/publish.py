@@ -22,7 +22,7 @@ def current(connection: Connection, session: Session, blocks: Iterable[Block], a
     schemas = sorted({name.schema for name in wanted})
     problems = []
     for relation in sorted(connection.relations(schemas), key=lambda relation: relation.name):
-        if relation.name in wanted and not state.is_ours(relation, shown) and not adopt:
+        if relation.name in wanted and relation.name not in shown and not adopt:
             problems.append(_foreign(relation, wanted[relation.name]))
     if not has_state:
         return Current({}, tuple(problems))
@@ -48,18 +48,15 @@ def publish(
     """
     project = plan.project
     names = [name for name in passing if project.blocks[name].config.materialize != "ephemeral"]
-    shown = state.published(session)
-    there = {
-        relation.name: relation
-        for relation in connection.relations(sorted({name.schema for name in (*names, *plan.removed)}))
-    }
-    dropped = [name for name in plan.removed if prune and name in there and state.is_ours(there[name], shown)]
+    shown = state.shown(connection, session)
+    there = {relation.name: relation for relation in connection.relations(sorted({name.schema for name in names}))}
+    dropped = [name for name in plan.removed if prune and name in shown]
     try:
         with session.transaction():
             for schema in sorted({name.schema for name in names}):
                 session.execute(f"create schema if not exists {quoted(schema)}")
             for name in names:
-                if name in there and not state.is_ours(there[name], shown):
+                if name in there and name not in shown:
                     _set_aside(there[name], session)
                 _show(project.blocks[name], relations[name], run, session)
             for name in dropped:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sqlflow.core.block import Block
 from sqlflow.core.errors import BuildError, Problem
 from sqlflow.core.names import literal, quoted
-from sqlflow.core.text import Place, SourceFile
+from sqlflow.core.text import Place
 
 if TYPE_CHECKING:
     import duckdb
@@ -174,7 +174,7 @@ def _check_declared(declared: Mapping[str, str], names: list[str], block: Block)
 
 def _seed_error(text: str, block: Block) -> BuildError:
     line = _CSV_LINE.search(text)
-    place = _line_place(block, int(line[1])) if line else Place(block.source.path)
+    place = Place(block.source.path, int(line[1])) if line else Place(block.source.path)
     columns = _EXPECTED.search(text)
     if columns:
         return BuildError(f"the line has {columns[2]} columns, the header has {columns[1]}", place)
@@ -188,7 +188,3 @@ def _seed_error(text: str, block: Block) -> BuildError:
         )
     message = re.sub(r"\s*\n\s*", " ", text.split("\n\n", maxsplit=1)[0].split("\nPossible", maxsplit=1)[0])
     return BuildError(Problem(message[:500], place))
-
-
-def _line_place(block: Block, line: int) -> Place:
-    return SourceFile(block.source.path, "").line_place(1) if line < 1 else Place(block.source.path, line)

@@ -144,10 +144,10 @@ def shown(connection: Connection, session: Session) -> dict[TableName, TableName
     """Return the relation behind each published name that is still there, as the view that we made."""
     rows = published(session)
     there = {relation.name: relation for relation in connection.relations(sorted({name.schema for name in rows}))}
-    return {name: behind for name, behind in rows.items() if name in there and is_ours(there[name], rows)}
+    return {name: behind for name, behind in rows.items() if name in there and _is_ours(there[name], rows)}
 
 
-def is_ours(relation: Relation, shown: Mapping[TableName, TableName]) -> bool:
+def _is_ours(relation: Relation, shown: Mapping[TableName, TableName]) -> bool:
     """Tell whether sqlflow made a relation: the state says so, and it is still the view that we made."""
     behind = shown.get(relation.name)
     return behind is not None and relation.kind == "view" and behind.name in relation.definition
