@@ -15,12 +15,13 @@ from sqlflow.core.config import Duration, Raw, Severity, Text
 from sqlflow.core.engine import Engine
 from sqlflow.core.errors import Problem, ProjectError, did_you_mean
 from sqlflow.core.names import TableName, literal, quoted
+from sqlflow.core.node import Node
 from sqlflow.core.text import MappedText, Piece, Place
 from sqlflow.read.decode import decoded, duration
 from sqlflow.read.embedded import embedded
 from sqlflow.read.render import Renderer
 from sqlflow.read.sql import infer
-from sqlflow.read.yaml import Node, plain_value
+from sqlflow.read.yaml import plain_value
 
 _MAY_VARY = re.compile(r"\(|\bfrom\b|\bcurrent_|\blocaltime|\bsession_user\b", re.IGNORECASE)
 """A condition that may name tables or call functions is parsed; `amount >= 0` need not be."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from sqlflow.core.block import Assertion, Query, Threshold
 from sqlflow.core.config import BlockConfig
 from sqlflow.core.errors import Problem, ProjectError, did_you_mean
+from sqlflow.core.node import Node
 from sqlflow.core.text import Place
 from sqlflow.read.assertion_kinds import (
     KINDS,
@@ -24,7 +25,6 @@ from sqlflow.read.assertion_kinds import (
     with_where,
 )
 from sqlflow.read.decode import decoded
-from sqlflow.read.yaml import Node
 
 _QUERY_START = re.compile(r"\s*(select|with|from)\b", re.IGNORECASE)
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%")

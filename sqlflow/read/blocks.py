@@ -11,6 +11,7 @@ from sqlflow.core.config import AssertionFileConfig, BlockConfig
 from sqlflow.core.engine import Engine, Rows
 from sqlflow.core.errors import Problem, ProjectError
 from sqlflow.core.names import TableName
+from sqlflow.core.node import Node
 from sqlflow.core.text import MappedText, Place, SourceFile
 from sqlflow.read import front_matter
 from sqlflow.read.assertion_kinds import Scope
@@ -20,7 +21,6 @@ from sqlflow.read.embedded import embedded
 from sqlflow.read.render import STAND_IN, Renderer, Template
 from sqlflow.read.sql import infer
 from sqlflow.read.tokens import named_uses
-from sqlflow.read.yaml import Node
 
 NAME_BYTES_AT_MOST = 63
 RESERVED_SCHEMAS = frozenset({"information_schema", "pg_catalog", "pg_toast", "_sqlflow"})

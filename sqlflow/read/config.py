@@ -11,11 +11,12 @@ from sqlflow.core.block import Target
 from sqlflow.core.config import ProjectConfig, SourceConfig
 from sqlflow.core.errors import Problem, ProjectError, UsageError, did_you_mean
 from sqlflow.core.names import TableName
+from sqlflow.core.node import Node
 from sqlflow.core.text import Place, SourceFile
 from sqlflow.read import files
 from sqlflow.read.decode import decoded
 from sqlflow.read.engines import engine, engine_names
-from sqlflow.read.yaml import Node, parse, plain_value
+from sqlflow.read.yaml import parse, plain_value
 
 PROJECT_FILE = "sqlflow.yml"
 VAR_BYTES_AT_MOST = 64 << 10

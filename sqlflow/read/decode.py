@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 import msgspec
 
 from sqlflow.core.errors import Problem, ProjectError, did_you_mean
+from sqlflow.core.node import Node
 from sqlflow.core.text import Place
-from sqlflow.read.yaml import UNCLEAR, Node, plain_value
+from sqlflow.read.yaml import UNCLEAR, plain_value
 
 T = TypeVar("T", bound=msgspec.Struct)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}

@@ -2,8 +2,8 @@
 
 import re
 
+from sqlflow.core.node import Node
 from sqlflow.read.render import Template
-from sqlflow.read.yaml import Node
 
 
 def embedded(node: Node) -> Template:

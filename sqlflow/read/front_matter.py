@@ -4,10 +4,11 @@ import re
 from dataclasses import dataclass
 
 from sqlflow.core.errors import ProjectError
+from sqlflow.core.node import Node
 from sqlflow.core.text import SourceFile
 from sqlflow.read.render import Template
 from sqlflow.read.template import has_tags
-from sqlflow.read.yaml import Node, parse
+from sqlflow.read.yaml import parse
 
 _OPENING = re.compile(r"/\*---[ \t]*\r?\n")
 _CLOSING = re.compile(r"^---\*/", re.MULTILINE)
