@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Protocol
 
 from sqlflow.core.config import BlockConfig, ProjectConfig, Severity, SourceConfig
 from sqlflow.core.engine import Engine
 from sqlflow.core.names import TableName
+from sqlflow.core.runtime import Declared, Runtime
 from sqlflow.core.text import MappedText, Place, SourceFile
-
-BlockKind = Literal["sql", "seed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +76,60 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
+class Function:
+    """A function of a Python or R file, and what it reads.
+
+    `text` is the whole file, so that the places of `tables` are those of the parameters. `arguments` are the tables by
+    parameter; `values` the options that the project's vars set. `tables` holds those of `context.sql()` too.
+    """
+
+    runtime: Runtime
+    declared: Declared
+    text: MappedText
+    arguments: tuple[tuple[str, TableName], ...] = ()
+    tables: tuple[TableUse, ...] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    reads: Reads = Reads()
+    named: frozenset[TableName] = frozenset()
+    code: str = ""
+    volatile: str = ""
+    unclear: frozenset[TableName] = frozenset()
+
+    @property
+    def taken(self) -> frozenset[TableName]:
+        """The tables that parameters take, as written."""
+        return frozenset(table for _, table in self.arguments)
+
+    @property
+    def inputs(self) -> frozenset[TableName]:
+        """The names of all tables that are read, as written."""
+        return self.named | {use.name for use in self.tables}
+
+
+class Code(Protocol):
+    """What makes a block's rows, or an assertion's: a query or a function, and what it reads."""
+
+    @property
+    def text(self) -> MappedText: ...
+    @property
+    def tables(self) -> tuple[TableUse, ...]: ...
+    @property
+    def files(self) -> tuple[str, ...]: ...
+    @property
+    def reads(self) -> Reads: ...
+    @property
+    def code(self) -> str: ...
+    @property
+    def volatile(self) -> str: ...
+    @property
+    def unclear(self) -> frozenset[TableName]: ...
+    @property
+    def inputs(self) -> frozenset[TableName]: ...
+
+
+@dataclass(frozen=True, slots=True)
 class Threshold:
     """How much failing is borne: `rows`, and `share` of the block's rows (0.001 is 0.1 %)."""
 
@@ -86,12 +139,15 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Assertion:
-    """A query whose rows break a rule; none is a pass. `block` is None for a file of `assertions/`."""
+    """A query whose rows break a rule, or a function that finds them; none is a pass.
+
+    `block` is None for a file of `assertions/`.
+    """
 
     name: str
     kind: str
     block: TableName | None
-    query: Query
+    code: Query | Function
     place: Place
     severity: Severity = "error"
     fail_above: Threshold = Threshold()
@@ -108,13 +164,14 @@ class Assertion:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One file that defines one dataset. A seed has no query."""
+    """One file that defines one dataset. `kind` is `sql`, `seed`, or the name of the runtime of its function."""
 
     name: TableName
-    kind: BlockKind
+    kind: str
     source: SourceFile
     config: BlockConfig
-    query: Query | None
+    code: Query | Function | None
+    """What makes its rows; None for a seed."""
     assertions: tuple[Assertion, ...] = ()
     body: int = 0
     """Offset in the file at which the SQL begins, behind the front matter."""
@@ -122,11 +179,14 @@ class Block:
     post_statements: tuple[Query, ...] = ()
 
     @property
-    def inputs(self) -> frozenset[TableName]:
-        """All tables that building the block reads, as written."""
-        statements = (*self.pre_statements, *self.post_statements)
-        queries = (self.query, *statements) if self.query else statements
-        return frozenset().union(*(query.inputs for query in queries))
+    def query(self) -> Query | None:
+        """The SELECT of a SQL block."""
+        return self.code if isinstance(self.code, Query) else None
+
+    @property
+    def function(self) -> Function | None:
+        """The function of a function block."""
+        return self.code if isinstance(self.code, Function) else None
 
 
 @dataclass(frozen=True, slots=True)

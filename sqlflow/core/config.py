@@ -12,6 +12,8 @@ Severity = Literal["error", "warn"]
 Text = Annotated[str, Meta(min_length=1)]
 Duration = Annotated[float, Meta(extra={"read": "duration"})]
 """Seconds; written as a number, or as text such as `30s`, `5m`, `2h`, `2 days`."""
+Size = Annotated[int, Meta(extra={"read": "size"})]
+"""Bytes; written as text such as `500MB` or `2GB`, in steps of 1024."""
 Raw = Annotated[Any, Meta(extra={"read": "raw"})]
 """A part of the file whose reading is left to the room that knows its form."""
 
@@ -65,6 +67,22 @@ class BlockConfig(Struct, frozen=True, kw_only=True):
     timeout: Annotated[
         Duration | None, Meta(description="How long building the block may take: `30s`, `5m`, or seconds.")
     ] = None
+    pool: Annotated[
+        Text | None, Meta(description="Which of the project's `pools` the block takes a place in while it is built.")
+    ] = None
+    inputs: Annotated[
+        dict[str, Text], Meta(description="Function blocks: the block or source that a parameter takes, by its name.")
+    ] = {}
+    requirements: Annotated[
+        tuple[Text, ...], Meta(description="Function blocks: packages that must be installed before the run begins.")
+    ] = ()
+    memory_limit: Annotated[
+        Size | None, Meta(description="Function blocks: how much memory the function's process may take, as `2GB`.")
+    ] = None
+    if_missing: Annotated[
+        Literal["fail", "skip"],
+        Meta(description="Function blocks: what to do where the interpreter or a package is not installed."),
+    ] = "fail"
     columns: Annotated[dict[str, ColumnConfig], Meta(description="The columns, by name.")] = {}
     assertions: Annotated[Raw, Meta(description="What must hold of the block's rows.")] = field(
         default=None, name="assert"
@@ -119,5 +137,11 @@ class ProjectConfig(Struct, frozen=True, kw_only=True):
     keep: Annotated[
         Duration, Meta(description="How long versions are kept that nothing shows any more, to be used again.")
     ] = 7 * 86400.0
+    pools: Annotated[
+        dict[str, Annotated[int, Meta(ge=1)]],
+        Meta(
+            description="How many blocks of a pool are built at once; the pools `python` and `r` are there by themselves."
+        ),
+    ] = {}
     block_paths: Annotated[tuple[Text, ...], Meta(description="The folders that hold blocks.")] = ("blocks",)
     timeout: Annotated[Duration | None, Meta(description="How long building one block may take.")] = None

@@ -8,7 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 from typing import Literal
 
-from sqlflow.core.block import Assertion, Block, Project, Query
+from sqlflow.core.block import Assertion, Block, Code, Function, Project
 from sqlflow.core.errors import Problem, ProjectError, did_you_mean
 from sqlflow.core.names import TableName
 from sqlflow.core.text import Place
@@ -124,7 +124,7 @@ class Resolver:
         return ""
 
     def links(
-        self, query: Query, schema: str, problems: list[Problem], where: Place,
+        self, query: Code, schema: str, problems: list[Problem], where: Place,
         declared: frozenset[TableName] = frozenset(),
     ) -> dict[TableName, Link]:  # fmt: skip
         """Return what each name in `query` stands for; faults are added to `problems` at the name's place.
@@ -135,6 +135,8 @@ class Resolver:
         for name in sorted(query.inputs):
             try:
                 found[name] = self.link(name, schema)
+                if isinstance(query, Function) and name in query.taken:
+                    self._refuse_strangers(found[name], name)
             except ProjectError as error:
                 place = place_of(query, name)
                 if place or name not in declared:
@@ -147,12 +149,26 @@ class Resolver:
         self._check_refs(query, schema, problems, where)
         return found
 
+    def _refuse_strangers(self, link: Link, name: TableName) -> None:
+        """Refuse a table of a function that nobody declares: a parameter may as well be misspelled."""
+        project = self.project
+        if link.kind == "block" or link.name in project.sources:
+            return
+        known = [str(known) for known in (*project.blocks, *project.sources)]
+        hint = did_you_mean(str(name), known + [text.replace(".", "__") for text in known] + [*self.by_bare_name])
+        raise ProjectError(
+            f"`{name}` is neither a block nor a declared source",
+            hint=self.disabled_hint(name)
+            or hint
+            or "declare it below `sources:` if it is a table of the target; a parameter that is a var needs a default",
+        )
+
     def _is_replaced(self, link: Link) -> bool:
         """Tell whether a name is replaced by a relation when the query is run."""
         source = self.project.sources.get(link.name)
         return link.kind == "block" or (source is not None and source.files is not None)
 
-    def _check_refs(self, query: Query, schema: str, problems: list[Problem], where: Place) -> None:
+    def _check_refs(self, query: Code, schema: str, problems: list[Problem], where: Place) -> None:
         for text in query.reads.refs:
             name = TableName.parse(text)
             if name.name not in self.by_bare_name:
@@ -163,7 +179,7 @@ class Resolver:
                 )
 
 
-def place_of(query: Query, name: TableName) -> Place | None:
+def place_of(query: Code, name: TableName) -> Place | None:
     """Return where `query` names a table first."""
     for use in query.tables:
         if use.name == name and not use.qualifier:
@@ -178,13 +194,13 @@ def graph(project: Project) -> Graph:
     inputs: dict[TableName, frozenset[TableName]] = {}
     sources: dict[TableName, frozenset[TableName]] = {}
     for name, block in project.blocks.items():
-        links = [link for query in queries_of(block) for link in _links(query, block, resolver, problems)]
+        links = _links(block, resolver, problems)
         inputs[name] = frozenset(link.name for link in links if link.kind == "block")
         sources[name] = frozenset(link.name for link in links if link.kind == "source")
         for assertion in block.assertions:
-            resolver.links(assertion.query, name.schema, problems, assertion.place)
+            resolver.links(assertion.code, name.schema, problems, assertion.place)
     for assertion in project.assertions:
-        resolver.links(assertion.query, project.target.schema, problems, assertion.place)
+        resolver.links(assertion.code, project.target.schema, problems, assertion.place)
     problems += _missing_dependencies(project, resolver)
     if problems:
         raise ProjectError(sorted(dict.fromkeys(problems), key=_position))
@@ -193,17 +209,12 @@ def graph(project: Project) -> Graph:
     return Graph(project, inputs, sources, tuple(sorter.static_order()))
 
 
-def queries_of(block: Block) -> tuple[Query, ...]:
-    """Return what is run to build a block, its own query first."""
-    return ((block.query,) if block.query else ()) + block.pre_statements + block.post_statements
-
-
-def _links(query: Query, block: Block, resolver: Resolver, problems: list[Problem]) -> list[Link]:
-    where = block.source.place(block.body)
-    if query is not block.query:
+def _links(block: Block, resolver: Resolver, problems: list[Problem]) -> list[Link]:
+    if block.code is None:
         return []
+    where = block.source.place(block.body)
     declared = frozenset(TableName.parse(text) for text in block.config.depends_on)
-    return list(resolver.links(query, block.name.schema, problems, where, declared).values())
+    return list(resolver.links(block.code, block.name.schema, problems, where, declared).values())
 
 
 def _missing_dependencies(project: Project, resolver: Resolver) -> list[Problem]:
@@ -252,12 +263,11 @@ def _loop_problem(project: Project, loop: list[TableName], resolver: Resolver) -
 
 
 def _edge_place(block: Block, read: TableName, resolver: Resolver) -> Place:
-    for query in queries_of(block):
-        for use in query.tables:
-            if not use.qualifier and resolver.link(use.name, block.name.schema).name == read:
-                place = query.text.place(use.start, use.end - use.start)
-                if place:
-                    return place
+    for use in block.code.tables if block.code else ():
+        if not use.qualifier and resolver.link(use.name, block.name.schema).name == read:
+            place = block.code.text.place(use.start, use.end - use.start) if block.code else None
+            if place:
+                return place
     return block.source.place(block.body)
 
 
@@ -268,12 +278,12 @@ def gated(assertion: Assertion, graph: Graph, resolver: Resolver, schema: str) -
     """
     if assertion.block:
         return frozenset({assertion.block})
-    sources = {resolver.link(name, schema).name for name in assertion.query.inputs}
+    sources = {resolver.link(name, schema).name for name in assertion.code.inputs}
     readers = frozenset(name for name, read in graph.sources.items() if read & sources)
-    return blocks_read(assertion.query, resolver, schema) or readers or frozenset(graph.inputs)
+    return blocks_read(assertion.code, resolver, schema) or readers or frozenset(graph.inputs)
 
 
-def blocks_read(query: Query, resolver: Resolver, schema: str) -> frozenset[TableName]:
+def blocks_read(query: Code, resolver: Resolver, schema: str) -> frozenset[TableName]:
     """Return the blocks among the inputs of a query whose names are known to resolve."""
     links = (resolver.link(name, schema) for name in query.inputs)
     return frozenset(link.name for link in links if link.kind == "block")

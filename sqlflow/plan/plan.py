@@ -180,7 +180,7 @@ def _files(graph: Graph, name: TableName, files: FileVersions) -> dict[str, str]
 def file_paths(graph: Graph, name: TableName) -> tuple[str, ...]:
     """Return the paths of the files that a block reads, as they are written, those of its sources included."""
     project, block = graph.project, graph.project.blocks[name]
-    own = (block.source.path,) if block.kind == "seed" else block.query.files if block.query else ()
+    own = block.code.files if block.code else (block.source.path,)
     configs = (project.sources.get(source) for source in sorted(graph.sources[name]))
     return (*own, *(config.files for config in configs if config and config.files))
 
@@ -251,7 +251,7 @@ def _assertions_read(graph: Graph) -> Iterator[tuple[Assertion, frozenset[TableN
     resolver = Resolver(graph.project)
     for assertion in all_assertions(graph.project):
         schema = assertion.block.schema if assertion.block else graph.project.target.schema
-        yield assertion, gated(assertion, graph, resolver, schema), blocks_read(assertion.query, resolver, schema)
+        yield assertion, gated(assertion, graph, resolver, schema), blocks_read(assertion.code, resolver, schema)
 
 
 def _add_views(graph: Graph, reasons: dict[TableName, str]) -> None:
@@ -297,8 +297,8 @@ def _assertion_key(
 ) -> str:
     """Return the key of an assertion; empty if it reads a table or a file that is no block's."""
     schema = assertion.block.schema if assertion.block else resolver.project.target.schema
-    reads_sources = any(resolver.link(name, schema).kind == "source" for name in assertion.query.inputs)
-    if reads_sources or assertion.query.files:
+    reads_sources = any(resolver.link(name, schema).kind == "source" for name in assertion.code.inputs)
+    if reads_sources or assertion.code.files:
         return ""
     return assertion_key(assertion, {str(name): keys.get(name, "") for name in read})
 

@@ -45,7 +45,7 @@ def version_key(block: Block, project: Project, inputs: Mapping[str, str], files
 
 
 def _unknown(block: Block, read: tuple[tuple[str, str], ...]) -> str:
-    volatile = block.query.volatile if block.query else ""
+    volatile = block.code.volatile if block.code else ""
     if block.pre_statements or block.post_statements:
         volatile = "what its statements do is not looked into"
     missing = next((name for name, key in read if not key), "")
@@ -55,10 +55,10 @@ def _unknown(block: Block, read: tuple[tuple[str, str], ...]) -> str:
 def _code(block: Block, project: Project) -> str:
     """Return a hash of what is the block's own: its query, its settings, what its template read."""
     config = block.config
-    reads = block.query.reads if block.query else None
+    reads = block.code.reads if block.code else None
     content: dict[str, Any] = {
         "name": str(block.name),
-        "query": block.query.code or block.query.text.text if block.query else None,
+        "query": block.code.code or block.code.text.text if block.code else None,
         "materialize": config.materialize,
         "order_by": config.order_by,
         "indexes": [(index.columns, index.unique) for index in config.indexes],
@@ -80,7 +80,7 @@ def assertion_key(assertion: Assertion, inputs: Mapping[str, str]) -> str:
 
     `inputs` are the keys of the blocks that it reads, its own among them.
     """
-    query = assertion.query
+    query = assertion.code
     if query.volatile or not query.code or not all(inputs.values()):
         return ""
     limit = assertion.fail_above

@@ -50,8 +50,8 @@ def _paths(project: Project) -> Iterable[str]:
     for block in project.blocks.values():
         if block.kind == "seed":
             yield block.source.path
-        elif block.query is not None:
-            yield from block.query.files
+        elif block.code is not None:
+            yield from block.code.files
     yield from (source.files for source in project.sources.values() if source.files)
 
 

@@ -3,7 +3,7 @@
 import time
 from dataclasses import replace
 
-from sqlflow.core.block import Assertion
+from sqlflow.core.block import Assertion, Query
 from sqlflow.core.engine import Rows, Session
 from sqlflow.core.errors import BuildError, StatementError
 from sqlflow.core.events import AssertionStatus
@@ -29,7 +29,8 @@ def check(work: Work, assertion: Assertion, session: Session) -> AssertionResult
 def _checked(work: Work, assertion: Assertion, session: Session, result: AssertionResult) -> AssertionResult:
     project = work.binder.project
     schema = assertion.block.schema if assertion.block else project.target.schema
-    query = work.binder.bound(assertion.query, schema)
+    assert isinstance(assertion.code, Query)
+    query = work.binder.bound(assertion.code, schema)
     limit = assertion.timeout or project.config.timeout
     with time_limit(session, limit, f"the assertion `{assertion.name}`", assertion.place):
         counted = _rows(work, assertion, session, "select count(*) from (\n" + query + "\n) as failing")

@@ -41,6 +41,6 @@ def _object(block: "Block", project: "Project") -> dict[str, Any]:
         "description": block.config.description, "tags": block.config.tags, "owner": block.config.owner,
         "inputs": sorted(map(str, project.graph.inputs[block.name])),
         "sources": sorted(map(str, project.graph.sources[block.name])),
-        "files": block.query.files if block.query else (),
+        "files": block.code.files if block.code else (),
         "assertions": [assertion.name for assertion in block.assertions],
     }  # fmt: skip
