@@ -49,6 +49,8 @@ def _syntax_problem(error: Any, source: SourceFile, start: int, text: str) -> Pr
     offset = min(start + mark.index, start + len(text.rstrip()))
     line = source.place(offset).text
     message = f"not valid YAML: {error.problem or error.context}"
+    if "nesting depth" in message:  # the parser's own limit, which newer releases of it have
+        return Problem(f"nested too deep: at most {DEPTH_AT_MOST} levels", source.place(offset))
     if "\t" in line[: len(line) - len(line.lstrip())] or "\\t" in (error.problem or ""):
         message = "not valid YAML: a tab is used to indent"
         return Problem(message, source.place(offset), "indent with spaces")
