@@ -3,10 +3,11 @@
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["Project", "__version__"]
+__all__ = ["Context", "Project", "__version__", "assertion", "block"]
 
 if TYPE_CHECKING:
     from sqlflow.app import Project
+    from sqlflow.core.functions import Context, assertion, block
 
 
 def __getattr__(name: str) -> object:
@@ -15,4 +16,8 @@ def __getattr__(name: str) -> object:
         from sqlflow.app import Project
 
         return Project
+    if name in ("Context", "assertion", "block"):
+        from sqlflow.core import functions
+
+        return getattr(functions, name)
     raise AttributeError(f"module `sqlflow` has no attribute `{name}`")
