@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlflow.core import block as nouns
 from sqlflow.core.engine import Connection, Rows, Session
-from sqlflow.core.errors import BuildError, StatementError, UsageError, did_you_mean
+from sqlflow.core.errors import BuildError, StatementError, TargetError, UsageError, did_you_mean
 from sqlflow.core.events import Event, Listener
 from sqlflow.core.names import TableName
 from sqlflow.core.text import MappedText
@@ -18,11 +18,14 @@ from sqlflow.plan.graph import Graph, graph
 from sqlflow.plan.plan import Current, Plan
 from sqlflow.plan.selection import selected
 from sqlflow.read.project import load, renderer_of
+from sqlflow.read.runtimes import missing
 from sqlflow.read.versions import file_versions
 from sqlflow.run import publish, state
-from sqlflow.run.build import Work, current_query, told
+from sqlflow.run.build import current_query, told
 from sqlflow.run.execute import Options, binder_of, execute, new_run
 from sqlflow.run.report import Report
+from sqlflow.run.work import Work
+from sqlflow.run.workers import Workers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,7 +86,19 @@ class Project:
         chosen = self.selected(select, exclude)
         if offline:
             return planning.plan(self.graph, chosen)
-        return planning.plan(self.graph, chosen, self._current(adopt), file_versions(self.loaded), full_refresh)
+        return self._plan(chosen, self._current(adopt), full_refresh)
+
+    def _plan(self, chosen: frozenset[TableName], current: Current, full_refresh: bool) -> Plan:
+        """Return the plan, with problems for blocks that cannot be built since something is not installed."""
+        files = file_versions(self.loaded)
+        made = planning.plan(self.graph, chosen, current, files, full_refresh)
+        lacking = missing(made.block(name) for name in made.built)
+        may_skip = {name for name in lacking if made.block(name).config.if_missing == "skip"}
+        absent = {name: lacking[name][0].message.partition(": ")[2] for name in may_skip}
+        if absent:
+            made = planning.plan(self.graph, chosen, current, files, full_refresh, absent)
+        needed = (problem for name in made.built if name in lacking for problem in lacking[name])
+        return replace(made, lacking=tuple(needed))
 
     def _current(self, adopt: bool = False) -> Current:
         if not _is_there(self.loaded):
@@ -106,11 +121,13 @@ class Project:
         options = Options(threads or self.loaded.config.threads, publish_what, fail_fast, prune)
         with _opened(self.loaded) as (connection, session):
             current = publish.current(connection, session, self.loaded.blocks.values(), adopt)
-            made = planning.plan(self.graph, chosen, current, file_versions(self.loaded), full_refresh)
+            made = self._plan(chosen, current, full_refresh)
             files = {self.loaded.blocks[name].source.path for name in made.nodes}
             taken = [problem for problem in made.problems if problem.place and problem.place.path in files]
             if taken:
                 raise BuildError(taken)
+            if made.lacking:
+                raise TargetError(made.lacking)
             return execute(made, connection, renderer_of(self.loaded), options, listener)
 
     def test(
@@ -127,11 +144,11 @@ class Project:
             return execute(made, connection, renderer_of(self.loaded), options, listener)
 
     def rendered(self, name: str) -> MappedText:
-        """Return a block's SQL as the engine would get it, but with published names. Seeds have none."""
+        """Return a block's SQL as the engine would get it, but with published names, or its function's file. Seeds have none."""
         block = self.block(name)
-        if block.query is None:
+        if block.code is None:
             raise UsageError(f"`{block.name}` is a seed: it has no SQL")
-        return block.query.text
+        return block.code.text
 
     def shown(self, name: str, limit: int = 10, cte: str = "") -> Rows:
         """Return the first rows of a block's query, or of one of its CTEs, over what is published.
@@ -144,22 +161,26 @@ class Project:
             if not cte and block.name in current.published:
                 return session.rows(f"select * from {current.published[block.name].sql}", limit)
             made = planning.test_plan(self.graph, frozenset(), current)
-            return self._query_rows(made, current, block, cte, limit, session)
+            binder = binder_of(made, current.published, new_run())
+            workers = Workers(self.loaded.root)
+            work = Work("show", binder, renderer_of(self.loaded), made, workers, connection.session)
+            return self._query_rows(work, current, block, cte, limit, session)
 
     def _query_rows(
-        self, made: Plan, current: Current, block: nouns.Block, cte: str, limit: int, session: Session
+        self, work: Work, current: Current, block: nouns.Block, cte: str, limit: int, session: Session
     ) -> Rows:
         if block.query is None:
             raise UsageError(f"`{block.name}` has never been built", hint=f"run `sqlflow build {block.name}`")
         missing = [
-            name for name in self.graph.inputs[block.name] if name not in current.published and name not in made.inlined
+            name
+            for name in self.graph.inputs[block.name]
+            if name not in current.published and name not in work.plan.inlined
         ]
         if missing:
             raise UsageError(
                 f"`{block.name}` reads `{missing[0]}`, which has never been built",
                 hint=f"run `sqlflow build +{block.name}`",
             )
-        work = Work("show", binder_of(made, current.published, new_run()), renderer_of(self.loaded), made)
         query = current_query(work, block, session)
         body = work.binder.bound(query, block.name.schema)
         statement = _cte_query(body, cte, self.loaded, block) if cte else body

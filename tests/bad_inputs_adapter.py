@@ -57,7 +57,8 @@ def write(case: Case, root: Path) -> list[str]:
     setup = case["setup"]
     roles = {file["role"] for file in setup.get("files", [])}
     if "project_file" not in roles and setup.get("project") != "none":
-        _put(root, "sqlflow.yml", _neutral(PLAIN_PROJECT))
+        secrets = [name for file in setup.get("files", []) for name in file.get("front", {}).get("secrets", [])]
+        _put(root, "sqlflow.yml", _neutral(PLAIN_PROJECT + (f"env: [{', '.join(secrets)}]\n" if secrets else "")))
     return [path for file in setup.get("files", []) for path in _ROLES[file["role"]](root, file)]
 
 
@@ -79,6 +80,45 @@ def _engine(whole: str, rest: str) -> str:
 
 def _sql_block(root: Path, file: Case) -> list[str]:
     return _put(root, f"blocks/{file['name'].replace('.', '/')}.sql", _with_front(file))
+
+
+_PYTHON_HEAD = "import sqlflow\n"
+_CONTEXT_CALLS = (
+    (r'ctx\.ref\("(\w+)"\)', r"\1"),
+    (r"ctx\.ref\((.*)\)", r'context.sql("select * from " + \1)'),
+    (r"ctx\.frame\(", '__import__("pandas").DataFrame('),
+    (r"ctx\.secret\(", "context.env("),
+)
+"""The corpus's neutral `ctx` in the words of sqlflow: inputs are parameters, and `context` is the rest."""
+
+
+def _python_block(root: Path, file: Case) -> list[str]:
+    """Write a function as a block: with a decorator for its front matter, and a parameter for each input."""
+    content = _content(file)
+    text = content.decode() if isinstance(content, bytes) else content
+    mark, text = ("\ufeff", text[1:]) if text.startswith("\ufeff") else ("", text)
+    inputs = re.findall(r'ctx\.ref\("(\w+)"\)', text)
+    for neutral, ours in _CONTEXT_CALLS:
+        text = re.sub(neutral, ours, text)
+    settings = ", ".join(f"{key}={value}" for key, value in _settings(file.get("front", {})))
+    head = f"@sqlflow.block({settings})\n" if settings else "@sqlflow.block\n"
+    parameters = ", ".join([*dict.fromkeys(inputs), *(["context"] if "context." in text else [])])
+    text = re.sub(r"^((?:async )?def block)\(ctx\)", lambda found: f"{head}{found[1]}({parameters})", text, flags=re.M)
+    return _put(root, f"blocks/{file['name'].replace('.', '/')}.py", mark + _PYTHON_HEAD + text)
+
+
+def _settings(front: Case) -> Iterator[tuple[str, str]]:
+    names = {"materialized": "materialize", "timeout_s": "timeout"}
+    for key, value in front.items():
+        if key != "secrets":
+            computed = isinstance(value, str) and value.startswith("@py:")
+            yield names.get(key, key), value.removeprefix("@py:") if computed else repr(value)
+
+
+def lines_added(case: Case) -> int:
+    """Return how many lines stand above what the corpus says is a file's first line."""
+    files = case["setup"].get("files", [])
+    return 2 if files and files[0]["role"] == "python_block" else 0
 
 
 def _assertion(root: Path, file: Case) -> list[str]:
@@ -132,7 +172,7 @@ _GENERATED: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
 }
 _ROLES: dict[str, Callable[[Path, Case], list[str]]] = {
     "project_file": _project_file, "sql_block": _sql_block, "assertion": _assertion, "seed": _seed, "raw": _raw,
-    "generated": _generated,
+    "generated": _generated, "python_block": _python_block,
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """What goes wrong gets an answer: the corpus of bad inputs, run through the real command line."""
 
+import contextlib
 import re
 import subprocess
 from collections import Counter
@@ -8,10 +9,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from bad_inputs_adapter import Case, Outcome, corpus, is_runnable, run, write
+from bad_inputs_adapter import Case, Outcome, corpus, is_runnable, lines_added, run, write
 
 CATEGORIES = (
     "project-yaml", "front-matter", "sql", "jinja", "graph-names", "files", "env-secrets", "seeds", "assertions", "cli",
+    "python-block",
 )  # fmt: skip
 """The other categories come with what they test."""
 CORPUS = corpus(Path(__file__).with_name("bad_inputs.yaml"))
@@ -53,6 +55,8 @@ def test_a_bad_input_gets_the_answer_that_the_corpus_asks_for(case: Case, root: 
     limits = {"seconds": SECONDS, "rss_mb": MEGABYTES} | case.get("limits", {})
     outcome = run(case, root, limits["seconds"] * PATIENCE, root.parent / "outside")
     faults = [*_faults_told(case, outcome, files), *_faults_left(case, root, files)]
+    if case.get("expect_no_process") and (left := _processes_of(root.parent / "outside")):
+        faults.append(f"left running: {left}")
     if outcome.exit_code != 0 and _relations(warehouse) != relations:
         faults.append(f"published: {_relations(warehouse) - relations}")
     if case["command"].startswith("check") and _names(root) != names:
@@ -68,7 +72,7 @@ def _faults_told(case: Case, outcome: Outcome, files: list[str]) -> Iterator[str
     if outcome.exit_code != case["expect_exit"]:
         yield f"exit {outcome.exit_code}, not {case['expect_exit']}"
     for fragment in case["expect_message_contains"]:
-        if not re.search(_pattern(fragment, files), said):
+        if not re.search(_pattern(fragment, files, lines_added(case)), said):
             yield f"does not say {fragment!r}"
     any_of = case.get("expect_message_contains_any", [])
     if any_of and not any(fragment.lower() in said for fragment in any_of):
@@ -80,11 +84,12 @@ def _faults_told(case: Case, outcome: Outcome, files: list[str]) -> Iterator[str
         yield f"prints the raw control character {found.group()!r}"
 
 
-def _pattern(fragment: str, files: list[str]) -> str:
+def _pattern(fragment: str, files: list[str], lines: int) -> str:
     if fragment == "@file":
         return re.escape(files[0].lower())
     if fragment.startswith("@line="):
-        number = fragment.removeprefix("@line=") or r"\d+"
+        number = fragment.removeprefix("@line=")
+        number = str(int(number) + lines) if number else r"\d+"
         return rf"\bline {number}\b|:{number}:"
     return re.escape(fragment.lower())
 
@@ -101,6 +106,16 @@ def _faults_left(case: Case, root: Path, files: list[str]) -> Iterator[str]:
     for fragment in case.get("expect_not_contains", []):
         written = [path for path in root.rglob("*") if path.is_file() and str(path.relative_to(root)) not in files]
         yield from (f"{path} holds {fragment!r}" for path in written if _holds(path, fragment))
+
+
+def _processes_of(outside: Path) -> list[str]:
+    """Return the processes that began with the environment of this test's run, told by its home folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"HOME={outside}".encode() in (process / "environ").read_bytes().split(b"\x00"):
+                found.append((process / "cmdline").read_bytes().decode(errors="replace").replace("\x00", " "))
+    return found
 
 
 def _holds(path: Path, fragment: str) -> bool:

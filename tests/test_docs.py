@@ -96,6 +96,8 @@ def type_words(kind: Any) -> str:
             low, high = meta.ge if meta.ge is not None else low, meta.le if meta.le is not None else high
             if meta.extra and meta.extra["read"] == "duration":
                 return "time: seconds, `30s`, `5m`, `2 days`"
+            if meta.extra and meta.extra["read"] == "size":
+                return "size: `500MB`, `2GB`"
             if meta.extra and meta.extra["read"] == "raw":
                 return "see below"
     origin = get_origin(kind)
@@ -110,6 +112,8 @@ def type_words(kind: Any) -> str:
         return f"mapping: {type_words(get_args(kind)[1])}"
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return ", ".join(f"`{name}`" for name in fields_of(kind))
+    if kind is int and low is not None and high is None:
+        return f"whole number, at least {low}"
     if kind is int and low is not None:
         return f"whole number, {low} to {high}"
     return {str: "text", int: "whole number", float: "number", bool: "`true` or `false`", Any: "any value"}[kind]

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlflow.core.engine import Connection
+from sqlflow.core.engine import Column, Connection
 from sqlflow.core.names import TableName, literal, quoted
 from sqlflow_duckdb.settings import DuckDBSettings
 
@@ -16,6 +16,11 @@ _LEADING_NAME = re.compile(rf"{_PART}(?:\.{_PART}){{0,2}}")
 """DuckDB tells a table with its alias or sample behind it: `orders AS o`."""
 _READERS = {"csv": "read_csv", "tsv": "read_csv", "txt": "read_csv", "parquet": "read_parquet",
             "json": "read_json", "jsonl": "read_json", "ndjson": "read_json"}  # fmt: skip
+
+
+_NOT_IN_ARROW = re.compile(r"\bTIME WITH TIME ZONE\b|\bBIT\b|\bTUPLE\b|\bVARIANT\b")
+"""Types that Arrow changes in silence: it forgets the zone, pads the bits, names what has no name."""
+_HUGE = ("HUGEINT", "UHUGEINT")
 
 
 class DuckDBEngine:
@@ -59,6 +64,12 @@ class DuckDBEngine:
         reader = _READERS.get(suffix, "read_csv")
         given = "".join(f", {quoted(name)} = {_option(value)}" for name, value in options.items())
         return f"select * from {reader}({literal(path)}{given})"
+
+    def as_arrow(self, column: Column) -> str | None:
+        if _NOT_IN_ARROW.search(column.type) or ("HUGEINT" in column.type and column.type not in _HUGE):
+            return None
+        own = quoted(column.name)
+        return f"cast({own} as decimal(38, 0))" if column.type in _HUGE else own
 
     def index(self, relation: TableName, index: str, columns: Sequence[str], unique: bool) -> str:
         listed = ", ".join(quoted(column) for column in columns)

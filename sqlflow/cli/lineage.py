@@ -31,7 +31,7 @@ def as_edges(graph: Graph, centre: TableName | None) -> dict[str, Any]:
 
 def _kind(graph: Graph, name: TableName) -> str:
     block = graph.project.blocks[name]
-    return "seed" if block.kind == "seed" else block.config.materialize
+    return block.form
 
 
 def as_mermaid(graph: Graph, centre: TableName | None) -> str:

@@ -14,6 +14,7 @@ import click
 from sqlflow.cli.output import echo, masked
 from sqlflow.cli.text import count, seconds, table
 from sqlflow.core import events
+from sqlflow.core.errors import printable
 from sqlflow.core.events import Event, Listener
 from sqlflow.run.report import AssertionResult, BlockResult, Report
 
@@ -41,7 +42,10 @@ class _Lines:
         line = described(event)
         if line and not (
             self.quiet
-            and isinstance(event, (events.BlockBuilt, events.BlockSkipped, events.RunStarted, events.Published))
+            and isinstance(
+                event,
+                (events.BlockBuilt, events.BlockPrinted, events.BlockSkipped, events.RunStarted, events.Published),
+            )
         ):
             echo(line)
 
@@ -97,6 +101,8 @@ def described(event: Event) -> str:
         case events.BlockBuilt():
             rows = "" if event.rows is None else count(event.rows, "row")
             return f"{_mark('built')} {event.block:<40} {event.materialize:<6} {rows:>18}  {seconds(event.seconds):>8}"
+        case events.BlockPrinted():
+            return f"  {click.style(event.block, fg='bright_black')} │ {printable(event.line)}"
         case events.BlockFailed():
             return f"{_mark('failed')} {event.block:<40} failed"
         case events.BlockSkipped():
@@ -156,7 +162,8 @@ def _failure_text(result: BlockResult | AssertionResult) -> str:
 def _assertion_text(result: AssertionResult) -> str:
     name = f"{result.block}: {result.assertion}" if result.block else result.assertion
     if result.problems:
-        return f"{_mark('failed')} {name} could not be run\n" + "\n".join(map(str, result.problems))
+        what = "does not hold" if result.failing else "could not be run"
+        return f"{_mark(result.status)} {name} {what}\n" + "\n".join(map(str, result.problems))
     breaks = "breaks" if result.failing == 1 else "break"
     lines = [f"{_mark(result.status)} {click.style(name, bold=True)}: {count(result.failing, 'row')} {breaks} it"]
     if result.description:

@@ -179,6 +179,11 @@ class Block:
     post_statements: tuple[Query, ...] = ()
 
     @property
+    def form(self) -> str:
+        """The word for it in listings: how SQL is materialized, else its kind."""
+        return self.config.materialize if self.kind == "sql" else self.kind
+
+    @property
     def query(self) -> Query | None:
         """The SELECT of a SQL block."""
         return self.code if isinstance(self.code, Query) else None

@@ -118,6 +118,9 @@ class Engine(Protocol):
     def file_query(self, path: str, options: dict[str, Any]) -> str:
         """Return a SELECT that reads files: `path` is absolute and may be a glob."""
 
+    def as_arrow(self, column: Column) -> str | None:
+        """Return the expression that gives a column as Arrow holds it exactly; None for a type that it cannot hold."""
+
     def index(self, relation: TableName, index: str, columns: Sequence[str], unique: bool) -> str:
         """Return the statement that creates an index."""
 

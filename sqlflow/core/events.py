@@ -47,6 +47,15 @@ class BlockReused:
 
 
 @dataclass(frozen=True, slots=True)
+class BlockPrinted:
+    """A line that the function of a block, or of an assertion on it, has printed."""
+
+    run: str
+    block: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
 class BlockFailed:
     run: str
     block: str
@@ -103,7 +112,7 @@ class RunFinished:
 
 
 Event = (
-    RunStarted | BlockStarted | BlockBuilt | BlockReused | BlockFailed | BlockSkipped | AssertionFinished
+    RunStarted | BlockStarted | BlockBuilt | BlockReused | BlockPrinted | BlockFailed | BlockSkipped | AssertionFinished
     | Published | NotPublished | Warned | RunFinished
 )  # fmt: skip
 Listener = Callable[[Event], None]

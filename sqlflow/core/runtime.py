@@ -176,7 +176,7 @@ class Runtime(Protocol):
         `modules` are the files of the project's `lib/` of this runtime. Raise ProjectError with all that is wrong.
         """
 
-    def missing(self, files: Collection[FunctionFile], requirements: Collection[str]) -> tuple[Problem, ...]:
+    def missing(self, functions: Collection[Declared], requirements: Collection[str]) -> tuple[Problem, ...]:
         """Return what is not installed of what the functions need: the interpreter, frames, requirements.
 
         A problem has no place yet. An odd requirement is a problem too.

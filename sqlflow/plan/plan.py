@@ -42,6 +42,7 @@ class Check:
     holds: frozenset[TableName]
     key: str = ""
     """Under what the passing is remembered; empty if it must always run."""
+    reads: frozenset[TableName] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,10 @@ class Plan:
     """The relations of the versions that are used again."""
     keys: Mapping[TableName, Key] = field(default_factory=dict)
     files: FileVersions = NO_FILES
+    left_out: Mapping[TableName, str] = field(default_factory=dict)
+    """The blocks that are selected and are not built, since something is not installed, and why."""
+    lacking: tuple[Problem, ...] = ()
+    """What is not installed and must be before the blocks can be built."""
 
     @property
     def project(self) -> Project:
@@ -107,14 +112,17 @@ class Current:
     checked: frozenset[str] = frozenset()
 
 
+NOTHING_ABSENT: Mapping[TableName, str] = {}
 NOTHING_KNOWN = Current({}, is_known=False)
 
 
 def plan(
     graph: Graph, chosen: frozenset[TableName], current: Current = NOTHING_KNOWN,
-    files: FileVersions = NO_FILES, full_refresh: bool = False,
+    files: FileVersions = NO_FILES, full_refresh: bool = False, absent: Mapping[TableName, str] = NOTHING_ABSENT,
 ) -> Plan:  # fmt: skip
     """Return what building the `chosen` blocks would do; `files` are the versions of files.
+
+    `absent` are blocks that cannot be built on this machine and may be left out, and why: so are their readers.
 
     Blocks come along where the result would be wrong without them: what has never been built and is read by a block
     or by an assertion on it, and views over what is built. A block whose key is that of a version that is there is not
@@ -133,14 +141,37 @@ def plan(
     reused = {
         name: there[key.text] for name, key in keys.items() if key.text in there and not _is_ephemeral(graph, name)
     }
-    steps = tuple(_step(graph, name, reasons, reused, keys, current, full_refresh) for name in graph.order)
+    left_out = _left_out(graph, {name: why for name, why in absent.items() if name in reasons and name not in reused})
+    reasons = {name: reason for name, reason in reasons.items() if name not in left_out}
+    reused = {name: relation for name, relation in reused.items() if name not in left_out}
+    steps = tuple(
+        Step(name, "skip", left_out[name]) if name in left_out
+        else _step(graph, name, reasons, reused, keys, current, full_refresh)
+        for name in graph.order
+    )  # fmt: skip
     removed = tuple(sorted(set(current.published) - _relations(graph.project)))
     checks = tuple(
         check
         for check in checks_of(graph, frozenset(reasons), known)
-        if not check.key or check.key not in current.checked or full_refresh
+        if (not check.key or check.key not in current.checked or full_refresh)
+        and not _reads_none(check, left_out, current)
     )
-    return Plan(graph, steps, checks, removed, current.problems, reused, keys, files)
+    return Plan(graph, steps, checks, removed, current.problems, reused, keys, files, left_out)
+
+
+def _left_out(graph: Graph, absent: Mapping[TableName, str]) -> dict[TableName, str]:
+    """Return the blocks that are left out, and why: those that are absent, and all that is built from them."""
+    found = dict(absent)
+    for name in graph.order:
+        missing = sorted(read for read in graph.inputs[name] if read in found)
+        if missing and name not in found:
+            found[name] = f"`{missing[0]}` is left out"
+    return found
+
+
+def _reads_none(check: Check, left_out: Mapping[TableName, str], current: Current) -> bool:
+    """Tell whether an assertion needs a block that is left out and has never been built."""
+    return any(name not in current.published for name in left_out.keys() & (check.reads | check.gates))
 
 
 def _is_ephemeral(graph: Graph, name: TableName) -> bool:
@@ -284,11 +315,11 @@ def checks_of(
         read = named | gates
         key = _assertion_key(assertion, read, resolver, keys or {})
         if read == gates and len(gates) == 1:
-            checks.append(Check(assertion, gates, gates, (graph.downstream(gates, 1) - gates) & building, key))
+            checks.append(Check(assertion, gates, gates, (graph.downstream(gates, 1) - gates) & building, key, read))
             continue
         after = graph.upstream(read) & building
         holds = graph.downstream(gates) - gates - graph.upstream(read)
-        checks.append(Check(assertion, after, gates, holds & building, key))
+        checks.append(Check(assertion, after, gates, holds & building, key, read))
     return tuple(checks)
 
 

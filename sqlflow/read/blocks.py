@@ -78,7 +78,7 @@ def sql_block(source: SourceFile, folder: str, reading: Reading) -> Block | None
     except ProjectError as error:
         reading.problems.extend(error.problems)
         return None
-    config = _config(file.front_matter, source.path, reading)
+    config = block_config(file.front_matter, source.path, reading)
     if config is None:
         _tell_faults_of_sql(file, reading)
         return None
@@ -119,10 +119,17 @@ def _tell_faults_of_sql(file: front_matter.SqlFile, reading: Reading) -> None:
 _STATEMENT_KEYS = ("pre_statements", "post_statements")
 
 
+_OF_FUNCTIONS = ("inputs", "requirements", "memory_limit", "if_missing")
+
+
 def _refuse_what_does_not_fit(config: BlockConfig, file: front_matter.SqlFile, reading: Reading) -> None:
+    for key in _OF_FUNCTIONS:
+        node = file.front_matter.get(key) if file.front_matter else None
+        if node is not None:
+            reading.problems.append(Problem(f"`{key}` is for function blocks: this is SQL", node.place))
     if config.materialize == "table":
         return
-    unfit = {
+    unfit: dict[str, str] = {
         key: f"`{key}` needs `materialize: table`; this is `{config.materialize}`" for key in ("indexes", "order_by")
     }
     if config.materialize == "ephemeral":
@@ -133,7 +140,7 @@ def _refuse_what_does_not_fit(config: BlockConfig, file: front_matter.SqlFile, r
             reading.problems.append(Problem(message, node.place if node else Place(file.source.path)))
 
 
-def _config(given: Node | None, path: str, reading: Reading) -> BlockConfig | None:
+def block_config(given: Node | None, path: str, reading: Reading) -> BlockConfig | None:
     """Return the front matter with the folders' defaults below it; tags add up."""
     if given is not None and given.kind != "mapping":
         reading.problems.append(Problem("front matter must be a mapping of keys to values", given.place))
@@ -275,7 +282,7 @@ def seed_block(path: str, sidecar: SourceFile | None, folder: str, reading: Read
     except ProjectError as error:
         reading.problems.extend(error.problems)
         return None
-    config = _config(given, path, reading)
+    config = block_config(given, path, reading)
     if config is None or not config.enabled:
         return None
     if config.materialize != "table":
@@ -290,7 +297,7 @@ def seed_block(path: str, sidecar: SourceFile | None, folder: str, reading: Read
 
 
 def _refuse_what_a_seed_has_not(given: Node | None, reading: Reading) -> None:
-    for key in ("depends_on", "order_by", *_STATEMENT_KEYS):
+    for key in ("depends_on", "order_by", *_STATEMENT_KEYS, *_OF_FUNCTIONS):
         node = given.get(key) if given is not None else None
         if node is not None:
             message = f"a seed takes no `{key}`"

@@ -16,6 +16,7 @@ from sqlflow.read.yaml import UNCLEAR, plain_value
 
 T = TypeVar("T", bound=msgspec.Struct)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kKMGT]i?B?)?B?")
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s|m|h|d|w|(?:second|minute|hour|day|week)s?)?")
 
 
@@ -97,7 +98,8 @@ def _value(node: Node, kind: Any, problems: list[Problem], path: str) -> Any:
     if reading == "raw":
         return node
     try:
-        value = duration(node, path) if reading == "duration" else _typed(node, kind, problems, path)
+        read = {"duration": duration, "size": size}.get(reading or "")
+        value = read(node, path) if read else _typed(node, kind, problems, path)
         _check_limits(value, limits, node, path)
     except ProjectError as error:
         problems.extend(error.problems)
@@ -218,6 +220,14 @@ def duration(node: Node, path: str) -> float:
     if not math.isfinite(seconds) or seconds <= 0:
         raise ProjectError(f"`{path}` must be more than 0 seconds", node.place)
     return seconds
+
+
+def size(node: Node, path: str) -> int:
+    """Return the bytes that `500MB`, `2 GB` or a number stand for, in steps of 1024. Raise ProjectError for anything else."""
+    match = _SIZE.fullmatch(node.text.strip()) if node.kind == "scalar" else None
+    if not match or float(match[1]) <= 0:
+        raise ProjectError(f"`{path}` must be a size such as `500MB` or `2GB`", node.place)
+    return int(float(match[1]) * 1024 ** " kmgt".index((match[2] or " ")[0].lower()))
 
 
 def _check_limits(value: Any, limits: tuple[msgspec.Meta, ...], node: Node, path: str) -> None:

@@ -13,10 +13,12 @@ from sqlflow.core.text import Place, SourceFile
 from sqlflow.read import files
 from sqlflow.read.blocks import SEED_SUFFIXES, Reading, assertion_file, seed_block, sql_block
 from sqlflow.read.config import Settings, clean_name, declared_environment, project_file, settings
+from sqlflow.read.functions import FunctionReading, function_block
 from sqlflow.read.render import Renderer
+from sqlflow.read.runtimes import runtimes
 
 BLOCKS_AT_MOST = 20_000
-_OWN_FOLDERS = ("seeds", "macros", "assertions", "unit_tests", "pipelines", "tests", "docs")
+_OWN_FOLDERS = ("seeds", "macros", "assertions", "unit_tests", "pipelines", "tests", "docs", "lib")
 _LIKE_A_SECRET = re.compile(
     r"(.*_)?(pw|pwd|pass|passwd|password|secret|token|credentials?|api_?key)(_.*)?", re.IGNORECASE
 )
@@ -86,9 +88,9 @@ class _Loader:
             SourceFile(source.path, source.text.replace("\r\n", "\n"))
             for source in self._sources("macros", (".sql", ".jinja"))
         )
-        self.renderer = Renderer(
-            found.target, found.vars, declared_environment(found.config, environment), self.macro_files, _include(root)
-        )
+        self.environment = declared_environment(found.config, environment)
+        self.secrets: set[str] = set()
+        self.renderer = Renderer(found.target, found.vars, self.environment, self.macro_files, _include(root))
         self.reading = Reading(found.target.engine, found.target.schema, self.renderer, found.defaults, problems)
 
     def project(self) -> Project:
@@ -99,7 +101,7 @@ class _Loader:
             raise ProjectError(_in_order(self.problems))
         return Project(
             self.root, self.settings.config, self.settings.target, blocks, assertions, self.settings.sources,
-            self.settings.vars, self.macro_files, self.settings.secrets, tuple(self.warnings),
+            self.settings.vars, self.macro_files, self.settings.secrets | self.secrets, tuple(self.warnings),
             self.reading.disabled, tuple(self.skipped),
         )  # fmt: skip
 
@@ -120,8 +122,21 @@ class _Loader:
             for source in self._sources(folder, (".sql",)):
                 if block := sql_block(source, folder, self.reading):
                     yield block
+            yield from self._function_blocks(folder)
         if (self.root / "seeds").is_dir():
             yield from self._seeds()
+
+    def _function_blocks(self, folder: str) -> Iterator[Block]:
+        for runtime in runtimes():
+            sources = self._sources(folder, (runtime.suffix,))
+            if not sources:
+                continue
+            modules = {source.path: source for source in self._sources("lib", (runtime.suffix,))}
+            room = FunctionReading(self.reading, runtime, modules, self.settings.vars, self.environment)
+            for source in sources:
+                if block := function_block(source, folder, room):
+                    self.secrets |= {value for _, value in block.code.reads.env} if block.code else set()
+                    yield block
 
     def _seeds(self) -> Iterator[Block]:
         listing = files.listed(self.root, "seeds", self.problems)
@@ -147,7 +162,7 @@ class _Loader:
             return []
         listing = files.listed(self.root, folder, self.problems)
         if folder in self.settings.config.block_paths:
-            self.skipped += [path for path in listing.skipped if path.endswith(".sql")]
+            self.skipped += [path for path in listing.skipped if path.endswith(suffixes)]
         wanted = [
             path for path in listing.files if path.endswith(suffixes) and not self._belongs_elsewhere(path, folder)
         ]

@@ -37,6 +37,8 @@ def _loosen(properties: dict[str, Any]) -> None:
     for name, schema in properties.items():
         if {"type": "number"} in schema.get("anyOf", ()):
             schema["anyOf"] = [{"type": ["number", "string", "null"]}]
+        if name == "memory_limit" and {"type": "integer"} in schema.get("anyOf", ()):
+            schema["anyOf"] = [{"type": ["integer", "string", "null"]}]
         if schema.get("type") == "number":
             schema["type"] = ["number", "string"]
         if schema.get("type") == "array":

@@ -1,37 +1,29 @@
 """Builds one block's version aside."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from threading import Timer
+from typing import TYPE_CHECKING
 
 from sqlflow.core.block import Block, Query
 from sqlflow.core.engine import Column, Rows, Session
 from sqlflow.core.errors import BuildError, Problem, StatementError, did_you_mean
 from sqlflow.core.names import TableName
 from sqlflow.core.text import MappedText, Piece, Place
-from sqlflow.plan.plan import Plan, file_paths
+from sqlflow.plan.plan import file_paths
 from sqlflow.plan.versions import helper_name
 from sqlflow.read.blocks import rendered_again
-from sqlflow.read.render import Renderer
 from sqlflow.read.sql import infer
-from sqlflow.run import seeds, state
-from sqlflow.run.compose import Binder, selectable
+from sqlflow.run import functions, seeds, state
+from sqlflow.run.compose import selectable
+from sqlflow.run.work import Work
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _PLAIN_NAME = re.compile(r"[^\W\d][\w$ ]*")
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What building and checking in one run share."""
-
-    run: str
-    binder: Binder
-    renderer: Renderer
-    plan: Plan
-    doubtful: set[TableName] = field(default_factory=set)
-    """Blocks that were built while a file that they read was changing: their key does not tell what they hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +38,61 @@ def build(work: Work, block: Block, session: Session) -> Built:
     Raise BuildError, at the place in the user's file, for whatever the engine or the data say against it.
     """
     relation = work.binder.relations[block.name]
-    timeout = block.config.timeout or work.binder.project.config.timeout
-    with time_limit(session, timeout, f"building `{block.name}`", block.source.place(block.body)):
+    if block.function is not None:
+        return Built(relation, _call(work, block, relation, session))
+    with time_limit(session.interrupt, *_limit(work, block)):
         for statement in block.pre_statements:
             run_statement(session, work.binder.bound(statement, block.name.schema), work, block)
-        rows = (
-            _seed(work, block, relation, session) if block.kind == "seed" else _select(work, block, relation, session)
-        )
+        rows = _seed(work, block, relation, session) if block.query is None else _select(work, block, relation, session)
         for statement in block.post_statements:
             run_statement(session, work.binder.bound(statement, block.name.schema), work, block)
     return Built(relation, rows)
+
+
+def _limit(work: Work, block: Block) -> tuple[float | None, str, Place]:
+    seconds = block.config.timeout or work.binder.project.config.timeout
+    return seconds, f"building `{block.name}`", block.source.place(block.body)
+
+
+def _call(work: Work, block: Block, relation: TableName, session: Session) -> int:
+    """Build a block by its function, in a process that is killed if it takes too long."""
+    assert block.function is not None
+    with work.workers.borrowed(block.function.runtime) as worker:
+
+        def stop() -> None:
+            worker.interrupt()
+            session.interrupt()
+
+        seconds, what, place = _limit(work, block)
+        with (
+            time_limit(stop, seconds, what, place, "its process was killed"),
+            functions.result(work, block, worker, session) as batches,
+            _in_words(block),
+        ):
+            return _load(work, block, relation, batches, work.binder.table_relations(block), session)
+
+
+@contextmanager
+def _in_words(block: Block) -> Iterator[None]:
+    """Tell what the engine says against the rows of a function at the function's place."""
+    try:
+        yield
+    except StatementError as error:
+        message = f"the rows of `{block.name}` cannot be stored: {error.message}"
+        raise BuildError(message, block.source.place(block.body)) from error
+
+
+def _load(
+    work: Work, block: Block, relation: TableName, batches: "pa.RecordBatchReader", inputs: tuple[TableName, ...],
+    session: Session,
+) -> int:  # fmt: skip
+    """Make the version from rows that come as batches, and check its columns before it is there."""
+    with session.transaction():
+        session.load(relation, batches)
+        check_columns(session.columns(f"select * from {relation.sql}"), block, None)
+        _index(work, block, relation, session)
+        _record(work, block, relation, "table", inputs, session)
+        return _row_count(relation, session)
 
 
 def current_query(work: Work, block: Block, session: Session) -> Query:
@@ -113,12 +150,8 @@ def _shifted(position: int | None, by: int) -> int | None:
 
 
 def _seed(work: Work, block: Block, relation: TableName, session: Session) -> int:
-    with seeds.batches(block, work.binder.project.root) as batches, session.transaction():
-        session.load(relation, batches)
-        check_columns(session.columns(f"select * from {relation.sql}"), block, None)
-        _index(work, block, relation, session)
-        _record(work, block, relation, "table", (), session)
-        return _row_count(relation, session)
+    with seeds.batches(block, work.binder.project.root) as batches:
+        return _load(work, block, relation, batches, (), session)
 
 
 def _index(work: Work, block: Block, relation: TableName, session: Session) -> None:
@@ -206,7 +239,7 @@ def _in_our_names(message: str, work: Work) -> str:
 
 def check_columns(columns: tuple[Column, ...], block: Block, query: Query | None) -> None:
     """Raise BuildError, with all faults, if the result's columns cannot be a table or break the contract."""
-    place = block.source.place(block.body) if query else Place(block.source.path)
+    place = block.source.place(block.body) if block.code else Place(block.source.path)
     problems = [Problem(message, place, hint) for message, hint in _column_faults(columns)]
     problems += _unnamed(columns, query, place) if query and query.unnamed else []
     problems += [Problem(message, place) for message in _undeclared(columns, block)]
@@ -279,8 +312,10 @@ def _plain_type(text: str) -> str:
 
 
 @contextmanager
-def time_limit(session: Session, seconds: float | None, what: str, place: Place) -> Iterator[None]:
-    """Interrupt the session after `seconds`, and raise BuildError, saying what took too long, if that has happened."""
+def time_limit(
+    interrupt: Callable[[], None], seconds: float | None, what: str, place: Place, then: str = ""
+) -> Iterator[None]:
+    """Interrupt after `seconds`, and raise BuildError, saying what took too long, if that has happened."""
     if seconds is None:
         yield
         return
@@ -288,7 +323,7 @@ def time_limit(session: Session, seconds: float | None, what: str, place: Place)
 
     def stop() -> None:
         fired.append(True)
-        session.interrupt()
+        interrupt()
 
     timer = Timer(seconds, stop)
     timer.daemon = True
@@ -297,7 +332,8 @@ def time_limit(session: Session, seconds: float | None, what: str, place: Place)
         yield
     except (BuildError, StatementError) as error:
         if fired:
-            raise BuildError(f"timeout: {what} took longer than {seconds:g} s", place) from error
+            message = f"timeout: {what} took longer than {seconds:g} s" + (f": {then}" if then else "")
+            raise BuildError(message, place) from error
         raise
     finally:
         timer.cancel()

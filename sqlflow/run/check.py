@@ -3,14 +3,16 @@
 import time
 from dataclasses import replace
 
-from sqlflow.core.block import Assertion, Query
+from sqlflow.core.block import Assertion, Function
 from sqlflow.core.engine import Rows, Session
-from sqlflow.core.errors import BuildError, StatementError
+from sqlflow.core.errors import BuildError, Problem, StatementError
 from sqlflow.core.events import AssertionStatus
-from sqlflow.core.text import MappedText
+from sqlflow.core.text import MappedText, Place
 from sqlflow.read.assertion_kinds import KINDS
-from sqlflow.run.build import Work, time_limit, told
+from sqlflow.run import functions
+from sqlflow.run.build import time_limit, told
 from sqlflow.run.report import AssertionResult
+from sqlflow.run.work import Work
 
 
 def check(work: Work, assertion: Assertion, session: Session) -> AssertionResult:
@@ -28,11 +30,11 @@ def check(work: Work, assertion: Assertion, session: Session) -> AssertionResult
 
 def _checked(work: Work, assertion: Assertion, session: Session, result: AssertionResult) -> AssertionResult:
     project = work.binder.project
+    if isinstance(assertion.code, Function):
+        return _called(work, assertion, assertion.code, session, result)
     schema = assertion.block.schema if assertion.block else project.target.schema
-    assert isinstance(assertion.code, Query)
     query = work.binder.bound(assertion.code, schema)
-    limit = assertion.timeout or project.config.timeout
-    with time_limit(session, limit, f"the assertion `{assertion.name}`", assertion.place):
+    with time_limit(session.interrupt, *_limit(work, assertion)):
         counted = _rows(work, assertion, session, "select count(*) from (\n" + query + "\n) as failing")
         failing = int(counted.rows[0][0])
         if failing == 0 or _is_borne(work, assertion, session, failing):
@@ -46,6 +48,31 @@ def _checked(work: Work, assertion: Assertion, session: Session, result: Asserti
         text = "select * from (\n" + query + f"\n) as failing {order}limit {assertion.sample_rows}"
         sample = _rows(work, assertion, session, text)
     return replace(result, columns=sample.columns, sample=sample.rows)
+
+
+def _limit(work: Work, assertion: Assertion) -> tuple[float | None, str, Place]:
+    seconds = assertion.timeout or work.binder.project.config.timeout
+    return seconds, f"the assertion `{assertion.name}`", assertion.place
+
+
+def _called(
+    work: Work, assertion: Assertion, function: Function, session: Session, result: AssertionResult
+) -> AssertionResult:
+    """Return what an assertion function says of the block's rows."""
+    assert assertion.block is not None
+    block = work.binder.project.blocks[assertion.block]
+    with work.workers.borrowed(function.runtime) as worker:
+        seconds, what, place = _limit(work, assertion)
+        with time_limit(worker.interrupt, seconds, what, place, "its process was killed"):
+            said = functions.verdict(work, block, function, worker, session)
+    if said.failing == 0 or _is_borne(work, assertion, session, said.failing):
+        return replace(result, failing=said.failing)
+    status: AssertionStatus = "warned" if assertion.severity == "warn" else "failed"
+    problem = said.problem or (Problem(said.message, place) if said.message else None)
+    return replace(
+        result, status=status, failing=said.failing, columns=said.columns, sample=said.sample[: assertion.sample_rows],
+        problems=(problem,) if problem else (),
+    )  # fmt: skip
 
 
 def _rows(work: Work, assertion: Assertion, session: Session, statement: MappedText) -> Rows:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlflow.core.block import Project, Query, TableUse
+from sqlflow.core.block import Block, Project, Query, TableUse
 from sqlflow.core.names import TableName, quoted
 from sqlflow.core.text import MappedText
 from sqlflow.plan.graph import Link, Resolver
@@ -86,6 +86,12 @@ class Binder:
         names = sorted({use.name for use in query.tables})
         links = (self.resolver.link(name, schema) for name in names)
         return [link.name for link in links if link.kind == "block"]
+
+    def table_relations(self, block: Block) -> tuple[TableName, ...]:
+        """Return the relations that a function block reads."""
+        assert block.function is not None
+        reads = Query(block.function.text, block.function.tables)
+        return self.inputs(reads, block.name.schema)
 
     def inputs(self, query: Query, schema: str) -> tuple[TableName, ...]:
         """Return the relations that the bound query reads, those inside ephemeral blocks included."""

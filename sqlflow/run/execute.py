@@ -21,12 +21,15 @@ from sqlflow.plan.plan import Check, Plan
 from sqlflow.plan.versions import version_relation
 from sqlflow.read.render import Renderer
 from sqlflow.run import publish, state
-from sqlflow.run.build import Built, Work, build, current_query
+from sqlflow.run.build import Built, build, current_query
 from sqlflow.run.check import check
 from sqlflow.run.compose import Binder
 from sqlflow.run.order import Node, edges
+from sqlflow.run.pools import Pools
 from sqlflow.run.report import AssertionResult, BlockResult, Report, RunStatus
 from sqlflow.run.signals import told_to
+from sqlflow.run.work import Work
+from sqlflow.run.workers import Workers
 
 Outcome = Built | AssertionResult | SqlflowError | Literal["not begun"] | None
 
@@ -71,7 +74,9 @@ def execute(
         binder = binder_of(plan, state.shown(connection, session), run)
     finally:
         session.close()
-    return _Execution(plan, connection, Work(run, binder, renderer, plan), options, _one_at_a_time(tell)).report()
+    tell = _one_at_a_time(tell)
+    work = Work(run, binder, renderer, plan, Workers(plan.project.root), connection.session, tell)
+    return _Execution(plan, connection, work, options, tell).report()
 
 
 def _one_at_a_time(tell: Listener) -> Listener:
@@ -104,12 +109,15 @@ class _Execution:
     done: "queue.SimpleQueue[tuple[Node | None, Outcome]]" = field(default_factory=queue.SimpleQueue)
     """What workers have finished; no node and Cancelled for a signal."""
     stopping: str = ""
+    pools: Pools = field(default_factory=Pools)
 
     def report(self) -> Report:
         run, plan = self.work.run, self.plan
         self.tell(
             events.RunStarted(run, plan.project.target.name, state.ENVIRONMENT, len(plan.built), len(plan.checks))
         )
+        for name, reason in self.plan.left_out.items():
+            self._skip(name, reason)
         with told_to(lambda exit_code: self.done.put((None, Cancelled(exit_code)))):
             try:
                 self._work_through()
@@ -127,15 +135,20 @@ class _Execution:
         pool = ThreadPoolExecutor(self.options.threads, thread_name_prefix="sqlflow")
         try:
             running = 0
+            waiting: list[Node] = []
             while sorter.is_active():
                 skipped = False
-                for node in sorted(sorter.get_ready(), key=position.__getitem__):
+                ready = sorted((*waiting, *sorter.get_ready()), key=position.__getitem__)
+                waiting = []
+                for node in ready:
                     if self._is_skipped(node):
                         sorter.done(node)
                         skipped = True
-                    else:
+                    elif self.pools.taken(self.plan, node):
                         pool.submit(self._work_on, node)
                         running += 1
+                    else:
+                        waiting.append(node)
                 if running and not skipped:
                     done, outcome = self.done.get()
                     if isinstance(outcome, Cancelled):
@@ -143,10 +156,12 @@ class _Execution:
                         raise outcome
                     assert done is not None
                     running -= 1
+                    self.pools.leave(self.plan, done)
                     self._take(done, outcome)
                     sorter.done(done)
         finally:
             pool.shutdown()
+            self.work.workers.close()
             for session in self.sessions:
                 session.close()
 
@@ -161,6 +176,7 @@ class _Execution:
 
         threading.Thread(target=wait, daemon=True).start()
         while not ended.wait(0.02):
+            self.work.workers.interrupt()
             for session in tuple(self.sessions):
                 session.interrupt()
 
@@ -183,9 +199,12 @@ class _Execution:
             return False
         self.bad.setdefault(node, "was skipped")
         if node not in self.plan.inlined:
-            self.results[node] = BlockResult(node, "skipped", reason=reason)
-            self.tell(events.BlockSkipped(self.work.run, str(node), reason))
+            self._skip(node, reason)
         return True
+
+    def _skip(self, name: TableName, reason: str) -> None:
+        self.results[name] = BlockResult(name, "skipped", reason=reason)
+        self.tell(events.BlockSkipped(self.work.run, str(name), reason))
 
     def _is_check_skipped(self, check: Check) -> bool:
         missing = sorted(name for name in check.after if name in self.bad)
@@ -307,7 +326,11 @@ class _Execution:
         for name in self.plan.graph.order:
             if self.plan.graph.inputs[name] & wrong:
                 wrong.add(name)
-        return [name for name in self.plan.graph.order if name not in wrong and name in self.results]
+        return [
+            name
+            for name in self.plan.graph.order
+            if name not in wrong and name in self.results and name not in self.plan.left_out
+        ]
 
     def _to_show(self, passing: list[TableName], session: Session) -> list[TableName]:
         """Return those of the passing blocks that are not shown as they are."""

@@ -29,7 +29,7 @@ def command(selection: Selection, output: str, place: Place) -> None:
         return
     width = max((len(str(block.name)) for block in found), default=0)
     for block in found:
-        kind = "seed" if block.kind == "seed" else block.config.materialize
+        kind = block.form
         echo(f"{block.name!s:<{width}}  {kind:<9}  {block.source.path}")
     if project.loaded.skipped:
         echo(f"skipped {len(project.loaded.skipped)} hidden: " + ", ".join(project.loaded.skipped))

@@ -20,7 +20,7 @@ def command(selection: Selection, offline: bool, output: str, place: Place) -> N
     """Show what `sqlflow build` would do to each block, and why. Nothing is changed."""
     from sqlflow.cli import as_json
     from sqlflow.cli.output import echo
-    from sqlflow.core.errors import BuildError
+    from sqlflow.core.errors import BuildError, TargetError
 
     project = place.load()
     plan = project.plan(selection.select, selection.exclude, offline=offline)
@@ -36,6 +36,8 @@ def command(selection: Selection, offline: bool, output: str, place: Place) -> N
         echo(_text(plan, project))
     if plan.problems:
         raise BuildError(plan.problems)
+    if plan.lacking:
+        raise TargetError(plan.lacking)
 
 
 def _text(plan: "Plan", project: "Project") -> str:
@@ -46,19 +48,21 @@ def _text(plan: "Plan", project: "Project") -> str:
         step
         for step in plan.steps
         if step.action in ("build", "reuse")
+        or step.block in plan.left_out
         or (step.action == "inline" and plan.graph.downstream([step.block]) & built)
     ]
     width = max((len(str(step.block)) for step in acting), default=0)
     lines = []
     for step in acting:
         block = project.loaded.blocks[step.block]
-        kind = "seed" if block.kind == "seed" else block.config.materialize
+        kind = block.form
         lines.append(f"{step.action:<7}{step.block!s:<{width}}  {kind:<9}  {step.reason}")
     lines += [f"warning: {warning}" for warning in project.loaded.warnings]
     if plan.removed:
         lines.append("not in the project any more, dropped by `--prune`: " + ", ".join(map(str, plan.removed)))
-    skipped = sum(step.action == "skip" for step in plan.steps)
-    left = f", {skipped} not selected" if skipped else ""
+    skipped = sum(step.action == "skip" and step.block not in plan.left_out for step in plan.steps)
+    left = f", {len(plan.left_out)} to skip" if plan.left_out else ""
+    left += f", {skipped} not selected" if skipped else ""
     reused = f", {len(plan.reused)} to reuse" if plan.reused else ""
     checks = count(len(plan.checks), "assertion")
     lines.append(f"\n{count(len(plan.built), 'block')} to build{reused}, {checks} to run{left}")

@@ -1,0 +1,77 @@
+"""From an Arrow file to the frame that a function's annotation asks for. Runs in the process of the function."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+def frame(path: Path, kind: str) -> Any:
+    """Return the rows of an Arrow IPC file as a frame of `kind`: all values as they are, nothing guessed."""
+    return _MAKERS[kind](path)
+
+
+def table(path: Path) -> Any:
+    """Return the file as a `pyarrow.Table` over mapped memory: nothing is copied."""
+    import pyarrow as pa
+
+    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+
+
+def _pandas(path: Path) -> Any:
+    """Return a pandas frame of Arrow types, so that integers with NULL stay integers, and NULL is not NaN."""
+    import pandas as pd
+
+    return table(path).to_pandas(types_mapper=pd.ArrowDtype)
+
+
+def _polars(path: Path) -> Any:
+    import polars as pl
+
+    return pl.from_arrow(table(path))
+
+
+def _polars_lazy(path: Path) -> Any:
+    import polars as pl
+
+    return pl.scan_ipc(path)
+
+
+def _batches(path: Path) -> Any:
+    import pyarrow as pa
+
+    def read() -> Iterator[Any]:
+        with pa.memory_map(str(path)) as source:
+            file = pa.ipc.open_file(source)
+            for number in range(file.num_record_batches):
+                yield file.get_batch(number)
+
+    with pa.memory_map(str(path)) as source:
+        schema = pa.ipc.open_file(source).schema
+    return pa.RecordBatchReader.from_batches(schema, read())
+
+
+def _duckdb(path: Path) -> Any:
+    import duckdb
+    import pyarrow.dataset as ds
+
+    connection = duckdb.connect(":memory:", config={"python_enable_replacements": "false"})
+    connection.execute("set TimeZone = 'UTC'")
+    return connection.from_arrow(ds.dataset(path, format="ipc"))
+
+
+def _narwhals(path: Path) -> Any:
+    import narwhals as nw
+
+    return nw.from_native(table(path), eager_only=True)
+
+
+def _narwhals_lazy(path: Path) -> Any:
+    import narwhals as nw
+
+    return nw.from_native(_duckdb(path))
+
+
+_MAKERS = {
+    "pandas": _pandas, "polars": _polars, "polars-lazy": _polars_lazy, "arrow": table, "arrow-batches": _batches,
+    "duckdb": _duckdb, "narwhals": _narwhals, "narwhals-lazy": _narwhals_lazy,
+}  # fmt: skip

@@ -1,0 +1,112 @@
+"""What a Python file imports: names, packages, and modules of the project's `lib/`."""
+
+import ast
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from sqlflow.core.errors import ProjectError
+from sqlflow.core.text import SourceFile
+
+_OWN = frozenset({"sqlflow", "__future__"})
+_DYNAMIC = frozenset(
+    {"importlib.import_module", "__import__", "importlib.reload", "runpy.run_path", "runpy.run_module"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Imports:
+    """What the names of a file stand for, the packages that it uses, and the files of the project that it reads.
+
+    `modules` and `packages` hold those of the modules too. `read` are the modules' files themselves.
+    """
+
+    full_names: Mapping[str, str]
+    packages: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    read: tuple[SourceFile, ...] = ()
+
+
+def imported(tree: ast.Module, source: SourceFile, modules: Mapping[str, SourceFile]) -> Imports:
+    """Return what a file imports, also through the project's own `modules`, given by path.
+
+    An import by a computed name may be of any module: then all of them belong to it.
+    """
+    read: dict[str, SourceFile] = {}
+    packages: set[str] = set()
+    waiting = [(tree, source)]
+    while waiting:
+        current, file = waiting.pop()
+        packages |= _packages(current)
+        for module in _project_modules(current, file, modules):
+            if module.path not in read:
+                read[module.path] = module
+                waiting.append((_parsed(module), module))
+    ordered = tuple(read[path] for path in sorted(read))
+    own = {PurePosixPath(path).parts[0] for path in modules} | {"lib"}
+    outside = sorted(packages - own - _OWN - sys.stdlib_module_names)
+    return Imports(_full_names(tree), tuple(outside), tuple(file.path for file in ordered), ordered)
+
+
+def _parsed(module: SourceFile) -> ast.Module:
+    try:
+        return ast.parse(module.text, module.path)
+    except (SyntaxError, ValueError, RecursionError) as error:
+        place = module.line_place(getattr(error, "lineno", 1) or 1, max(1, getattr(error, "offset", 1) or 1))
+        raise ProjectError(f"not valid Python: {getattr(error, 'msg', error)}", place) from error
+
+
+def _full_names(tree: ast.Module) -> dict[str, str]:
+    names: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                names[alias.asname or alias.name.split(".")[0]] = (
+                    alias.name if alias.asname else alias.name.split(".")[0]
+                )
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def _packages(tree: ast.Module) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def _project_modules(tree: ast.Module, file: SourceFile, modules: Mapping[str, SourceFile]) -> Iterator[SourceFile]:
+    for dotted in _dotted(tree, file):
+        if not dotted:
+            yield from modules.values()
+            continue
+        parts = dotted.split(".")
+        for length in range(1, len(parts) + 1):  # a package's own file runs before its modules
+            stem = "/".join(parts[:length])
+            for path in (f"{stem}.py", f"{stem}/__init__.py"):
+                if path in modules:
+                    yield modules[path]
+
+
+def _dotted(tree: ast.Module, file: SourceFile) -> Iterator[str]:
+    """Yield the dotted names of what may be modules; an empty text for one that is computed."""
+    names = _full_names(tree)
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=aliases):
+                yield from (alias.name for alias in aliases)
+            case ast.ImportFrom(module=module, names=aliases, level=level):
+                base = ".".join(PurePosixPath(file.path).parts[:-level]) if level else ""
+                start = ".".join(part for part in (base, module or "") if part)
+                yield start
+                yield from (f"{start}.{alias.name}" for alias in aliases)
+            case ast.Call(func=ast.Name(id=name)) if names.get(name, name) in _DYNAMIC:
+                yield ""
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=attribute)):
+                if f"{names.get(name, name)}.{attribute}" in _DYNAMIC:
+                    yield ""

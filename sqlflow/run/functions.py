@@ -1,0 +1,138 @@
+"""Calls the functions of blocks and assertions: their inputs out of the target, their rows back."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from sqlflow.core import events
+from sqlflow.core.block import Block, Function, Query, TableUse
+from sqlflow.core.engine import Session
+from sqlflow.core.errors import BuildError, ProjectError, StatementError
+from sqlflow.core.names import TableName, quoted
+from sqlflow.core.runtime import Ask, Call, Inputs, Say, Surroundings, Verdict, Worker
+from sqlflow.core.text import MappedText, Place
+from sqlflow.read.sql import infer
+from sqlflow.run.work import Work
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+
+
+@contextmanager
+def result(work: Work, block: Block, worker: Worker, session: Session) -> "Iterator[pa.RecordBatchReader]":
+    """Call a block's function and yield its rows. Raise BuildError, also at the end of the `with`, for what goes wrong."""
+    function = block.function
+    assert function is not None
+    ask = _questions(work, block, function)
+    with work.workers.scratch() as scratch:
+        call = _call(work, block, function, scratch)
+        inputs = _inputs(work, block, function, session)
+        with worker.run(call, inputs, ask, _say(work, block)) as batches:
+            yield batches
+
+
+def verdict(work: Work, block: Block, function: Function, worker: Worker, session: Session) -> Verdict:
+    """Call an assertion's function on the block's rows and return what it says."""
+    ask = _questions(work, block, function)
+    with work.workers.scratch() as scratch:
+        call = _call(work, block, function, scratch)
+        return worker.check(call, _inputs(work, block, function, session), ask, _say(work, block))
+
+
+def _say(work: Work, block: Block) -> Say:
+    def say(line: str) -> None:
+        work.tell(events.BlockPrinted(work.run, str(block.name), line))
+
+    return say
+
+
+def _call(work: Work, block: Block, function: Function, scratch: "Path") -> Call:
+    project = work.binder.project
+    around = Surroundings(
+        str(block.name), project.target.name, work.run, seed_of(work, block), project.vars, dict(function.reads.env)
+    )
+    return Call(
+        function.declared,
+        block.source,
+        project.root.resolve(),
+        scratch,
+        function.values,
+        around,
+        block.config.memory_limit,
+    )
+
+
+def seed_of(work: Work, block: Block) -> int:
+    """Return a whole number of 32 bits that is the same for the same version of a block."""
+    key = work.plan.keys.get(block.name)
+    text = f"{block.name} {(key.text or key.code) if key else ''}"
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big")
+
+
+def _inputs(work: Work, block: Block, function: Function, session: Session) -> Inputs:
+    """Yield the rows of each table that a parameter takes."""
+    for name, table in function.arguments:
+        place = next((_place(function, use) for use in function.tables if use.name == table), None)
+        text = _selected(work, block, table, session, place)
+        try:
+            yield name, session.batches(text)
+        except StatementError as error:
+            raise BuildError(f"the input `{table}` cannot be read: {error.message}", place) from error
+
+
+def _place(function: Function, use: TableUse) -> Place | None:
+    return function.text.place(use.start, use.end - use.start)
+
+
+def _selected(work: Work, block: Block, table: TableName, session: Session, place: Place | None) -> str:
+    """Return the query that gives the rows of a table as Arrow can hold them exactly."""
+    engine = work.binder.project.target.engine
+    source = f"from {table.sql} as t"
+    query = Query(MappedText.plain(f"select * {source}"), (TableUse(table, 14, 14 + len(table.sql), aliased=True),))
+    bound = work.binder.bound(query, block.name.schema).text
+    try:
+        columns = session.columns(bound)
+    except StatementError as error:
+        raise BuildError(f"the input `{table}` cannot be read: {error.message}", place) from error
+    expressions = []
+    for column in columns:
+        expression = engine.as_arrow(column)
+        if expression is None:
+            message = f"`{table}`: the column `{column.name}` is {column.type}, which no frame holds as it is"
+            raise BuildError(message, place, "read a SQL block that casts it or leaves it out")
+        own = quoted(column.name)
+        expressions.append(own if expression == own else f"{expression} as {own}")
+    if all(expression == quoted(column.name) for expression, column in zip(expressions, columns, strict=True)):
+        return bound
+    return f"select {', '.join(expressions)} from (\n{bound}\n) as input"
+
+
+def _questions(work: Work, block: Block, function: Function) -> Ask:
+    """Return what answers `context.sql()`: in sessions of its own, since the block's may be at work."""
+    resolver, schema = work.binder.resolver, block.name.schema
+    known = {resolver.link(name, schema).name for name in function.inputs}
+
+    @contextmanager
+    def ask(sql: str) -> "Iterator[pa.RecordBatchReader]":
+        text = MappedText.plain(sql)
+        try:
+            found = infer(text, work.binder.project.target.engine, block.source.place(block.body))
+        except ProjectError as error:
+            raise BuildError(error.problems) from error
+        for use in found.tables:
+            if not use.qualifier and resolver.link(use.name, schema).name not in known:
+                message = f"`{use.name}` was not known to be an input before the function ran"
+                raise BuildError(message, hint=f"declare it: add `{use.name}` to `depends_on`, or make it a parameter")
+        bound = work.binder.bound(Query(text.slice(0, found.end), found.tables), schema)
+        session = work.open_session()
+        try:
+            yield session.batches(bound.text)
+        except StatementError as error:
+            raise BuildError(error.message) from error
+        finally:
+            session.close()
+
+    return ask

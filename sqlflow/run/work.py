@@ -1,0 +1,31 @@
+"""What building and checking in one run share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sqlflow.core.engine import Session
+from sqlflow.core.events import Event, Listener
+from sqlflow.core.names import TableName
+from sqlflow.plan.plan import Plan
+from sqlflow.read.render import Renderer
+from sqlflow.run.compose import Binder
+from sqlflow.run.workers import Workers
+
+
+def _unheard(event: Event) -> None:
+    """Nobody listens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One run, as the rooms of this floor see it."""
+
+    run: str
+    binder: Binder
+    renderer: Renderer
+    plan: Plan
+    workers: Workers
+    open_session: Callable[[], Session]
+    tell: Listener = _unheard
+    doubtful: set[TableName] = field(default_factory=set)
+    """Blocks that were built while a file that they read was changing: their key does not tell what they hold."""
