@@ -14,7 +14,9 @@ from sqlflow.core.events import Event, Listener
 from sqlflow.core.names import TableName
 from sqlflow.core.text import MappedText
 from sqlflow.plan import plan as planning
+from sqlflow.plan.columns import Edges, lineages, made_from, made_of
 from sqlflow.plan.graph import Graph, graph
+from sqlflow.plan.origins import Read
 from sqlflow.plan.plan import Current, Plan
 from sqlflow.plan.selection import selected
 from sqlflow.read.project import load, renderer_of
@@ -77,6 +79,29 @@ class Project:
         raise UsageError(
             f"no such block: `{name}`", hint=did_you_mean(name, known) or "`sqlflow list` shows all blocks"
         )
+
+    def column(self, name: str) -> tuple[Read, Edges, Edges] | None:
+        """Return a column, written `block.column`, with what it is made from and what is made from it.
+
+        None if `name` is none. Raise UsageError for a column that its block does not have.
+        """
+        block, _, column = name.rpartition(".")
+        if not block or any(str(known) == name.lower() for known in self.loaded.blocks):
+            return None
+        wanted = TableName.parse(block)
+        sources = frozenset().union(*self.graph.sources.values())
+        if wanted not in sources and not any(
+            known.name == wanted.name and wanted.schema in ("", known.schema) for known in self.loaded.blocks
+        ):
+            return None
+        owner = wanted if wanted in sources else self.block(block).name
+        found = lineages(self.graph)
+        known = found.get(owner)
+        start = Read(str(owner), column.strip('"').lower())
+        if known is not None and known.column(start.column) is None:
+            hint = did_you_mean(start.column, known.columns or ())
+            raise UsageError(f"`{owner}` has no column `{column}`", hint=hint)
+        return start, made_from(self.graph, found, start), made_of(self.graph, found, start)
 
     def plan(
         self, select: Iterable[str] = (), exclude: Iterable[str] = (), offline: bool = False, adopt: bool = False,

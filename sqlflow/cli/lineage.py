@@ -1,10 +1,12 @@
 """A graph as text, as Mermaid, and as nodes and edges."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlflow.core.names import TableName
 from sqlflow.plan.graph import Graph
+
+Node = TypeVar("Node")
 
 
 def _scope(graph: Graph, centre: TableName | None) -> list[TableName]:
@@ -57,7 +59,7 @@ def as_text(graph: Graph, centre: TableName | None) -> str:
 
 
 def _section(title: str, centre: TableName, edges: Mapping[TableName, list[TableName]]) -> list[str]:
-    lines = _tree(centre, edges)
+    lines = tree(centre, edges)
     return [f"  {title}:", *(f"    {line}" for line in lines)] if lines else [f"  {title}: nothing"]
 
 
@@ -66,11 +68,13 @@ def _line(graph: Graph, name: TableName) -> str:
     return f"{name} ← {', '.join(map(str, read))}" if read else str(name)
 
 
-def _tree(root: TableName, edges: Mapping[TableName, list[TableName]]) -> list[str]:
+def tree(root: Node, edges: Mapping[Node, list[Node]]) -> list[str]:
     """Return the lines below `root`; a branch that was shown before is not shown again."""
     lines: list[str] = []
-    seen: set[TableName] = set()
-    stack = [(child, "", index == len(edges[root]) - 1) for index, child in enumerate(edges.get(root, []))][::-1]
+    seen: set[Node] = set()
+    stack = [(child, "", index == len(edges.get(root, [])) - 1) for index, child in enumerate(edges.get(root, []))][
+        ::-1
+    ]
     while stack:
         name, indent, is_last = stack.pop()
         children = edges.get(name, [])

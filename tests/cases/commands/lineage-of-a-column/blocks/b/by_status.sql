@@ -1,0 +1,1 @@
+pivot orders on status using sum(gross)

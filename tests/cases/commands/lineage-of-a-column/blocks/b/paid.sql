@@ -1,0 +1,1 @@
+select * exclude (status) from orders where status = 'paid'
