@@ -25,7 +25,9 @@ from sqlflow.read.versions import file_versions
 from sqlflow.run import publish, state
 from sqlflow.run.build import current_query, told
 from sqlflow.run.execute import Options, binder_of, execute, new_run
+from sqlflow.run.lease import Lease, Taking, beating
 from sqlflow.run.report import Report
+from sqlflow.run.waiting import LOCK_SECONDS, waited
 from sqlflow.run.work import Work
 from sqlflow.run.workers import Workers
 
@@ -134,17 +136,18 @@ class Project:
     def build(
         self, select: Iterable[str] = (), exclude: Iterable[str] = (), *, threads: int | None = None,
         publish_what: Literal["all", "passing"] = "all", fail_fast: bool = False, prune: bool = False, adopt: bool = False,
-        full_refresh: bool = False,
+        full_refresh: bool = False, lock_timeout: float = LOCK_SECONDS,
         listener: Listener = _silent,
     ) -> Report:  # fmt: skip
         """Build, check and publish the selected blocks, and return the report.
 
         Raise BuildError before anything has run if a name in the target is taken by a relation that sqlflow did not
-        make. What fails while running is in the report.
+        make, and BusyError if somebody else still holds the target after `lock_timeout` seconds. What fails while
+        running is in the report.
         """
         chosen = self.selected(select, exclude)
         options = Options(threads or self.loaded.config.threads, publish_what, fail_fast, prune)
-        with _opened(self.loaded) as (connection, session):
+        with _held(self.loaded, lock_timeout, listener) as (connection, session, lease):
             current = publish.current(connection, session, self.loaded.blocks.values(), adopt)
             made = self._plan(chosen, current, full_refresh)
             files = {self.loaded.blocks[name].source.path for name in made.nodes}
@@ -153,20 +156,20 @@ class Project:
                 raise BuildError(taken)
             if made.lacking:
                 raise TargetError(made.lacking)
-            return execute(made, connection, renderer_of(self.loaded), options, listener)
+            return execute(made, connection, renderer_of(self.loaded), options, listener, lease)
 
     def test(
         self, select: Iterable[str] = (), exclude: Iterable[str] = (), *, threads: int | None = None,
-        listener: Listener = _silent,
+        lock_timeout: float = LOCK_SECONDS, listener: Listener = _silent,
     ) -> Report:  # fmt: skip
         """Run the assertions of the selected blocks on what is published, and return the report."""
         chosen = self.selected(select, exclude)
-        with _opened(self.loaded) as (connection, session):
+        with _held(self.loaded, lock_timeout, listener) as (connection, session, lease):
             current = publish.current(connection, session, (), True)
             made = planning.test_plan(self.graph, chosen, current)
             planning.refuse(made.problems)
             options = Options(threads or self.loaded.config.threads)
-            return execute(made, connection, renderer_of(self.loaded), options, listener)
+            return execute(made, connection, renderer_of(self.loaded), options, listener, lease)
 
     def rendered(self, name: str) -> MappedText:
         """Return a block's SQL as the engine would get it, but with published names, or its function's file. Seeds have none."""
@@ -238,12 +241,12 @@ class Project:
     def _is_assertion(self, name: str) -> bool:
         return any(assertion.name == name for assertion in self.loaded.assertions)
 
-    def clean(self) -> tuple[str, ...]:
+    def clean(self, *, lock_timeout: float = LOCK_SECONDS, listener: Listener = _silent) -> tuple[str, ...]:
         """Drop the versions that nothing shows, and return their names."""
         if not _is_there(self.loaded):
             return ()
-        with _opened(self.loaded) as (connection, session):
-            return state.sweep(connection, session) if state.exists(connection) else ()
+        with _held(self.loaded, lock_timeout, listener) as (connection, session, _):
+            return state.sweep(connection, session)
 
     def check_connection(self) -> Rows:
         """Open the target and ask it for one row. Raise BusyError or TargetError if that cannot be."""
@@ -264,6 +267,24 @@ def _opened(project: nouns.Project, readonly: bool = False) -> Iterator[tuple[Co
         session = connection.session()
         try:
             yield connection, session
+        finally:
+            session.close()
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _held(project: nouns.Project, seconds: float, tell: Listener) -> Iterator[tuple[Connection, Session, Lease]]:
+    """Open the target and take the lease that lets one run change it, waiting up to `seconds` for each of them."""
+    engine, settings = project.target.engine, project.target.settings
+    connection = waited(lambda: engine.open(settings, project.root), seconds, tell)
+    try:
+        session = connection.session()
+        try:
+            state.ensure(connection, session)
+            lease = waited(Taking(connection, session, new_run()), seconds, tell)
+            with beating(lease, connection.session):
+                yield connection, session, lease
         finally:
             session.close()
     finally:

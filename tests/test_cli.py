@@ -42,19 +42,6 @@ def test_the_file_is_free_after_a_kill_and_the_next_build_is_whole(tmp_path: Pat
     assert "published 2 relations at once" in done.stdout
 
 
-def test_a_second_process_is_told_who_holds_the_file(tmp_path: Path) -> None:
-    write(tmp_path, {"blocks/slow.sql": SLOW, "sqlflow.yml": "name: p\n"})
-    with subprocess.Popen(
-        (*SQLFLOW, "build", "--output", "jsonl"), cwd=tmp_path, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if '"block_started"' in line:
-                second = subprocess.run((*SQLFLOW, "build"), cwd=tmp_path, capture_output=True, text=True, check=False)
-                process.terminate()
-    assert (second.returncode, f"process {process.pid}" in second.stderr) == (3, True)
-
-
 @pytest.mark.parametrize(
     ("words", "position", "expected"),
     [

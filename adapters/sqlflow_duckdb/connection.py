@@ -1,5 +1,7 @@
 """An open DuckDB database, and the lines of work in it."""
 
+import os
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from sqlflow.core.engine import Column, Relation, Rows
+from sqlflow.core.engine import Column, Holder, Relation, Rows
 from sqlflow.core.errors import StatementError, TargetError
 from sqlflow.core.names import TableName, literal
 from sqlflow_duckdb.errors import open_error, statement_error
@@ -58,6 +60,10 @@ class DuckDBConnection:
             f" and schema_name in ({listed})"
         )
         return tuple(Relation(TableName.of(schema, name), kind, sql) for schema, name, kind, sql in found.rows)
+
+    def has_ended(self, holder: Holder) -> bool:
+        """Whoever wrote the file from another process has closed it, or this one could not have opened it."""
+        return (holder.host, holder.pid) != (socket.gethostname(), os.getpid())
 
     def close(self) -> None:
         self._connection.close()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlflow.core.errors import BusyError, SqlflowError, StatementError, TargetError
+from sqlflow_duckdb.holders import busy
 
 _HOLDER = re.compile(r"held in (?P<program>.*?) \(PID (?P<pid>\d+)\)(?: by user (?P<user>\S+))?")
 _NO_SCHEMA = re.compile(r'table with name "([^"]*)" does not exist because schema', re.IGNORECASE)
@@ -79,10 +80,12 @@ def open_error(error: Exception, path: Path) -> SqlflowError:
     """Return what stands in the way of opening the database file."""
     text = str(error)
     holder = _HOLDER.search(text)
-    if "Could not set lock" in text or holder:
-        who = f" by process {holder['pid']} ({holder['program']})" if holder else ""
-        hint = "wait until it has finished, or stop it; only one process can have the file open while it is written"
-        return BusyError(f"`{path}` is held{who}", hint=hint)
+    if holder:
+        return busy(path, int(holder["pid"]), holder["program"])
+    if "Could not set lock" in text:
+        return BusyError(f"`{path}` is held by somebody else", hint="close it there: one process alone can write it")
+    if "different configuration" in text:
+        return BusyError(f"`{path}` is open in this process already, in another way", hint="close it first")
     if "not a valid DuckDB" in text:
         return TargetError(
             f"`{path}` is not a valid DuckDB database file", hint="give another `path`, or move the file away"

@@ -107,8 +107,31 @@ def selection_options(command: Command) -> Command:
     )  # fmt: skip
 
 
+class _Seconds(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """A time as in the project file: `30`, `30s`, `5m`, and `0`."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        from sqlflow.core.errors import ProjectError
+        from sqlflow.core.text import SourceFile
+        from sqlflow.read.decode import duration
+        from sqlflow.read.yaml import Node
+
+        if value == "0":
+            return 0.0
+        try:
+            return duration(Node("scalar", SourceFile("", value), 0, value), "--lock-timeout")
+        except ProjectError as error:
+            self.fail(error.problems[0].message, param, ctx)
+
+
 block_argument = click.argument("block", shell_complete=_block_names)
 threads_option = click.option("--threads", type=click.IntRange(1, 256), help="How many blocks are built at once.")
+lock_timeout_option = click.option(
+    "--lock-timeout", type=_Seconds(), default="10m", metavar="TIME",
+    help="How long to wait for somebody else who holds the target; 0 is not at all.  [default: 10m]",
+)  # fmt: skip
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print warnings, failures and the summary alone.")
 json_option = click.option(
     "-o", "--output", type=click.Choice(["text", "json"]), default="text", help="The form of what is printed."

@@ -82,6 +82,10 @@ class _Live(_Lines):
     def __call__(self, event: Event) -> None:
         with self.lock:
             match event:
+                case events.Waiting():
+                    self.running = {"waiting": time.perf_counter()}
+                case events.RunStarted():
+                    self.running.clear()
                 case events.BlockStarted():
                     self.running[event.block] = time.perf_counter()
                 case events.BlockBuilt() | events.BlockFailed() | events.BlockSkipped():
@@ -96,6 +100,8 @@ class _Live(_Lines):
 def described(event: Event) -> str:
     """Return the line that tells of an event, coloured; empty for one that needs none."""
     match event:
+        case events.Waiting():
+            return f"waiting for the target, up to {seconds(event.seconds)}: {event.message}"
         case events.RunStarted():
             return f"run {event.run} on {event.target}: {count(event.blocks, 'block')}, {count(event.assertions, 'assertion')}"
         case events.BlockBuilt():

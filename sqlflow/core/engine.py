@@ -42,6 +42,16 @@ class Rows:
     rows: tuple[tuple[Any, ...], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The process that holds a lease: `since` is a time in UTC as text."""
+
+    host: str
+    pid: int
+    run: str
+    since: str
+
+
 class Session(Protocol):
     """One line of work in an open target: used by one thread at a time."""
 
@@ -80,6 +90,9 @@ class Connection(Protocol):
 
     def relations(self, schemas: Sequence[str]) -> tuple[Relation, ...]:
         """Return all tables and views of the given schemas, sqlflow's own included."""
+
+    def has_ended(self, holder: Holder) -> bool:
+        """Tell whether the process of `holder` is known to have ended; False where the engine cannot tell."""
 
     def close(self) -> None: ...
 

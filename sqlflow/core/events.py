@@ -13,6 +13,14 @@ BlockStatus = Literal["built", "reused", "failed", "skipped", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """Somebody else holds the target, as `message` says; the run has not begun. It waits for `seconds` at most."""
+
+    message: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class RunStarted:
     run: str
     target: str
@@ -112,7 +120,8 @@ class RunFinished:
 
 
 Event = (
-    RunStarted | BlockStarted | BlockBuilt | BlockReused | BlockPrinted | BlockFailed | BlockSkipped | AssertionFinished
+    Waiting | RunStarted | BlockStarted | BlockBuilt | BlockReused | BlockPrinted | BlockFailed | BlockSkipped
+    | AssertionFinished
     | Published | NotPublished | Warned | RunFinished
 )  # fmt: skip
 Listener = Callable[[Event], None]

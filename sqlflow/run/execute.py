@@ -13,7 +13,7 @@ from typing import Literal
 
 from sqlflow.core import events
 from sqlflow.core.engine import Connection, Session
-from sqlflow.core.errors import BuildError, Cancelled, Problem, SqlflowError
+from sqlflow.core.errors import BuildError, BusyError, Cancelled, Problem, SqlflowError
 from sqlflow.core.events import Listener
 from sqlflow.core.names import TableName
 from sqlflow.plan.graph import Resolver
@@ -24,6 +24,7 @@ from sqlflow.run import publish, state
 from sqlflow.run.build import Built, build, current_query
 from sqlflow.run.check import check
 from sqlflow.run.compose import Binder
+from sqlflow.run.lease import Lease, described
 from sqlflow.run.order import Node, edges
 from sqlflow.run.pools import Pools
 from sqlflow.run.report import AssertionResult, BlockResult, Report, RunStatus
@@ -59,24 +60,23 @@ def binder_of(plan: Plan, published: Mapping[TableName, TableName], run: str) ->
 
 
 def execute(
-    plan: Plan, connection: Connection, renderer: Renderer, options: Options, tell: Listener, run: str = ""
+    plan: Plan, connection: Connection, renderer: Renderer, options: Options, tell: Listener, lease: Lease
 ) -> Report:
     """Build, check and publish what the plan says, and return the report.
 
     Faults of blocks, assertions and publishing are in the report. A signal stops the running statements and
     publishes nothing.
     """
-    run = run or new_run()
+    run = lease.owner
     session = connection.session()
     try:
-        state.ensure(connection, session)
         state.sweep(connection, session, _names(plan.reused.values()), plan.project.config.keep)
         binder = binder_of(plan, state.shown(connection, session), run)
     finally:
         session.close()
     tell = _one_at_a_time(tell)
     work = Work(run, binder, renderer, plan, Workers(plan.project.root), connection.session, tell)
-    return _Execution(plan, connection, work, options, tell).report()
+    return _Execution(plan, connection, work, options, tell, lease).report()
 
 
 def _one_at_a_time(tell: Listener) -> Listener:
@@ -99,6 +99,7 @@ class _Execution:
     work: Work
     options: Options
     tell: Listener
+    lease: Lease
     started: float = field(default_factory=time.perf_counter)
     results: dict[TableName, BlockResult] = field(default_factory=dict)
     checked: dict[str, AssertionResult] = field(default_factory=dict)
@@ -118,6 +119,8 @@ class _Execution:
         )
         for name, reason in self.plan.left_out.items():
             self._skip(name, reason)
+        if self.lease.interrupted:
+            self.tell(events.Warned(run, f"{described(self.lease.interrupted)}, was interrupted"))
         with told_to(lambda exit_code: self.done.put((None, Cancelled(exit_code)))):
             try:
                 self._work_through()
@@ -358,13 +361,13 @@ class _Execution:
             if not names and not prune:
                 return self._finished("succeeded" if is_whole and not self._failures() else "failed")
             relations = dict(self.work.binder.relations)
-            dropped = publish.publish(self.connection, session, self.plan, names, relations, self.work.run, prune)
+            dropped = publish.publish(self.connection, session, self.plan, names, relations, self.lease, prune)
             self.tell(events.Published(self.work.run, len(names), time.perf_counter() - started))
             aside = _names(relations[name] for name in self.bad if name in relations)
             state.sweep(self.connection, session, aside, self.plan.project.config.keep)
-        except BuildError as error:
+        except (BuildError, BusyError) as error:
             self.tell(events.NotPublished(self.work.run, str(error)))
-            return self._finished("failed", problems=error.problems)
+            return self._finished("failed", problems=error.problems, exit_code=error.exit_code)
         finally:
             session.close()
         return self._finished("succeeded" if is_whole else "failed", tuple(names), dropped)

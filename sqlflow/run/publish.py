@@ -5,11 +5,12 @@ from collections.abc import Iterable, Sequence
 
 from sqlflow.core.block import Block
 from sqlflow.core.engine import Connection, Relation, Session
-from sqlflow.core.errors import BuildError, Problem, SqlflowError, StatementError
+from sqlflow.core.errors import BuildError, BusyError, Problem, SqlflowError, StatementError
 from sqlflow.core.names import TableName, literal, quoted
 from sqlflow.core.text import Place
 from sqlflow.plan.plan import Current, Plan
 from sqlflow.run import state
+from sqlflow.run.lease import Lease
 
 ADOPTED = "__before_sqlflow"
 
@@ -17,6 +18,8 @@ ADOPTED = "__before_sqlflow"
 def current(connection: Connection, session: Session, blocks: Iterable[Block], adopt: bool) -> Current:
     """Return what the target shows, and the problems of names that somebody else's relations have."""
     has_state = state.exists(connection)
+    if has_state:
+        state.form(session)
     shown = state.shown(connection, session) if has_state else {}
     wanted = {block.name: block for block in blocks if block.config.materialize != "ephemeral"}
     schemas = sorted({name.schema for name in wanted})
@@ -39,20 +42,21 @@ def _foreign(relation: Relation, block: Block) -> Problem:
 
 def publish(
     connection: Connection, session: Session, plan: Plan, passing: Sequence[TableName],
-    relations: dict[TableName, TableName], run: str, prune: bool,
+    relations: dict[TableName, TableName], lease: Lease, prune: bool,
 ) -> tuple[TableName, ...]:  # fmt: skip
     """Show the versions of the `passing` blocks and return the relations dropped by `prune`.
 
-    Raise BuildError if the target refuses; nothing is changed then. A COMMIT whose answer is an error may have
+    Raise BuildError if the target refuses, and BusyError if the run was overtaken; nothing is changed then. A COMMIT whose answer is an error may have
     happened: the run's mark, read by a new session, is what counts.
     """
-    project = plan.project
+    project, run = plan.project, lease.owner
     names = [name for name in passing if project.blocks[name].config.materialize != "ephemeral"]
     shown = state.shown(connection, session)
     there = {relation.name: relation for relation in connection.relations(sorted({name.schema for name in names}))}
     dropped = [name for name in plan.removed if prune and name in shown]
     try:
-        with session.transaction():
+        with lease.lock, session.transaction():
+            lease.confirm(session)
             for schema in sorted({name.schema for name in names}):
                 session.execute(f"create schema if not exists {quoted(schema)}")
             for name in names:
@@ -64,6 +68,8 @@ def publish(
             for name in plan.removed if prune else ():
                 state.hide(session, name)
             state.mark(session, run, project.config.name)
+    except BusyError:
+        raise
     except SqlflowError as error:
         if not _has_happened(connection, run):
             raise _refused(error) from error

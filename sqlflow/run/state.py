@@ -5,6 +5,7 @@
     sqlflow_versions   one row for each version that is there, and the key of what it was made from
     sqlflow_checked    the keys of assertions that have passed
     sqlflow_published  one row for each relation that is shown, and the version behind it
+    sqlflow_leases     one row: the run that may change the environment, see `run/lease.py`
     sqlflow_failures   the failing rows of the last runs, a few for each assertion
 
 All times are UTC.
@@ -22,7 +23,7 @@ from sqlflow.core.names import TableName, literal, quoted
 from sqlflow.plan.plan import Made
 from sqlflow.plan.versions import STATE_SCHEMA, Key
 
-FORM = 1
+FORM = 2
 ENVIRONMENT = "prod"
 _TABLES = {
     "sqlflow_state": "form integer",
@@ -31,6 +32,8 @@ _TABLES = {
     " built_at timestamp",
     "sqlflow_checked": "key text, run text",
     "sqlflow_published": "environment text, schema_name text, name text, relation text, look text, run text",
+    "sqlflow_leases": "environment text, run text, host text, pid integer, since timestamp, heartbeat timestamp,"
+    " sequence integer",
     "sqlflow_failures": "run text, block text, assertion text, severity text, failing bigint, columns text, sample text,"
     " error text, checked_at timestamp",
 }
@@ -67,6 +70,9 @@ def _table(name: str) -> str:
     return f"{quoted(STATE_SCHEMA)}.{quoted(name)}"
 
 
+LEASES = _table("sqlflow_leases")
+
+
 def now() -> str:
     """Return the time in UTC as text without zone."""
     return datetime.now(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
@@ -81,20 +87,36 @@ def exists(connection: Connection) -> bool:
     return any(relation.name.name == "sqlflow_state" for relation in connection.relations([STATE_SCHEMA]))
 
 
+def form(session: Session) -> int:
+    """Return the form of the state that is there. Raise StateError for one that this sqlflow cannot use."""
+    found = session.rows(f"select form from {_table('sqlflow_state')}").rows
+    if len(found) != 1:
+        hint = f"the table `{STATE_SCHEMA}.sqlflow_state` must hold one row: put the target's backup back"
+        raise StateError(f"the state in `{STATE_SCHEMA}` has lost its version", hint=hint)
+    if found[0][0] > FORM:
+        hint = "upgrade sqlflow: `pip install --upgrade sqlflow`"
+        raise StateError(
+            f"the state in `{STATE_SCHEMA}` is of a newer sqlflow: it has the form {found[0][0]}, this one knows {FORM}",
+            hint=hint,
+        )
+    return int(found[0][0])
+
+
 def ensure(connection: Connection, session: Session) -> None:
-    """Make the state's tables where they are not there. Raise StateError for a state of a newer sqlflow."""
-    if exists(connection):
-        found = session.rows(f"select form from {_table('sqlflow_state')}").rows
-        if found != ((FORM,),):
-            form = found[0][0] if found else "none"
-            hint = "use the sqlflow that made it, or a newer one"
-            raise StateError(f"the state in `{STATE_SCHEMA}` has the form {form}, this sqlflow knows {FORM}", hint=hint)
+    """Make the state's tables where they are not there, and bring those of an older sqlflow up to date."""
+    if exists(connection) and form(session) == FORM:
         return
-    with session.transaction():
-        session.execute(f"create schema if not exists {quoted(STATE_SCHEMA)}")
-        for name, columns in _TABLES.items():
-            session.execute(f"create table if not exists {_table(name)} ({columns})")
-        session.execute(f"insert into {_table('sqlflow_state')} values ({FORM})")
+    try:
+        with session.transaction():
+            session.execute(f"create schema if not exists {quoted(STATE_SCHEMA)}")
+            for name, columns in _TABLES.items():
+                session.execute(f"create table if not exists {_table(name)} ({columns})")
+            session.execute(f"delete from {_table('sqlflow_state')}")
+            session.execute(f"insert into {_table('sqlflow_state')} values ({FORM})")
+            session.execute(f"insert into {LEASES} values ({literal(ENVIRONMENT)}, '', '', 0, null, null, 0)")
+    except StatementError:  # another build may have made it in this moment
+        if not exists(connection) or form(session) != FORM:
+            raise
 
 
 def published(session: Session) -> dict[TableName, TableName]:

@@ -9,6 +9,7 @@ from sqlflow.cli.options import (
     Place,
     Selection,
     events_option,
+    lock_timeout_option,
     project_options,
     quiet_option,
     selection_options,
@@ -32,6 +33,7 @@ from sqlflow.cli.options import (
 @click.option(
     "--adopt", is_flag=True, help="Take over names that other relations have; those are renamed, not dropped."
 )
+@lock_timeout_option
 @events_option
 @quiet_option
 @project_options
@@ -43,6 +45,7 @@ def command(
     full_refresh: bool,
     prune: bool,
     adopt: bool,
+    lock_timeout: float,
     output: str,
     quiet: bool,
     place: Place,
@@ -59,7 +62,7 @@ def command(
         run_and_tell(
             lambda listener: project.build(
                 selection.select, selection.exclude, threads=threads, publish_what=publish_what, fail_fast=fail_fast,
-                prune=prune, adopt=adopt, full_refresh=full_refresh, listener=listener,
+                prune=prune, adopt=adopt, full_refresh=full_refresh, lock_timeout=lock_timeout, listener=listener,
             ),
             project, output, quiet, place.flags,
         )

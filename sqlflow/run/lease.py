@@ -1,0 +1,142 @@
+"""Who may change an environment: one run at a time, and none that somebody else has overtaken.
+
+The lease is a row of the state with the run that has it. A holder shows that it lives by changing `heartbeat` every few
+seconds. A waiting run takes over when the engine knows that the holder has ended, or when it has itself seen the same
+heartbeat for too long: no two clocks are compared. Whoever was overtaken finds another owner in the row when it wants to
+publish, in the publishing transaction itself, and cannot.
+"""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+from sqlflow.core.engine import Connection, Holder, Session
+from sqlflow.core.errors import BusyError, SqlflowError, StatementError
+from sqlflow.core.names import literal
+from sqlflow.run import state
+
+BEAT_SECONDS = 3.0
+DEAD_SECONDS = 12.0
+"""How long the same heartbeat must have been seen to take the holder for dead."""
+_HERE = f"environment = {literal(state.ENVIRONMENT)}"
+
+
+@dataclass
+class Lease:
+    """The right of one run to change the environment, as long as nobody has overtaken it."""
+
+    owner: str
+    interrupted: Holder | None = None
+    """The run that had the lease before and has not given it back."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def confirm(self, session: Session) -> None:
+        """Raise BusyError if another run has the lease; else nobody can take it before the session's transaction ends."""
+        session.execute(f"update {state.LEASES} set heartbeat = {literal(state.now())} where {self._mine}")
+        holder = _holder(session)
+        if holder is None or holder.run != self.owner:
+            raise _overtaken(holder)
+
+    @property
+    def _mine(self) -> str:
+        return f"{_HERE} and run = {literal(self.owner)}"
+
+    def beat(self, session: Session) -> None:
+        """Show that the run lives."""
+        with self.lock, suppress(StatementError):  # the next beat tries again; being overtaken is told by `confirm`
+            session.execute(f"update {state.LEASES} set heartbeat = {literal(state.now())} where {self._mine}")
+
+    def give_back(self, session: Session) -> None:
+        with suppress(SqlflowError):  # whoever comes next finds out that the run has ended
+            session.execute(f"update {state.LEASES} set run = '' where {self._mine}")
+
+
+class Taking:
+    """The tries of one run to get the lease; it remembers since when the holder's heart stands still."""
+
+    def __init__(self, connection: Connection, session: Session, owner: str) -> None:
+        self.connection = connection
+        self.session = session
+        self.owner = owner
+        self.seen: tuple[Holder, str] | None = None
+        self.seen_at = 0.0
+
+    def __call__(self) -> Lease:
+        """Return the lease. Raise BusyError, with its holder, while another run has it."""
+        found = self.session.rows(
+            f"select run, host, pid, since, heartbeat, sequence from {state.LEASES} where {_HERE}"
+        ).rows
+        run, host, pid, since, heartbeat, sequence = found[0]
+        holder = Holder(host, pid, run, str(since)) if run else None
+        if holder is not None and not self._has_ended(holder, str(heartbeat)):
+            raise _busy(holder)
+        try:
+            with self.session.transaction():
+                self.session.execute(
+                    f"update {state.LEASES} set run = {literal(self.owner)}, host = {literal(socket.gethostname())},"
+                    f" pid = {os.getpid()}, since = {literal(state.now())}, heartbeat = {literal(state.now())},"
+                    f" sequence = {sequence + 1} where {_HERE} and sequence = {sequence}"
+                )
+        except StatementError as error:  # another run has taken it in this moment
+            raise _busy(holder) from error
+        now = _holder(self.session)
+        if now is None or now.run != self.owner:
+            raise _busy(now)
+        return Lease(self.owner, holder)
+
+    def _has_ended(self, holder: Holder, heartbeat: str) -> bool:
+        if self.connection.has_ended(holder):
+            return True
+        if self.seen != (holder, heartbeat):
+            self.seen, self.seen_at = (holder, heartbeat), time.monotonic()
+        return time.monotonic() - self.seen_at >= DEAD_SECONDS
+
+
+def _holder(session: Session) -> Holder | None:
+    found = session.rows(f"select host, pid, run, since from {state.LEASES} where {_HERE} and run <> ''").rows
+    return Holder(found[0][0], found[0][1], found[0][2], str(found[0][3])) if found else None
+
+
+def described(holder: Holder) -> str:
+    """Return who a run is, for people."""
+    return f"run {holder.run} (pid {holder.pid} on {holder.host}), running since {holder.since[:19]} UTC"
+
+
+def _busy(holder: Holder | None) -> BusyError:
+    who = f"another build: {described(holder)}" if holder else "another build, which has just begun"
+    return BusyError(f"the target is held by {who}", hint="wait for it with a longer `--lock-timeout`, or stop it")
+
+
+def _overtaken(holder: Holder | None) -> BusyError:
+    who = described(holder) if holder else "another build"
+    return BusyError(
+        f"this run was taken for dead and overtaken by {who}: it must not publish",
+        hint="nothing is lost: what this run has built is used again by the next one",
+    )
+
+
+@contextmanager
+def beating(lease: Lease, session: Callable[[], Session]) -> Iterator[None]:
+    """Show in the background that the run lives, and give the lease back in the end."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        own = session()
+        try:
+            while not ended.wait(BEAT_SECONDS):
+                lease.beat(own)
+            lease.give_back(own)
+        finally:
+            own.close()
+
+    thread = threading.Thread(target=beat, name="sqlflow-lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
