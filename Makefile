@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: example test check clean
+.PHONY: example test check torture clean
 
 example: $(VENV)/example  ## Build the example warehouse and print the result.
 	$(BIN)/python example_warehouse/prepare.py
@@ -21,6 +21,9 @@ check: test  ## Run the tests and every other check but the second engine versio
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+torture: $(VENV)/test  ## Run what breaks things as often as a night allows.
+	SQLFLOW_TORTURE=1 $(BIN)/python -m pytest tests/test_crashes.py tests/test_locks.py tests/test_readers.py tests/test_cancel.py tests/test_faults.py tests/test_fuzzing.py
 
 clean:
 	rm -rf $(VENV) build dist

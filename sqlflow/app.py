@@ -11,6 +11,7 @@ from sqlflow.core import block as nouns
 from sqlflow.core.engine import Connection, Rows, Session
 from sqlflow.core.errors import BuildError, StatementError, TargetError, UsageError, did_you_mean
 from sqlflow.core.events import Event, Listener
+from sqlflow.core.failpoints import failing, point
 from sqlflow.core.names import TableName
 from sqlflow.core.text import MappedText
 from sqlflow.plan import plan as planning
@@ -277,12 +278,13 @@ def _opened(project: nouns.Project, readonly: bool = False) -> Iterator[tuple[Co
 def _held(project: nouns.Project, seconds: float, tell: Listener) -> Iterator[tuple[Connection, Session, Lease]]:
     """Open the target and take the lease that lets one run change it, waiting up to `seconds` for each of them."""
     engine, settings = project.target.engine, project.target.settings
-    connection = waited(lambda: engine.open(settings, project.root), seconds, tell)
+    connection = failing(waited(lambda: engine.open(settings, project.root), seconds, tell))
     try:
         session = connection.session()
         try:
             state.ensure(connection, session)
             lease = waited(Taking(connection, session, new_run()), seconds, tell)
+            point("lease taken")
             with beating(lease, connection.session):
                 yield connection, session, lease
         finally:

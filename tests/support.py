@@ -1,5 +1,6 @@
 """Small projects for tests: folders written from texts, and values made without a disk."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,6 +9,11 @@ from sqlflow.core.config import BlockConfig, ProjectConfig
 from sqlflow.core.names import TableName
 from sqlflow.core.text import MappedText, SourceFile
 from sqlflow.read.engines import engine
+
+
+def times(few: int, many: int) -> int:
+    """Return how often a test does what cannot be done often enough: `many` times in `make torture`."""
+    return many if os.environ.get("SQLFLOW_TORTURE") else few
 
 
 def write(folder: Path, files: Mapping[str, str]) -> Path:

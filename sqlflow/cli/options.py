@@ -114,9 +114,9 @@ class _Seconds(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         from sqlflow.core.errors import ProjectError
+        from sqlflow.core.node import Node
         from sqlflow.core.text import SourceFile
         from sqlflow.read.decode import duration
-        from sqlflow.read.yaml import Node
 
         if value == "0":
             return 0.0

@@ -13,7 +13,7 @@ from typing import Literal
 
 from sqlflow.core import events
 from sqlflow.core.engine import Connection, Session
-from sqlflow.core.errors import BuildError, BusyError, Cancelled, Problem, SqlflowError
+from sqlflow.core.errors import Cancelled, Problem, SqlflowError
 from sqlflow.core.events import Listener
 from sqlflow.core.names import TableName
 from sqlflow.plan.graph import Resolver
@@ -70,7 +70,7 @@ def execute(
     run = lease.owner
     session = connection.session()
     try:
-        state.sweep(connection, session, _names(plan.reused.values()), plan.project.config.keep)
+        _sweep(connection, session, _names(plan.reused.values()), plan, run, tell)
         binder = binder_of(plan, state.shown(connection, session), run)
     finally:
         session.close()
@@ -364,8 +364,8 @@ class _Execution:
             dropped = publish.publish(self.connection, session, self.plan, names, relations, self.lease, prune)
             self.tell(events.Published(self.work.run, len(names), time.perf_counter() - started))
             aside = _names(relations[name] for name in self.bad if name in relations)
-            state.sweep(self.connection, session, aside, self.plan.project.config.keep)
-        except (BuildError, BusyError) as error:
+            _sweep(self.connection, session, aside, self.plan, self.work.run, self.tell)
+        except SqlflowError as error:
             self.tell(events.NotPublished(self.work.run, str(error)))
             return self._finished("failed", problems=error.problems, exit_code=error.exit_code)
         finally:
@@ -404,6 +404,14 @@ class _Execution:
         """Return how it went with a block: with the reason, if its version is there and held back."""
         result = self.results[name]
         return replace(result, reason=self.bad.get(name, "")) if result.status in ("built", "reused") else result
+
+
+def _sweep(connection: Connection, session: Session, keep: list[str], plan: Plan, run: str, tell: Listener) -> None:
+    """Drop what is not needed any more. What cannot be dropped now is dropped by a later run."""
+    try:
+        state.sweep(connection, session, keep, plan.project.config.keep)
+    except SqlflowError as error:
+        tell(events.Warned(run, f"old versions could not be dropped: {error.problems[0].message}"))
 
 
 def _names(relations: Iterable[TableName]) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from sqlflow.core.block import Block
 from sqlflow.core.engine import Connection, Relation, Session
-from sqlflow.core.errors import BuildError, BusyError, Problem, SqlflowError, StatementError
+from sqlflow.core.errors import BuildError, BusyError, Problem, SqlflowError, TargetError
 from sqlflow.core.names import TableName, literal, quoted
 from sqlflow.core.text import Place
 from sqlflow.plan.plan import Current, Plan
@@ -13,6 +13,7 @@ from sqlflow.run import state
 from sqlflow.run.lease import Lease
 
 ADOPTED = "__before_sqlflow"
+_TIMES_ASKED = 3
 
 
 def current(connection: Connection, session: Session, blocks: Iterable[Block], adopt: bool) -> Current:
@@ -46,7 +47,8 @@ def publish(
 ) -> tuple[TableName, ...]:  # fmt: skip
     """Show the versions of the `passing` blocks and return the relations dropped by `prune`.
 
-    Raise BuildError if the target refuses, and BusyError if the run was overtaken; nothing is changed then. A COMMIT whose answer is an error may have
+    Raise BuildError if the target refuses, TargetError if it fails, and BusyError if the run was overtaken; nothing is
+    changed then. A COMMIT whose answer is an error may have
     happened: the run's mark, read by a new session, is what counts.
     """
     project, run = plan.project, lease.owner
@@ -70,6 +72,9 @@ def publish(
             state.mark(session, run, project.config.name)
     except BusyError:
         raise
+    except TargetError:
+        if not _has_happened(connection, run):
+            raise
     except SqlflowError as error:
         if not _has_happened(connection, run):
             raise _refused(error) from error
@@ -100,13 +105,17 @@ def _set_aside(relation: Relation, session: Session) -> None:
 
 
 def _has_happened(connection: Connection, run: str) -> bool:
-    session = connection.session()
-    try:
-        return state.is_marked(session, run)
-    except StatementError:
-        return False
-    finally:
-        session.close()
+    """Tell whether the run's mark is in the target. Raise TargetError if the target does not say, asked again and again."""
+    for _ in range(_TIMES_ASKED):
+        session = connection.session()
+        try:
+            return state.is_marked(session, run)
+        except SqlflowError as error:
+            silent = error
+        finally:
+            session.close()
+    message = f"the target does not say whether publishing has happened: {silent.problems[0].message}"
+    raise TargetError(message, hint="the next build finds out, and goes on from there") from silent
 
 
 def _refused(error: SqlflowError) -> BuildError:
