@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,6 +20,7 @@ from sqlflow.plan.graph import Graph, graph
 from sqlflow.plan.origins import Read
 from sqlflow.plan.plan import Current, Plan
 from sqlflow.plan.selection import selected
+from sqlflow.read.cache import LoadCache
 from sqlflow.read.project import load, renderer_of
 from sqlflow.read.runtimes import missing
 from sqlflow.read.versions import file_versions
@@ -34,6 +35,9 @@ from sqlflow.run.workers import Workers
 
 if TYPE_CHECKING:
     import pandas as pd
+
+CACHE_FILE = Path(".sqlflow/loaded.bin")
+"""What was read of the project's files the last time, so that the next load reads what has changed alone."""
 
 
 def _silent(event: Event) -> None:
@@ -50,6 +54,7 @@ class Project:
     """
 
     loaded: nouns.Project
+    cache: LoadCache = field(default_factory=LoadCache, repr=False, compare=False)
 
     @classmethod
     def load(
@@ -59,7 +64,10 @@ class Project:
         root = Path(path)
         if not root.is_dir():
             raise UsageError(f"`{path}` is no folder", hint="give the project's folder to `--project-dir`")
-        return cls(load(root, target, vars))
+        kept = _kept(root)
+        loaded = load(root, target, vars, cache=kept)
+        _keep(root, kept)
+        return cls(loaded, kept)
 
     @cached_property
     def graph(self) -> Graph:
@@ -147,6 +155,7 @@ class Project:
         running is in the report.
         """
         chosen = self.selected(select, exclude)
+        _keep(self.loaded.root, self.cache, make_folder=True)
         options = Options(threads or self.loaded.config.threads, publish_what, fail_fast, prune)
         with _held(self.loaded, lock_timeout, listener) as (connection, session, lease):
             current = publish.current(connection, session, self.loaded.blocks.values(), adopt)
@@ -253,6 +262,31 @@ class Project:
         """Open the target and ask it for one row. Raise BusyError or TargetError if that cannot be."""
         with _opened(self.loaded) as (_, session):
             return session.rows("select 1 as one")
+
+
+def _kept(root: Path) -> LoadCache:
+    """Return what was kept of the last load; nothing where there is none, or where it cannot be read."""
+    try:
+        return LoadCache.decoded((root / CACHE_FILE).read_bytes())
+    except OSError:
+        return LoadCache()
+
+
+def _keep(root: Path, cache: LoadCache, make_folder: bool = False) -> None:
+    """Write what was loaded for the next time: loading alone makes no folder for it, building does."""
+    file = root / CACHE_FILE
+    if not cache.is_changed:
+        return
+    try:
+        if make_folder and not file.parent.is_dir():
+            file.parent.mkdir()
+            (file.parent / ".gitignore").write_text("*\n")
+        if file.parent.is_dir():
+            new = file.with_suffix(".new")
+            new.write_bytes(cache.encoded())
+            new.replace(file)
+    except OSError:
+        return
 
 
 def _is_there(project: nouns.Project) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -12,6 +13,7 @@ from sqlflow.core.names import TableName
 from sqlflow.core.text import Place, SourceFile
 from sqlflow.read import files
 from sqlflow.read.blocks import SEED_SUFFIXES, Reading, assertion_file, seed_block, sql_block
+from sqlflow.read.cache import Context, LoadCache, context_of
 from sqlflow.read.config import Settings, clean_name, declared_environment, project_file, settings
 from sqlflow.read.functions import FunctionReading, function_block
 from sqlflow.read.render import Renderer
@@ -33,9 +35,11 @@ def load(
     target: str | None = None,
     variables: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
+    cache: LoadCache | None = None,
 ) -> Project:
     """Return the project in the folder `root`, with the settings of one target.
 
+    What `cache` holds of files that have not changed is not read again; what was read is added to it.
     Touches no warehouse and runs no user code but templates, in their sandbox. Raise ProjectError with every
     fault that was found.
     """
@@ -44,7 +48,7 @@ def load(
     found = settings(root, project_file(root), target, variables or {}, environment, problems)
     if found is None or problems:
         raise ProjectError(problems)
-    return _Loader(root, found, environment, problems).project()
+    return _Loader(root, found, environment, problems, cache or LoadCache()).project()
 
 
 def renderer_of(project: Project, environment: Mapping[str, str] | None = None) -> Renderer:
@@ -74,8 +78,11 @@ def _include(root: Path) -> Callable[[str], SourceFile]:
 class _Loader:
     """The steps of loading, with what they share."""
 
-    def __init__(self, root: Path, found: Settings, environment: Mapping[str, str], problems: list[Problem]) -> None:
+    def __init__(
+        self, root: Path, found: Settings, environment: Mapping[str, str], problems: list[Problem], cache: LoadCache
+    ) -> None:
         self.root = root
+        self.cache = cache
         self.settings = found
         self.problems = problems
         self.skipped: list[str] = []
@@ -92,6 +99,21 @@ class _Loader:
         self.secrets: set[str] = set()
         self.renderer = Renderer(found.target, found.vars, self.environment, self.macro_files, _include(root))
         self.reading = Reading(found.target.engine, found.target.schema, self.renderer, found.defaults, problems)
+        cache.context = self._context()
+        cache.sources = {source.path: source for source in self.macro_files}
+
+    def _context(self) -> Context:
+        """Return all that reading a SQL file depends on beside the file itself."""
+        target, found = self.settings.target, self.settings
+        plain = (
+            target.engine.name, target.engine.version(), target.engine.dialect, target.schema, repr(found.defaults),
+            repr(sorted(self.renderer.macro_names())), repr(found.config.block_paths),
+        )  # fmt: skip
+        templated = (
+            target.name, repr(target.settings), repr(found.vars), repr(sorted(self.environment.items())),
+            *(f"{source.path} {source.text}" for source in self.macro_files),
+        )  # fmt: skip
+        return context_of(plain, templated, found.secrets)
 
     def project(self) -> Project:
         blocks = self._blocks()
@@ -119,12 +141,31 @@ class _Loader:
 
     def _found_blocks(self) -> Iterator[Block]:
         for folder in self.settings.config.block_paths:
-            for source in self._sources(folder, (".sql",)):
-                if block := sql_block(source, folder, self.reading):
+            for path in self._paths_of(folder, (".sql",)):
+                if block := self._sql_block(path, folder):
                     yield block
             yield from self._function_blocks(folder)
         if (self.root / "seeds").is_dir():
             yield from self._seeds()
+
+    def _sql_block(self, path: str, folder: str) -> Block | None:
+        """Return the block of a SQL file, from the cache where that is sure to be the same."""
+        read_at = time.time_ns()
+        found = self.cache.block(self.root, path)
+        source = self._read(path) if found is None else None
+        if source is not None:
+            found = self.cache.same(self.root, source, read_at)
+        if isinstance(found, tuple):
+            name, self.reading.disabled[name] = found[0], found[1]
+            return None
+        if found is None and source is not None:
+            problems = len(self.problems)
+            found = sql_block(source, folder, self.reading)
+            off = next((name for name, file in self.reading.disabled.items() if file == path), None)
+            kept = found or off
+            if len(self.problems) == problems and kept is not None:
+                self.cache.keep(self.root, source, kept, read_at)
+        return found
 
     def _function_blocks(self, folder: str) -> Iterator[Block]:
         for runtime in runtimes():
@@ -158,15 +199,15 @@ class _Loader:
 
     def _sources(self, folder: str, suffixes: tuple[str, ...]) -> list[SourceFile]:
         """Return the readable files below a folder; what is skipped and what is wrong is noted."""
+        return [source for path in self._paths_of(folder, suffixes) if (source := self._read(path))]
+
+    def _paths_of(self, folder: str, suffixes: tuple[str, ...]) -> list[str]:
         if folder and not (self.root / folder).is_dir():
             return []
         listing = files.listed(self.root, folder, self.problems)
         if folder in self.settings.config.block_paths:
             self.skipped += [path for path in listing.skipped if path.endswith(suffixes)]
-        wanted = [
-            path for path in listing.files if path.endswith(suffixes) and not self._belongs_elsewhere(path, folder)
-        ]
-        return [source for path in wanted if (source := self._read(path))]
+        return [path for path in listing.files if path.endswith(suffixes) and not self._belongs_elsewhere(path, folder)]
 
     def _belongs_elsewhere(self, path: str, folder: str) -> bool:
         """Tell whether a file is no block although it lies below a block folder: the project's own root is one then."""

@@ -1,0 +1,151 @@
+"""What is kept of the last load is never wrong: whatever reading depends on is changed, one thing after the other."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support import write
+
+from sqlflow import Project
+from sqlflow.app import CACHE_FILE
+from sqlflow.core import block as nouns
+from sqlflow.read import cache as caching
+from sqlflow.read.cache import LoadCache
+from sqlflow.read.project import load
+
+FILES = {
+    "sqlflow.yml": "name: p\nvars: {limit: 3}\nenv: [MARK]\ndefaults:\n  blocks/marts: {tags: [daily]}\n"
+    "targets:\n  dev: {engine: duckdb, path: a.duckdb}\n  other: {engine: duckdb, path: b.duckdb, schema: base}\ntarget: dev\n",
+    "macros/money.sql": "{% macro cents(c) %}round({{ c }} * 100){% endmacro %}\n"
+    "{% macro positive(column) %}select * from {{ this }} where {{ column }} < 0{% endmacro %}\n",
+    "snippets/where.sql": "where id < 9",
+    "blocks/staging/a.sql": "/*---\nassert: [{unique: id}, id >= 0]\n---*/\n-- first\nselect range as id from range(5)",
+    "blocks/staging/checked.sql": "/*---\nassert: [{positive: {column: id}}]\n---*/\nselect 1 as id",
+    "blocks/staging/templated.sql": "select {{ cents('id') }} as c from a limit {{ var('limit') }}",
+    "blocks/staging/on_target.sql": "select '{{ target.name }}' as t",
+    "blocks/staging/env.sql": "select '{{ env('MARK') }}' as m",
+    "blocks/staging/including.sql": "select * from a {% include 'snippets/where.sql' %}",
+    "blocks/marts/b.sql": "/*---\nmaterialize: view\ncolumns: {id: {description: x, assert: [unique]}}\n---*/\nselect id from staging.a",
+    "blocks/marts/off.sql": "/*---\nenabled: false\n---*/\nselect 1 as id",
+    "blocks/top.sql": "select count(*) as n from marts.b",
+}
+
+
+def plain(project: nouns.Project) -> object:
+    """Return a project as it can be compared: what has become assertions is not there a second time."""
+    blocks = {
+        name: replace(block, config=caching._without_assertions(block.config)) for name, block in project.blocks.items()
+    }
+    return blocks, project.assertions, project.disabled, project.secrets, project.warnings, project.skipped
+
+
+def reloaded(root: Path, target: str | None = None, **environment: str) -> None:
+    """Load with what was kept and without it, and compare; twice, since the first load keeps what it has read."""
+    known = {"MARK": "first", **environment}
+    for _ in range(2):
+        kept = LoadCache.decoded((root / "kept.bin").read_bytes()) if (root / "kept.bin").exists() else LoadCache()
+        found = load(root, target, environment=known, cache=kept)
+        assert plain(found) == plain(load(root, target, environment=known))
+        (root / "kept.bin").write_bytes(kept.encoded())
+
+
+@pytest.fixture(autouse=True)
+def later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let files be read long after they were changed: what has just been changed is not kept."""
+    now = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: now() + 10_000_000_000)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A project that has been loaded before."""
+    reloaded(write(tmp_path, FILES))
+    return tmp_path
+
+
+def edit(path: str, old: str, new: str) -> Callable[[Path], None]:
+    def change(root: Path) -> None:
+        file = root / path
+        assert old in file.read_text()
+        file.write_text(file.read_text().replace(old, new))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        edit("blocks/staging/a.sql", "range(5)", "range(6)"),
+        edit("blocks/staging/a.sql", "-- first", "-- other"),
+        edit("blocks/staging/a.sql", "id >= 0", "id > -1"),
+        edit("macros/money.sql", "100", "1000"),
+        edit("macros/money.sql", "< 0", "< 1"),
+        edit("macros/money.sql", "{% macro cents", "{% macro id() %}1{% endmacro %}{% macro cents"),
+        edit("snippets/where.sql", "9", "8"),
+        edit("sqlflow.yml", "limit: 3", "limit: 4"),
+        edit("sqlflow.yml", "daily", "weekly"),
+        edit("sqlflow.yml", "target: dev", "target: other"),
+        edit("blocks/marts/off.sql", "enabled: false", "enabled: true"),
+        edit("blocks/marts/b.sql", "materialize: view", "materialize: table"),
+        lambda root: (root / "blocks/top.sql").unlink(),
+        lambda root: (root / "blocks/top.sql").rename(root / "blocks/other.sql"),
+        lambda root: os.utime(root / "blocks/top.sql"),
+    ],
+)  # fmt: skip
+def test_a_load_is_the_same_with_what_was_kept_and_without(root: Path, change: Callable[[Path], None]) -> None:
+    change(root)
+    reloaded(root)
+
+
+def test_a_value_of_the_environment_counts(root: Path) -> None:
+    reloaded(root, MARK="second")
+
+
+def test_another_target_counts(root: Path) -> None:
+    reloaded(root, "other")
+
+
+def test_nothing_is_read_again_where_nothing_has_changed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = LoadCache.decoded((root / "kept.bin").read_bytes())
+    read: list[str] = []
+    monkeypatch.setattr("sqlflow.read.project.sql_block", lambda source, *rest: read.append(source.path))
+    with pytest.raises(Exception, match="never"):
+        load(root, environment={"MARK": "first"}, cache=kept)
+        raise Exception("never")
+    assert sorted(read) == ["blocks/staging/env.sql", "blocks/staging/including.sql"]
+
+
+def test_a_file_that_was_changed_just_now_is_not_kept(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = (root / "blocks/top.sql").stat().st_ctime_ns
+    monkeypatch.setattr(time, "time_ns", lambda: changed + 1_000_000)
+    kept = LoadCache()
+    load(root, environment={"MARK": "first"}, cache=kept)
+    assert "blocks/top.sql" not in kept.new
+
+
+@pytest.mark.parametrize("at", [0, 3, 16, 40, 200, -1])
+def test_a_damaged_file_counts_as_none(root: Path, at: int) -> None:
+    data = bytearray((root / "kept.bin").read_bytes())
+    data[at] ^= 1
+    assert LoadCache.decoded(bytes(data)).old == {}
+    assert LoadCache.decoded(bytes(data[: len(data) // 2])).old == {}
+    assert LoadCache.decoded(b"").old == {}
+
+
+def test_no_value_of_the_environment_is_kept(root: Path) -> None:
+    write(root, {"sqlflow.yml": FILES["sqlflow.yml"].replace("limit: 3", "limit: 3, key: \"{{ env('KEY') }}\"")})
+    write(root, {"blocks/staging/keyed.sql": "select '{{ var('key') }}' as k"})
+    reloaded(root, MARK="canary-one", KEY="canary-two")
+    assert b"canary" not in (root / "kept.bin").read_bytes()
+
+
+def test_building_keeps_what_was_loaded_and_loading_alone_makes_no_folder(tmp_path: Path) -> None:
+    write(tmp_path, {"blocks/a.sql": "select 1 as id", "sqlflow.yml": "name: p\n"})
+    Project.load(tmp_path).plan(offline=True)
+    assert not (tmp_path / ".sqlflow").exists()
+    assert Project.load(tmp_path).build().ok
+    assert (tmp_path / CACHE_FILE).exists()
+    assert (tmp_path / ".sqlflow/.gitignore").read_text() == "*\n"
