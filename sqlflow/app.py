@@ -29,6 +29,7 @@ from sqlflow.run.build import current_query, told
 from sqlflow.run.execute import Options, binder_of, execute, new_run
 from sqlflow.run.lease import Lease, Taking, beating
 from sqlflow.run.report import Report
+from sqlflow.run.signals import told_to
 from sqlflow.run.waiting import LOCK_SECONDS, waited
 from sqlflow.run.work import Work
 from sqlflow.run.workers import Workers
@@ -324,7 +325,12 @@ def _held(project: nouns.Project, seconds: float, tell: Listener) -> Iterator[tu
         finally:
             session.close()
     finally:
-        connection.close()
+        with told_to(_unheard):
+            connection.close()
+
+
+def _unheard(exit_code: int) -> None:
+    """What has been done is done: closing is not cut off by a signal."""
 
 
 def _cte_query(body: MappedText, cte: str, project: nouns.Project, block: nouns.Block) -> MappedText:

@@ -4,12 +4,14 @@ import atexit
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
+from typing import Any, TextIO
 
 import duckdb
 from support import write
@@ -32,6 +34,8 @@ FILES = {
 }
 NEW_FILES = {"blocks/other/f.sql": "select edition, 'ours' as whose from marts.d"}
 OLD_FILE = {"blocks/other/gone.sql": "select 'gone' as what"}
+PRELOADED = ["crash", "duckdb", "sqlglot", "pyarrow", "sqlflow_duckdb.connection", "sqlflow.cli.commands.build"]
+NO_FAILURE = "none:1:kill"
 Content = dict[str, list[tuple[Any, ...]]]
 
 
@@ -118,18 +122,46 @@ def _child(folder: Path, failure: str, threads: int, said: Any) -> None:
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 1)
     if said is not None:
-        os.dup2(said.fileno(), 2)
+        sys.stderr = os.fdopen(os.dup(said.fileno()), "w", buffering=1)
     with failpoints.armed(failure):
         sys.exit(build(folder, threads).exit_code)
 
 
-def in_process(folder: Path, failure: str = "none:1:kill", threads: int = 1, said: Any = None) -> Any:
+def in_process(folder: Path, failure: str = NO_FAILURE, threads: int = 1, said: Any = None) -> Any:
     """Start a build in a process of its own: one that is forked from a server which has all modules loaded."""
     context = get_context("forkserver")
-    context.set_forkserver_preload(["crash", "duckdb", "sqlglot", "pyarrow", "sqlflow_duckdb.connection"])
+    context.set_forkserver_preload(PRELOADED)
     process = context.Process(target=_child, args=(folder, failure, threads, said))
     process.start()
     return process
+
+
+def _command(words: tuple[str, ...], folder: Path, failure: str, said: Any) -> None:
+    from sqlflow.cli.main import main
+
+    os.chdir(folder)
+    sys.stdout = sys.stderr = os.fdopen(os.dup(said.fileno()), "w", buffering=1)
+    sys.argv = ["sqlflow", *words]
+    said.close()
+    with failpoints.armed(failure):
+        main()
+
+
+@contextmanager
+def command(folder: Path, *words: str, failure: str = NO_FAILURE) -> Iterator[tuple[Any, TextIO]]:
+    """Yield a process that runs `sqlflow`, forked as above, and what it prints."""
+    heard, said = get_context("forkserver").Pipe(duplex=False)
+    context = get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    process = context.Process(target=_command, args=(words, folder, failure, said))
+    process.start()
+    said.close()
+    with os.fdopen(os.dup(heard.fileno())) as lines:
+        try:
+            yield process, lines
+        finally:
+            process.kill()
+            process.join()
 
 
 def in_process_that_speaks(folder: Path, failure: str) -> tuple[Any, str]:

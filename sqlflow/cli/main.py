@@ -1,6 +1,7 @@
 """`sqlflow`: the group of commands, and what happens to errors."""
 
 import os
+import signal
 import sys
 from importlib import import_module
 from typing import NoReturn
@@ -65,19 +66,28 @@ def cli() -> None:
     """
 
 
+class _Terminated(BaseException):
+    """SIGTERM, where nothing is running that it would have to stop."""
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise _Terminated
+
+
 def main() -> NoReturn:
     """Run the command line and exit with the code that says how it went."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         code = cli.main(prog_name="sqlflow", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("cancelled: nothing was published", err=True)
-        sys.exit(130)
+    except (KeyboardInterrupt, click.Abort, _Terminated) as error:
+        click.echo("cancelled", err=True)
+        sys.exit(143 if isinstance(error, _Terminated) else 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
@@ -94,7 +94,8 @@ class _Live(_Lines):
         if line:
             from rich.text import Text
 
-            self.console.print(Text.from_ansi(masked(line)), soft_wrap=True)
+            with suppress(OSError):  # the terminal was closed
+                self.console.print(Text.from_ansi(masked(line)), soft_wrap=True)
 
 
 def described(event: Event) -> str:

@@ -8,6 +8,7 @@ import itertools
 import os
 import re
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,7 +44,7 @@ class Failure:
         if self.kind == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         if self.kind == "hang":
-            os.write(2, f"hangs at {name}\n".encode())
+            print(f"hangs at {name}", file=sys.stderr, flush=True)
             threading.Event().wait()
         if self.kind == "enospc":
             raise TargetError(f"the fail-point `{name}`: no space left on device")

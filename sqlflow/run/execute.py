@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from graphlib import TopologicalSorter
@@ -128,7 +129,14 @@ class _Execution:
                 return self._finished("cancelled", exit_code=error.exit_code)
             finally:
                 self._keep_results()
-            return self._published()
+            stopped = self._heard()
+            return self._finished("cancelled", exit_code=stopped.exit_code) if stopped else self._published()
+
+    def _heard(self) -> Cancelled | None:
+        """Return the signal that came when all work had been done; from here on none is heard."""
+        with suppress(queue.Empty):
+            return next(outcome for _, outcome in iter(self.done.get_nowait, None) if isinstance(outcome, Cancelled))
+        return None
 
     def _work_through(self) -> None:
         waits = edges(self.plan)

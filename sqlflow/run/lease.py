@@ -18,6 +18,7 @@ from sqlflow.core.engine import Connection, Holder, Session
 from sqlflow.core.errors import BusyError, SqlflowError, StatementError
 from sqlflow.core.names import literal
 from sqlflow.run import state
+from sqlflow.run.signals import told_to
 
 BEAT_SECONDS = 3.0
 DEAD_SECONDS = 12.0
@@ -139,4 +140,5 @@ def beating(lease: Lease, session: Callable[[], Session]) -> Iterator[None]:
         yield
     finally:
         ended.set()
-        thread.join()
+        with told_to(lambda exit_code: None):
+            thread.join()

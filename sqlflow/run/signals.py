@@ -14,7 +14,7 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM)
 def told_to(stop: Callable[[int], None]) -> Iterator[None]:
     """Call `stop` with the exit code when a signal asks to end; a second signal ends the process at once.
 
-    Python lets the main thread alone hear signals: elsewhere this does nothing. `stop` may be called between any two
+    A terminal that goes away ends nothing: the work is finished without it. Python lets the main thread alone hear signals: elsewhere this does nothing. `stop` may be called between any two
     instructions, so it must do no more than put a message into a queue.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -29,6 +29,7 @@ def told_to(stop: Callable[[int], None]) -> Iterator[None]:
         stop(128 + number)
 
     before = {number: signal.signal(number, hear) for number in _STOPPING}
+    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         yield
     finally:
