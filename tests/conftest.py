@@ -8,8 +8,16 @@ import pytest
 from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))
+from sqlflow.core import secrets
+
 settings.register_profile("ci", deadline=None, max_examples=100, derandomize=True)
 settings.load_profile("ci")
+
+
+@pytest.fixture(autouse=True)
+def no_secrets_of_other_tests() -> None:
+    """A secret is masked as long as its process lives, and tests share theirs."""
+    secrets.forget()
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -39,11 +39,15 @@ class DuckDBConnection:
             self._connection = duckdb.connect(
                 str(self.path), read_only=readonly and not in_memory, config=_config(settings, root)
             )
+        except duckdb.Error as error:
+            raise open_error(error, self.path) from error
+        try:
             for name, value in _session_settings(settings, root).items():
                 self._connection.execute(f"set global {name} = {literal(value)}")
             if settings.sandbox:
                 _close_sandbox(self._connection, root)
         except duckdb.Error as error:
+            self._connection.close()
             raise open_error(error, self.path) from error
 
     def session(self) -> "DuckDBSession":
@@ -113,15 +117,16 @@ class DuckDBSession:
         return found[0][0] if found and type(found[0][0]) is int else None
 
     def rows(self, sql: str, limit: int | None = None) -> Rows:
+        cursor = self._cursor if limit is None else self._cursor.cursor()
         try:
-            cursor = self._cursor if limit is None else self._cursor.cursor()
             result = cursor.execute(sql)
             columns = tuple(column[0] for column in result.description or ())
             rows = result.fetchall() if limit is None else result.fetchmany(limit)
-            if limit is not None:
-                cursor.close()
         except duckdb.Error as error:
             raise statement_error(error, sql) from error
+        finally:
+            if limit is not None:
+                cursor.close()
         return Rows(columns, tuple(rows))
 
     def batches(self, sql: str) -> "pa.RecordBatchReader":

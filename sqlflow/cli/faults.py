@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from sqlflow.cli.output import echo, masked
+from sqlflow.cli.output import echo
 from sqlflow.core.errors import SqlflowError
+from sqlflow.core.secrets import masked
 
 
 def told(error: Exception) -> int:

@@ -26,12 +26,9 @@ class Place:
     def load(self) -> "Project":
         """Return the project."""
         from sqlflow.app import Project
-        from sqlflow.cli.output import hide
         from sqlflow.read.config import given_vars
 
-        project = Project.load(_entered(self.project_dir), self.target, given_vars(self.given_vars))
-        hide(project.loaded.secrets)
-        return project
+        return Project.load(_entered(self.project_dir), self.target, given_vars(self.given_vars))
 
     @property
     def flags(self) -> str:

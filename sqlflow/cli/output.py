@@ -6,23 +6,10 @@ import sys
 
 import click
 
-_SECRET_LETTERS_AT_LEAST = 4
+from sqlflow.core.secrets import masked
+
 _NOBODY_READS = (errno.EPIPE, errno.EIO)
 """A pipe whose reader has ended, and a terminal that was closed."""
-_hidden: set[str] = set()
-"""The secrets of this process. The one piece of global state: every message must pass it, also one of a crash."""
-
-
-def hide(secrets: frozenset[str]) -> None:
-    """Mask these values from now on. Very short ones are not masked: they would hide half of every text."""
-    _hidden.update(secret for secret in secrets if len(secret) >= _SECRET_LETTERS_AT_LEAST)
-
-
-def masked(text: str) -> str:
-    """Return the text with `***` in place of every secret."""
-    for secret in sorted(_hidden, key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return text
 
 
 def echo(text: str, err: bool = False) -> None:

@@ -11,11 +11,12 @@ from typing import Any
 
 import click
 
-from sqlflow.cli.output import echo, masked
+from sqlflow.cli.output import echo
 from sqlflow.cli.text import count, seconds, table
 from sqlflow.core import events
 from sqlflow.core.errors import printable
 from sqlflow.core.events import Event, Listener
+from sqlflow.core.secrets import masked
 from sqlflow.run.report import AssertionResult, BlockResult, Report
 
 _MARKS = {"built": ("✓", "green"), "failed": ("✗", "red"), "warned": ("!", "yellow"), "skipped": ("-", "bright_black")}

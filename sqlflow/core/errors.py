@@ -18,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from sqlflow.core.secrets import masked
 from sqlflow.core.text import Place
 
 PROBLEMS_SHOWN = 50
@@ -34,6 +35,10 @@ class Problem:
     place: Place | None = None
     hint: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", masked(self.message))
+        object.__setattr__(self, "hint", masked(self.hint))
+
     def __str__(self) -> str:
         head = f"{self.place}: {self.message}" if self.place else self.message
         lines = [printable(head[:_MESSAGE_CHARACTERS])]
@@ -46,11 +51,12 @@ class Problem:
 
 def _excerpt(place: Place) -> list[str]:
     skipped = max(0, place.column - 1 - _LINE_CHARACTERS // 2)
-    shown = place.text[skipped : skipped + _LINE_CHARACTERS]
+    text = masked(place.text)
+    shown = text[skipped : skipped + _LINE_CHARACTERS]
     number = str(place.line)
     lines = [f"    {number} | {printable(shown)}"]
     if place.column:
-        before = printable(place.text[skipped : place.column - 1])
+        before = printable(text[skipped : place.column - 1])
         room = max(1, len(shown) - (place.column - 1 - skipped))
         marks = "^" * max(1, min(place.length, room))
         indent = "".join("\t" if character == "\t" else " " for character in before)
@@ -103,7 +109,7 @@ class StatementError(SqlflowError):
 
     def __init__(self, message: str, position: int | None = None, missing_table: str = ""):
         super().__init__(message)
-        self.message = message
+        self.message = self.problems[0].message
         self.position = position
         self.missing_table = missing_table
 

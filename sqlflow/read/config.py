@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from msgspec.structs import asdict
+
 from sqlflow.core.block import Target
 from sqlflow.core.config import ProjectConfig, SourceConfig
 from sqlflow.core.errors import Problem, ProjectError, UsageError, did_you_mean
 from sqlflow.core.names import TableName
 from sqlflow.core.node import Node
+from sqlflow.core.secrets import hide, in_settings
 from sqlflow.core.text import Place, SourceFile
 from sqlflow.read import files
 from sqlflow.read.decode import decoded
@@ -78,6 +81,9 @@ def settings(
     node = _without_env(node, environment, secrets, problems)
     config = decoded(node, ProjectConfig, problems)
     target = _target(node, config, target_name, environment, secrets, problems)
+    if target is not None:
+        secrets |= set(in_settings(asdict(target.settings)))
+    hide(secrets)
     if len(problems) > before or config is None or target is None:
         return None
     variables = dict(config.vars) | _declared_types(given_vars, config.vars)

@@ -1,7 +1,6 @@
 """From a folder to a Project: the one entrance of this floor."""
 
 import os
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -10,6 +9,7 @@ from typing import Any
 from sqlflow.core.block import Assertion, Block, Project
 from sqlflow.core.errors import Problem, ProjectError, did_you_mean
 from sqlflow.core.names import TableName
+from sqlflow.core.secrets import NAMED_LIKE_ONE, hide
 from sqlflow.core.text import Place, SourceFile
 from sqlflow.read import files
 from sqlflow.read.blocks import SEED_SUFFIXES, Reading, assertion_file, seed_block, sql_block
@@ -21,9 +21,6 @@ from sqlflow.read.runtimes import runtimes
 
 BLOCKS_AT_MOST = 20_000
 _OWN_FOLDERS = ("seeds", "macros", "assertions", "unit_tests", "pipelines", "tests", "docs", "lib")
-_LIKE_A_SECRET = re.compile(
-    r"(.*_)?(pw|pwd|pass|passwd|password|secret|token|credentials?|api_?key)(_.*)?", re.IGNORECASE
-)
 _LEFT_BY_EDITORS = (".bak", ".orig", ".swp", "~")
 _WINDOWS_DEVICES = frozenset(
     {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
@@ -89,14 +86,15 @@ class _Loader:
         self.warnings = [
             f"the var `{name}` is named like a secret, but vars are printed and kept as they are: use env() in a target"
             for name in found.vars
-            if _LIKE_A_SECRET.fullmatch(name)
+            if NAMED_LIKE_ONE.fullmatch(name)
         ]
         self.macro_files = tuple(
             SourceFile(source.path, source.text.replace("\r\n", "\n"))
             for source in self._sources("macros", (".sql", ".jinja"))
         )
         self.environment = declared_environment(found.config, environment)
-        self.secrets: set[str] = set()
+        self.secrets = {value for name, value in self.environment.items() if value and NAMED_LIKE_ONE.fullmatch(name)}
+        hide(self.secrets)
         self.renderer = Renderer(found.target, found.vars, self.environment, self.macro_files, _include(root))
         self.reading = Reading(found.target.engine, found.target.schema, self.renderer, found.defaults, problems)
         cache.context = self._context()
@@ -177,6 +175,8 @@ class _Loader:
             for source in sources:
                 if block := function_block(source, folder, room):
                     self.secrets |= {value for _, value in block.code.reads.env} if block.code else set()
+                    hide(self.secrets)
+                    hide(self.secrets)
                     yield block
 
     def _seeds(self) -> Iterator[Block]:

@@ -11,6 +11,7 @@ from sqlflow.core.engine import Session
 from sqlflow.core.errors import BuildError, ProjectError, StatementError
 from sqlflow.core.names import TableName, quoted
 from sqlflow.core.runtime import Ask, Call, Inputs, Say, Surroundings, Verdict, Worker
+from sqlflow.core.secrets import masked
 from sqlflow.core.text import MappedText, Place
 from sqlflow.read.sql import infer
 from sqlflow.run.work import Work
@@ -44,7 +45,7 @@ def verdict(work: Work, block: Block, function: Function, worker: Worker, sessio
 
 def _say(work: Work, block: Block) -> Say:
     def say(line: str) -> None:
-        work.tell(events.BlockPrinted(work.run, str(block.name), line))
+        work.tell(events.BlockPrinted(work.run, str(block.name), masked(line)))
 
     return say
 

@@ -20,6 +20,7 @@ from typing import Any
 from sqlflow.core.engine import Connection, Relation, Rows, Session
 from sqlflow.core.errors import StateError, StatementError
 from sqlflow.core.names import TableName, literal, quoted
+from sqlflow.core.secrets import masked
 from sqlflow.plan.plan import Made
 from sqlflow.plan.versions import STATE_SCHEMA, Key
 
@@ -192,16 +193,17 @@ def record_failure(session: Session, failure: Failure) -> None:
         f"insert into {_table('sqlflow_failures')} values "
         + _values(
             failure.run, failure.block, failure.assertion, failure.severity, failure.failing,
-            json.dumps(failure.columns), json.dumps(sample), failure.error, now(),
+            json.dumps(failure.columns), json.dumps(sample), masked(failure.error), now(),
         )
     )  # fmt: skip
 
 
 def _as_text(value: Any) -> Any:
-    """Return a value as JSON can hold it: numbers and Booleans as they are, all else as text."""
-    if value is None or isinstance(value, (bool, int, str)):
+    """Return a value as JSON can hold it: numbers and Booleans as they are, all else as text without
+    secrets."""
+    if value is None or isinstance(value, (bool, int)):
         return value
-    return str(value)
+    return masked(str(value))
 
 
 def forget_old_failures(session: Session) -> None:

@@ -1,0 +1,75 @@
+"""What no message, log, event, file or table may show, and the text without it."""
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import quote, quote_plus, unquote
+
+_LETTERS_AT_LEAST = 4
+"""Shorter values are not masked: they would hide half of every text."""
+_IN_URL = re.compile(r"(?<=://)([^/\s:@'\"]*:)([^/\s'\"]+)(?=@)")
+_IN_DSN = re.compile(
+    r"(\b(?:password|passwd|pwd|sslpassword)\s*=\s*)('(?:[^'\\]|\\.|'')*'|[^\s,;&)'\"*]+)", re.IGNORECASE
+)
+NAMED_LIKE_ONE = re.compile(
+    r"(.*_)?(pw|pwd|pass|passwd|password|secret|token|credentials?|api_?key|access_?key(_id)?)(_.*)?", re.IGNORECASE
+)
+_hidden: set[str] = set()
+"""The secrets of this process. The one piece of global state: every message must pass it, also one of a crash."""
+_longest_first: list[str] = []
+
+
+def hide(secrets: Iterable[str]) -> None:
+    """Mask these values from now on, in every form in which a program may quote them, and each of their lines."""
+    found = {inner for secret in secrets for inner in (secret, *passwords(secret))}
+    forms = {form for secret in found for form in _forms(secret) if len(form) >= _LETTERS_AT_LEAST}
+    _hidden.update(forms)
+    _longest_first[:] = sorted(_hidden, key=len, reverse=True)
+
+
+def _forms(secret: str) -> Iterator[str]:
+    for text in {secret, secret.strip(), *secret.splitlines()}:
+        yield text
+        yield from (quote(text, safe=""), quote(text), quote_plus(text), unquote(text))
+        yield from (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1])
+        yield from (text.replace("'", "''"), text.replace("'", "'\"'\"'"), text.replace("'", "\\'"))
+        yield from (
+            encode(text.encode()).decode().rstrip("=") for encode in (base64.b64encode, base64.urlsafe_b64encode)
+        )
+
+
+def masked(text: str) -> str:
+    """Return the text with `***` in place of every secret, and of passwords in URLs and connection strings.
+
+    >>> masked("cannot reach postgresql://ann:open+sesame@db/prod, password='a b' host=db")
+    'cannot reach postgresql://ann:***@db/prod, password=*** host=db'
+    """
+    for secret in _longest_first:
+        if secret in text:
+            text = text.replace(secret, "***")
+    if "@" in text:
+        text = _IN_URL.sub(r"\1***", text)
+    return _IN_DSN.sub(r"\1***", text) if "=" in text else text
+
+
+def in_settings(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is secret in the keys of a target by itself: passwords in URLs, and values that are named like secrets."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from in_settings(value)
+        elif isinstance(value, str):
+            yield from (value,) if NAMED_LIKE_ONE.fullmatch(name) else passwords(value)
+
+
+def forget() -> None:
+    """Mask nothing any more, as in a new process."""
+    _hidden.clear()
+    _longest_first.clear()
+
+
+def passwords(text: str) -> Iterator[str]:
+    """Yield the passwords in a URL or a connection string."""
+    yield from (found[2] for found in _IN_URL.finditer(text))
+    yield from (found[2].strip("'") for found in _IN_DSN.finditer(text))
