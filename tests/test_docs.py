@@ -354,10 +354,13 @@ def is_run(page: Path) -> bool:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if is_run(page)], ids=shown)
-def test_examples_do_what_the_page_says(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_do_what_the_page_says(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
     text = page.read_text()
+    set_warehouse(text, monkeypatch, request)
     if "<!-- starter -->" in text:
         write_starter(tmp_path)
     elif "<!-- empty folder -->" not in text and page.is_relative_to(DOCS):
@@ -390,6 +393,12 @@ def test_examples_do_what_the_page_says(page: Path, tmp_path: Path, monkeypatch:
         return
     for fence, actual in wrong:
         assert normalised(actual, tmp_path) == normalised(fence.text, tmp_path)
+
+
+def set_warehouse(text: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Give a page that builds on Postgres a database."""
+    if "env('WAREHOUSE_URL')" in text:
+        monkeypatch.setenv("WAREHOUSE_URL", request.getfixturevalue("postgres_url"))
 
 
 def console(text: str, monkeypatch: pytest.MonkeyPatch) -> str:

@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _STORAGE = "v1.5.0"
 """Files of this form are opened by DuckDB 1.5 and by 2.0; 2.0's own default is not read by 1.5."""
 
+_DESCRIBE = "describe\n"
 _NULL = '"NULL"'
 _HIDES_NULL = duckdb.__version__.startswith("1.")
 """DuckDB 1.5 gives a bare NULL out as INTEGER; inside a query it still tells the two apart. 2.0 tells them apart."""
@@ -50,7 +51,7 @@ class DuckDBConnection:
             self._connection.close()
             raise open_error(error, self.path) from error
 
-    def session(self) -> "DuckDBSession":
+    def session(self, run: str = "") -> "DuckDBSession":
         return DuckDBSession(self._connection.cursor())
 
     def relations(self, schemas: Sequence[str]) -> tuple[Relation, ...]:
@@ -142,10 +143,15 @@ class DuckDBSession:
         try:
             self.execute(f"create table {relation.sql} as select * from {name}")
         finally:
-            self._cursor.unregister(name)
+            with suppress(duckdb.Error):  # in a transaction that has failed DuckDB 2.0 refuses this too
+                self._cursor.unregister(name)
 
     def columns(self, sql: str) -> tuple[Column, ...]:
-        found = self.rows(f"describe\n{sql}")
+        try:
+            found = self.rows(f"{_DESCRIBE}{sql}")
+        except StatementError as error:
+            position = None if error.position is None else max(0, error.position - len(_DESCRIBE))
+            raise StatementError(error.message, position, error.missing_table) from error
         kinds = [kind for _, kind, *_ in found.rows]
         if _HIDES_NULL and "INTEGER" in kinds:
             kinds = self._inner_types(sql, kinds)
@@ -162,8 +168,11 @@ class DuckDBSession:
             return kinds
         return list(found.rows[0])
 
+    def label(self, text: str) -> None:
+        """DuckDB shows nobody what a process runs."""
+
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, lock_seconds: float | None = None) -> Iterator[None]:
         self.execute("begin transaction")
         try:
             yield

@@ -17,6 +17,14 @@ _LEADING_NAME = re.compile(rf"{_PART}(?:\.{_PART}){{0,2}}")
 _READERS = {"csv": "read_csv", "tsv": "read_csv", "txt": "read_csv", "parquet": "read_parquet",
             "json": "read_json", "jsonl": "read_json", "ndjson": "read_json"}  # fmt: skip
 
+_SYNONYMS = {
+    "int": "integer", "int4": "integer", "signed": "integer", "int8": "bigint", "long": "bigint", "int2": "smallint",
+    "short": "smallint", "int1": "tinyint", "text": "varchar", "string": "varchar", "char": "varchar",
+    "bpchar": "varchar", "character varying": "varchar", "float8": "double", "double precision": "double", "float4": "float", "real": "float",
+    "bool": "boolean", "logical": "boolean", "numeric": "decimal", "datetime": "timestamp", "timestamptz": "timestamp with time zone",
+    "bytea": "blob", "binary": "blob", "varbinary": "blob", "decimal": "decimal(18,3)",
+}  # fmt: skip
+
 
 _NOT_IN_ARROW = re.compile(r"\bTIME WITH TIME ZONE\b|\bBIT\b|\bTUPLE\b|\bVARIANT\b")
 """Types that Arrow changes in silence: it forgets the zone, pads the bits, names what has no name."""
@@ -35,6 +43,9 @@ class DuckDBEngine:
 
     def catalog(self, settings: DuckDBSettings) -> str:
         return "memory" if settings.path == ":memory:" else Path(settings.path).name.split(".")[0]
+
+    def secrets(self, settings: DuckDBSettings) -> frozenset[str]:
+        return frozenset()
 
     def open(self, settings: DuckDBSettings, root: Path, readonly: bool = False) -> Connection:
         from sqlflow_duckdb.connection import DuckDBConnection
@@ -59,7 +70,16 @@ class DuckDBEngine:
     def stability(self, function: str) -> Literal["stable", "volatile", "unknown"]:
         return self._parser.stabilities.get(function, "unknown")
 
-    def file_query(self, path: str, options: dict[str, Any]) -> str:
+    def type_name(self, text: str) -> str:
+        text = re.sub(r"\s*([(),\[\]])\s*", r"\1", " ".join(text.lower().split()))
+        base, bracket, size = text.partition("(")
+        known = _SYNONYMS.get(base, base)
+        if not bracket:
+            return known
+        plain = known.partition("(")[0]
+        return plain if plain == "varchar" else f"{plain}({size}"
+
+    def file_query(self, path: str, options: dict[str, Any]) -> str | None:
         suffix = path.removesuffix(".gz").removesuffix(".zst").rsplit(".", 1)[-1].lower()
         reader = _READERS.get(suffix, "read_csv")
         given = "".join(f", {quoted(name)} = {_option(value)}" for name, value in options.items())

@@ -30,7 +30,7 @@ class Relation:
     """A table or view that is in the target. `definition` is a view's SQL as the engine keeps it."""
 
     name: TableName
-    kind: Literal["table", "view"]
+    kind: Literal["table", "view", "materialized view"]
     definition: str = ""
 
 
@@ -73,8 +73,15 @@ class Session(Protocol):
     def columns(self, sql: str) -> tuple[Column, ...]:
         """Return the columns of a query without running it, in order, duplicates included."""
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """Commit what is run inside, or roll all of it back if it raises."""
+    def transaction(self, lock_seconds: float | None = None) -> AbstractContextManager[None]:
+        """Commit what is run inside, or roll all of it back if it raises.
+
+        A statement inside waits at most `lock_seconds` for somebody else's lock, where the engine has such locks; then
+        it raises a transient StatementError.
+        """
+
+    def label(self, text: str) -> None:
+        """Say in the target what the statements from now on belong to, where the engine has a place for it."""
 
     def interrupt(self) -> None:
         """Stop the statement that runs now; may be called from another thread."""
@@ -85,8 +92,8 @@ class Session(Protocol):
 class Connection(Protocol):
     """An open target."""
 
-    def session(self) -> Session:
-        """Return a new session."""
+    def session(self, run: str = "") -> Session:
+        """Return a new session, which tells the target that it works for `run`, where the engine has a place for it."""
 
     def relations(self, schemas: Sequence[str]) -> tuple[Relation, ...]:
         """Return all tables and views of the given schemas, sqlflow's own included."""
@@ -113,6 +120,9 @@ class Engine(Protocol):
     def catalog(self, settings: Any) -> str:
         """Return the database's name as it may stand in front of `schema.table`."""
 
+    def secrets(self, settings: Any) -> frozenset[str]:
+        """Return what of the settings no output may show, such as the password in a URL."""
+
     def open(self, settings: Any, root: Path, readonly: bool = False) -> Connection:
         """Open the target. Raise BusyError if somebody else holds it, TargetError if it cannot be had."""
 
@@ -128,8 +138,11 @@ class Engine(Protocol):
     def stability(self, function: str) -> Literal["stable", "volatile", "unknown"]:
         """Tell whether a function gives the same result for the same arguments, always; names are lower case."""
 
-    def file_query(self, path: str, options: dict[str, Any]) -> str:
-        """Return a SELECT that reads files: `path` is absolute and may be a glob."""
+    def type_name(self, text: str) -> str:
+        """Return a type in the one spelling that all its synonyms share."""
+
+    def file_query(self, path: str, options: dict[str, Any]) -> str | None:
+        """Return a SELECT that reads files; `path` is absolute and may be a glob. None where the engine reads no files."""
 
     def as_arrow(self, column: Column) -> str | None:
         """Return the expression that gives a column as Arrow holds it exactly; None for a type that it cannot hold."""

@@ -7,6 +7,7 @@
     ├─ BuildError              1  a block or an assertion failed
     ├─ BusyError               3  somebody else holds the lock or the file
     ├─ TargetError             4  the surroundings failed: target, disk, permission
+    │  └─ LostError            4  the connection broke while it was used
     ├─ StateError              5  the state in the target cannot be used
     └─ Cancelled             130  stopped by a signal (143 for SIGTERM)
 
@@ -102,16 +103,18 @@ class UsageError(SqlflowError):
 class StatementError(SqlflowError):
     """The engine refused a statement.
 
-    `position` counts characters of the statement from 0, or is None where the engine names no place.
+    `position` counts characters of the statement from 0, or is None where the engine names no place. `transient` says
+    that the same may succeed when it is tried again, as after a deadlock.
     """
 
     exit_code = 1
 
-    def __init__(self, message: str, position: int | None = None, missing_table: str = ""):
+    def __init__(self, message: str, position: int | None = None, missing_table: str = "", transient: bool = False):
         super().__init__(message)
         self.message = self.problems[0].message
         self.position = position
         self.missing_table = missing_table
+        self.transient = transient
 
 
 class BuildError(SqlflowError):
@@ -124,6 +127,10 @@ class BusyError(SqlflowError):
 
 class TargetError(SqlflowError):
     exit_code = 4
+
+
+class LostError(TargetError):
+    """The connection broke while it was used: what was not committed may be tried again on a new one."""
 
 
 class StateError(SqlflowError):

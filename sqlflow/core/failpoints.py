@@ -92,8 +92,8 @@ class _Connection:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
 
-    def session(self) -> Session:
-        return _Session(self.connection.session())
+    def session(self, run: str = "") -> Session:
+        return _Session(self.connection.session(run))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.connection, name)
@@ -120,9 +120,9 @@ class _Session:
         self.session.load(relation, batches)
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, lock_seconds: float | None = None) -> Iterator[None]:
         point("begin")
-        with self.session.transaction():
+        with self.session.transaction(lock_seconds):
             yield
             point("commit")
         point("committed")

@@ -16,7 +16,7 @@ from sqlflow.core.names import TableName
 STATE_SCHEMA = "_sqlflow"
 FORM = 1
 """Counted up when a new sqlflow would build other rows from the same code: old keys end with it."""
-_NAME_BYTES = 63
+NAME_BYTES = 63
 _HASH_CHARACTERS = 12
 
 
@@ -94,8 +94,13 @@ def _hash(text: str) -> str:
 def version_relation(block: TableName, run: str) -> TableName:
     """Return the relation that holds the version of `block` that `run` makes: readable, unique, at most 63 bytes."""
     mark = "__" + _hash(f"{block} {run}")[:_HASH_CHARACTERS]
-    readable = f"{block.schema}__{block.name}".encode()[: _NAME_BYTES - len(mark)].decode(errors="ignore")
+    readable = f"{block.schema}__{block.name}".encode()[: NAME_BYTES - len(mark)].decode(errors="ignore")
     return TableName(STATE_SCHEMA, readable + mark)
+
+
+def source_relation(source: TableName, version: str) -> TableName:
+    """Return the relation that holds a version of a source's files."""
+    return version_relation(source, f"source {version}")
 
 
 def helper_name(relation: TableName, purpose: str) -> str:

@@ -20,7 +20,7 @@ from sqlflow.core.text import MappedText, Piece, Place
 from sqlflow.read.decode import decoded, duration
 from sqlflow.read.embedded import embedded
 from sqlflow.read.render import Renderer
-from sqlflow.read.sql import infer
+from sqlflow.read.sql import infer, refuse_unread
 from sqlflow.read.yaml import plain_value
 
 _MAY_VARY = re.compile(r"\(|\bfrom\b|\bcurrent_|\blocaltime|\bsession_user\b", re.IGNORECASE)
@@ -362,8 +362,7 @@ def _short(text: str) -> str:
 def inferred(text: MappedText, reads: Reads, engine: Engine, where: Place) -> Query:
     """Return the query that `text` is, with what it reads. Raise ProjectError if it is not one SELECT."""
     found = infer(text, engine, where)
-    if not found.known:
-        raise ProjectError("no parser can tell what this query reads", where)
+    refuse_unread(found, text, where)
     return Query(
         text.slice(0, found.end),
         found.tables,

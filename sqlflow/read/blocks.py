@@ -19,7 +19,7 @@ from sqlflow.read.assertions import block_assertions, threshold
 from sqlflow.read.decode import decoded
 from sqlflow.read.embedded import embedded
 from sqlflow.read.render import STAND_IN, Renderer, Template
-from sqlflow.read.sql import infer
+from sqlflow.read.sql import infer, refuse_unread
 from sqlflow.read.tokens import named_uses
 
 NAME_BYTES_AT_MOST = 63
@@ -189,9 +189,7 @@ def _with_declared(
             named=declared, unclear=found.unclear, unnamed=found.unnamed, code=found.code, volatile=found.volatile,
         )  # fmt: skip
     if not declared:
-        raise ProjectError(
-            "no parser can tell what this query reads", where, "name the blocks that it reads in `depends_on`"
-        )
+        refuse_unread(found, text, where, "correct it, or name the blocks that it reads in `depends_on`")
     uses = named_uses(text.text, declared, engine.dialect)
     return Query(text, uses, reads=reads, opaque=True, named=declared, volatile="no parser can read it")
 

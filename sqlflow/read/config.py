@@ -185,6 +185,7 @@ def _target(
         if is_chosen:
             problems.extend(own)
             result = found
+            secrets |= found.engine.secrets(found.settings) if found else frozenset()
     if wanted is None:
         hint = "set `target: NAME` in sqlflow.yml, or give `--target NAME`"
         problems.append(

@@ -50,6 +50,8 @@ class Inference:
     opaque: bool = False
     known: bool = True
     """False if no parser could name the tables."""
+    stuck: int = 0
+    """The offset at which sqlglot could not read on, where `known` is false."""
     unclear: frozenset[TableName] = frozenset()
     """Bare names in opaque SQL that are a CTE's as well: which place means which cannot be told."""
     unnamed: tuple[int, ...] = ()
@@ -92,8 +94,18 @@ def infer(text: MappedText, engine: Engine, where: Place) -> Inference:
     unclear = frozenset(use.name for use in uses if not use.name.schema and use.name.name in ctes)
     return Inference(
         end, uses, files, opaque=True, known=names is not None, unclear=unclear, code=code(tokens),
-        volatile="it is beyond what sqlflow can parse",
+        volatile="it is beyond what sqlflow can parse", stuck=0 if names is not None else _stuck(sql[:end], engine.dialect),
     )  # fmt: skip
+
+
+def refuse_unread(found: Inference, text: MappedText, where: Place, hint: str = "") -> None:
+    """Raise ProjectError, where sqlglot could not read on, if no parser could name the tables of a query."""
+    if found.known:
+        return
+    word = re.compile(r"\w+|\S?").match(text.text, found.stuck)
+    shown = f" at or near `{word.group()}`" if word and word.group() else ""
+    place = _place(text, found.stuck, where, len(word.group()) if word else 1)
+    raise ProjectError(f"syntax error{shown}, or SQL that sqlglot cannot read", place, hint)
 
 
 def _tokens(text: MappedText, engine: Engine, where: Place) -> list[Any]:
@@ -211,6 +223,22 @@ def _tree(sql: str, dialect: str, depth: int) -> Any:
         return _with_large_stack(parsed)
     except RecursionError:
         return None
+
+
+def _stuck(sql: str, dialect: str) -> int:
+    import sqlglot
+    from sqlglot.errors import ParseError, SqlglotError
+
+    try:
+        sqlglot.parse(sql, read=dialect)
+    except ParseError as error:
+        found = error.errors[0] if error.errors else {}
+        lines = sql.split("\n")[: max(1, found.get("line") or 1)]
+        before = sum(len(line) + 1 for line in lines[:-1])
+        return before + max(0, (found.get("col") or 0) - len(found.get("highlight") or ""))
+    except (SqlglotError, RecursionError, ValueError):
+        return 0
+    return 0
 
 
 def _with_large_stack(function: Callable[[], T]) -> T:

@@ -8,7 +8,7 @@ from threading import Timer
 from typing import TYPE_CHECKING
 
 from sqlflow.core.block import Block, Query
-from sqlflow.core.engine import Column, Rows, Session
+from sqlflow.core.engine import Column, Engine, Rows, Session
 from sqlflow.core.errors import BuildError, Problem, StatementError, did_you_mean
 from sqlflow.core.names import TableName
 from sqlflow.core.text import MappedText, Piece, Place
@@ -18,6 +18,7 @@ from sqlflow.read.blocks import rendered_again
 from sqlflow.read.sql import infer
 from sqlflow.run import functions, seeds, state
 from sqlflow.run.compose import selectable
+from sqlflow.run.sources import bound
 from sqlflow.run.work import Work
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ def _load(
     """Make the version from rows that come as batches, and check its columns before it is there."""
     with session.transaction():
         session.load(relation, batches)
-        check_columns(session.columns(f"select * from {relation.sql}"), block, None)
+        engine = work.binder.project.target.engine
+        check_columns(session.columns(f"select * from {relation.sql}"), block, None, engine)
         _index(work, block, relation, session)
         _record(work, block, relation, "table", inputs, session)
         return _row_count(relation, session)
@@ -106,16 +108,16 @@ def current_query(work: Work, block: Block, session: Session) -> Query:
         asked = MappedText.plain(text)
         found = infer(asked, engine, block.source.place(block.body))
         query = Query(asked.slice(0, found.end), found.tables)
-        return session.rows(work.binder.bound(query, block.name.schema).text)
+        return session.rows(bound(work, query, block.name.schema, block.source.place(block.body), session).text)
 
     return rendered_again(block, work.renderer, engine, run_query)
 
 
 def _select(work: Work, block: Block, relation: TableName, session: Session) -> int | None:
     query = current_query(work, block, session)
-    body = work.binder.bound(query, block.name.schema)
+    body = bound(work, query, block.name.schema, block.source.place(block.body), session)
     columns = _columns(session, selectable(body), work, block)
-    check_columns(columns, block, query)
+    check_columns(columns, block, query, work.binder.project.target.engine)
     kind = "view" if block.config.materialize == "view" else "table"
     if block.config.order_by:
         order = _key_text(block, "order_by", ", ".join(block.config.order_by))
@@ -141,12 +143,7 @@ def _columns(session: Session, body: MappedText, work: Work, block: Block) -> tu
     try:
         return session.columns(body.text)
     except StatementError as error:
-        shifted = StatementError(error.message, _shifted(error.position, -len("describe\n")), error.missing_table)
-        raise told(shifted, body, work, block) from error
-
-
-def _shifted(position: int | None, by: int) -> int | None:
-    return None if position is None else max(0, position + by)
+        raise told(error, body, work, block) from error
 
 
 def _seed(work: Work, block: Block, relation: TableName, session: Session) -> int:
@@ -220,6 +217,9 @@ def told(
 
 def _missing_table_hint(name: str, work: Work) -> str:
     project = work.binder.project
+    for source, relation in work.binder.relations.items():
+        if relation.name in name and source in project.sources:
+            return f"its files are not in the target yet: build a block that reads `{source}`"
     if any(name in (str(source), source.name) for source in project.sources):
         return "it is declared as a source: it must be in the target before blocks can read it"
     disabled = work.binder.resolver.disabled_hint(TableName.parse(name))
@@ -237,14 +237,14 @@ def _in_our_names(message: str, work: Work) -> str:
     return message.replace("_sqlflow.", "")
 
 
-def check_columns(columns: tuple[Column, ...], block: Block, query: Query | None) -> None:
+def check_columns(columns: tuple[Column, ...], block: Block, query: Query | None, engine: Engine) -> None:
     """Raise BuildError, with all faults, if the result's columns cannot be a table or break the contract."""
     place = block.source.place(block.body) if block.code else Place(block.source.path)
     problems = [Problem(message, place, hint) for message, hint in _column_faults(columns)]
     problems += _unnamed(columns, query, place) if query and query.unnamed else []
     problems += [Problem(message, place) for message in _undeclared(columns, block)]
     if block.config.contract:
-        problems += [Problem(message, place) for message in _contract_faults(columns, block)]
+        problems += [Problem(message, place) for message in _contract_faults(columns, block, engine)]
     if problems:
         raise BuildError(problems)
 
@@ -278,37 +278,14 @@ def _undeclared(columns: tuple[Column, ...], block: Block) -> Iterator[str]:
             yield f"`columns` describes `{name}`, which the result does not have; it has {has}"
 
 
-def _contract_faults(columns: tuple[Column, ...], block: Block) -> Iterator[str]:
+def _contract_faults(columns: tuple[Column, ...], block: Block, engine: Engine) -> Iterator[str]:
     declared = {name.lower(): column.type for name, column in block.config.columns.items()}
     for column in columns:
         wanted = declared.get(column.name.lower())
         if wanted is None:
             yield f"contract: the column `{column.name}` is not declared"
-        elif wanted and not _same_type(wanted, column.type):
+        elif wanted and engine.type_name(wanted) != engine.type_name(column.type):
             yield f"contract: the column `{column.name}` is {column.type.lower()}, declared is {wanted.lower()}"
-
-
-_SYNONYMS = {
-    "int": "integer", "int4": "integer", "signed": "integer", "int8": "bigint", "long": "bigint", "int2": "smallint",
-    "short": "smallint", "int1": "tinyint", "text": "varchar", "string": "varchar", "char": "varchar",
-    "bpchar": "varchar", "character varying": "varchar", "float8": "double", "double precision": "double", "float4": "float", "real": "float",
-    "bool": "boolean", "logical": "boolean", "numeric": "decimal", "datetime": "timestamp", "timestamptz": "timestamp with time zone",
-    "bytea": "blob", "binary": "blob", "varbinary": "blob", "decimal": "decimal(18,3)",
-}  # fmt: skip
-
-
-def _same_type(one: str, other: str) -> bool:
-    return _plain_type(one) == _plain_type(other)
-
-
-def _plain_type(text: str) -> str:
-    text = re.sub(r"\s*([(),\[\]])\s*", r"\1", " ".join(text.lower().split()))
-    base, bracket, size = text.partition("(")
-    known = _SYNONYMS.get(base, base)
-    if not bracket:
-        return known
-    plain = known.partition("(")[0]
-    return plain if plain == "varchar" else f"{plain}({size}"
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from sqlflow.read.assertion_kinds import KINDS
 from sqlflow.run import functions
 from sqlflow.run.build import time_limit, told
 from sqlflow.run.report import AssertionResult
+from sqlflow.run.sources import bound
 from sqlflow.run.work import Work
 
 
@@ -33,7 +34,7 @@ def _checked(work: Work, assertion: Assertion, session: Session, result: Asserti
     if isinstance(assertion.code, Function):
         return _called(work, assertion, assertion.code, session, result)
     schema = assertion.block.schema if assertion.block else project.target.schema
-    query = work.binder.bound(assertion.code, schema)
+    query = bound(work, assertion.code, schema, assertion.place, session)
     with time_limit(session.interrupt, *_limit(work, assertion)):
         counted = _rows(work, assertion, session, "select count(*) from (\n" + query + "\n) as failing")
         failing = int(counted.rows[0][0])

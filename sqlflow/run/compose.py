@@ -9,6 +9,7 @@ from sqlflow.core.block import Block, Project, Query, TableUse
 from sqlflow.core.names import TableName, quoted
 from sqlflow.core.text import MappedText
 from sqlflow.plan.graph import Link, Resolver
+from sqlflow.plan.versions import NAME_BYTES, helper_name
 
 _LAST_PART = re.compile(r'("(?:[^"]|"")*"|[^\s."]+)\s*$')
 _SKIPPED = r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)*"
@@ -65,6 +66,8 @@ class Binder:
             return self.relations[link.name].sql
         source = self.project.sources.get(link.name)
         if source is not None and source.files:
+            if link.name in self.relations:
+                return self.relations[link.name].sql
             path = str(Path(self.project.root).resolve() / source.files)
             return f"({self.project.target.engine.file_query(path, source.options)})"
         return None
@@ -83,9 +86,16 @@ class Binder:
         return list(found)
 
     def _blocks(self, query: Query, schema: str) -> Iterable[TableName]:
+        return [link.name for link in self._links(query, schema) if link.kind == "block"]
+
+    def _links(self, query: Query, schema: str) -> Iterable[Link]:
         names = sorted({use.name for use in query.tables})
-        links = (self.resolver.link(name, schema) for name in names)
-        return [link.name for link in links if link.kind == "block"]
+        return [self.resolver.link(name, schema) for name in names]
+
+    def _links_of_all(self, query: Query, schema: str) -> frozenset[Link]:
+        """Return what a query reads, that inside of ephemeral blocks included."""
+        schemas = [(query, schema), *((self.queries[name], name.schema) for name in self._ctes(query, schema))]
+        return frozenset(link for read, where in schemas for link in self._links(read, where))
 
     def table_relations(self, block: Block) -> tuple[TableName, ...]:
         """Return the relations that a function block reads."""
@@ -95,15 +105,20 @@ class Binder:
 
     def inputs(self, query: Query, schema: str) -> tuple[TableName, ...]:
         """Return the relations that the bound query reads, those inside ephemeral blocks included."""
-        found: set[TableName] = set()
-        schemas = [(query, schema), *((self.queries[name], name.schema) for name in self._ctes(query, schema))]
-        for read, where in schemas:
-            found |= {self.relations[name] for name in self._blocks(read, where) if name in self.relations}
-        return tuple(sorted(found))
+        links = self._links_of_all(query, schema)
+        return tuple(sorted({self.relations[link.name] for link in links if link.name in self.relations}))
+
+    def sources(self, query: Query, schema: str) -> list[tuple[TableName, TableName]]:
+        """Return the sources with a relation of sqlflow's that the bound query reads, each with its relation."""
+        links = self._links_of_all(query, schema)
+        found = (link.name for link in links if link.kind == "source" and link.name in self.relations)
+        return sorted((name, self.relations[name]) for name in found)
 
 
 def _cte_name(name: TableName) -> str:
-    return f"_sqlflow_{name.schema}__{name.name}"
+    """Return what an ephemeral block is called inside of its readers: at most 63 bytes, as version names are."""
+    readable = f"_sqlflow_{name.schema}__{name.name}"
+    return readable if len(readable.encode()) <= NAME_BYTES else helper_name(name, "ephemeral")
 
 
 def _replacement(use: TableUse, written: str, new: str) -> str:

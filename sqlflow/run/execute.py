@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from graphlib import TopologicalSorter
 from typing import Literal
 
@@ -21,7 +22,7 @@ from sqlflow.plan.graph import Resolver
 from sqlflow.plan.plan import Check, Plan
 from sqlflow.plan.versions import version_relation
 from sqlflow.read.render import Renderer
-from sqlflow.run import publish, state
+from sqlflow.run import publish, sources, state
 from sqlflow.run.build import Built, build, current_query
 from sqlflow.run.check import check
 from sqlflow.run.compose import Binder
@@ -55,6 +56,7 @@ def binder_of(plan: Plan, published: Mapping[TableName, TableName], run: str) ->
     """Return which relation each block is in a run: its new version, or the one that is published."""
     relations = {name: relation for name, relation in published.items() if name in plan.project.blocks}
     relations |= {name: version_relation(name, run) for name in plan.built} | dict(plan.reused)
+    relations |= sources.relations(plan.project, plan.files, run)
     queries = {name: query for name in plan.inlined if (query := plan.project.blocks[name].query) is not None}
     relations = {name: relation for name, relation in relations.items() if name not in queries}
     return Binder(plan.project, Resolver(plan.project), relations, queries)
@@ -76,7 +78,7 @@ def execute(
     finally:
         session.close()
     tell = _one_at_a_time(tell)
-    work = Work(run, binder, renderer, plan, Workers(plan.project.root), connection.session, tell)
+    work = Work(run, binder, renderer, plan, Workers(plan.project.root), partial(connection.session, run), tell)
     return _Execution(plan, connection, work, options, tell, lease).report()
 
 
@@ -194,7 +196,7 @@ class _Execution:
     def _session(self) -> Session:
         session: Session | None = getattr(self.local, "session", None)
         if session is None:
-            session = self.local.session = self.connection.session()
+            session = self.local.session = self.work.open_session()
             self.sessions.append(session)
         return session
 

@@ -14,6 +14,7 @@ from sqlflow.core.runtime import Ask, Call, Inputs, Say, Surroundings, Verdict, 
 from sqlflow.core.secrets import masked
 from sqlflow.core.text import MappedText, Place
 from sqlflow.read.sql import infer
+from sqlflow.run.sources import bound
 from sqlflow.run.work import Work
 
 if TYPE_CHECKING:
@@ -93,9 +94,9 @@ def _selected(work: Work, block: Block, table: TableName, session: Session, plac
     engine = work.binder.project.target.engine
     source = f"from {table.sql} as t"
     query = Query(MappedText.plain(f"select * {source}"), (TableUse(table, 14, 14 + len(table.sql), aliased=True),))
-    bound = work.binder.bound(query, block.name.schema).text
+    text = bound(work, query, block.name.schema, place or block.source.place(block.body), session).text
     try:
-        columns = session.columns(bound)
+        columns = session.columns(text)
     except StatementError as error:
         raise BuildError(f"the input `{table}` cannot be read: {error.message}", place) from error
     expressions = []
@@ -107,8 +108,8 @@ def _selected(work: Work, block: Block, table: TableName, session: Session, plac
         own = quoted(column.name)
         expressions.append(own if expression == own else f"{expression} as {own}")
     if all(expression == quoted(column.name) for expression, column in zip(expressions, columns, strict=True)):
-        return bound
-    return f"select {', '.join(expressions)} from (\n{bound}\n) as input"
+        return text
+    return f"select {', '.join(expressions)} from (\n{text}\n) as input"
 
 
 def _questions(work: Work, block: Block, function: Function) -> Ask:
@@ -127,10 +128,10 @@ def _questions(work: Work, block: Block, function: Function) -> Ask:
             if not use.qualifier and resolver.link(use.name, schema).name not in known:
                 message = f"`{use.name}` was not known to be an input before the function ran"
                 raise BuildError(message, hint=f"declare it: add `{use.name}` to `depends_on`, or make it a parameter")
-        bound = work.binder.bound(Query(text.slice(0, found.end), found.tables), schema)
+        query = Query(text.slice(0, found.end), found.tables)
         session = work.open_session()
         try:
-            yield session.batches(bound.text)
+            yield session.batches(bound(work, query, schema, block.source.place(block.body), session).text)
         except StatementError as error:
             raise BuildError(error.message) from error
         finally:

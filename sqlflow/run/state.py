@@ -186,6 +186,12 @@ def record_version(session: Session, version: Version) -> None:
     )  # fmt: skip
 
 
+def is_recorded(session: Session, relation: TableName) -> bool:
+    """Tell whether a version is there."""
+    found = session.rows(f"select 1 from {_table('sqlflow_versions')} where relation = {literal(relation.name)}")
+    return bool(found.rows)
+
+
 def record_failure(session: Session, failure: Failure) -> None:
     """Keep what an assertion found; the failures of older runs go."""
     sample = [[_as_text(value) for value in row] for row in failure.sample]

@@ -1,0 +1,5 @@
+"""sqlflow's engine adapter for Postgres."""
+
+from sqlflow_postgres.engine import PostgresEngine
+
+ENGINE = PostgresEngine()

@@ -1,0 +1,121 @@
+"""Postgres before anything is opened: its names, what can be told of SQL, and the SQL that is its own."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
+
+from sqlflow.core.engine import Column, Connection
+from sqlflow.core.names import TableName, quoted
+from sqlflow_postgres import functions
+from sqlflow_postgres.settings import PostgresSettings
+
+NAME_BYTES = 63
+_KEYWORD = re.compile(r"(?P<name>\w+)\s*=\s*(?:'(?P<quoted>(?:[^'\\]|\\.)*)'|(?P<plain>\S+))")
+_CLOSED_OR_OPEN = re.compile(
+    r"""--[^\n]*|'(?:[^']|'')*'|"(?:[^"]|"")*"|/\*.*?\*/|\$(\w*)\$.*?\$\1\$|(?P<open>'|"|/\*)""", re.DOTALL
+)
+_SYNONYMS = {
+    "int": "integer", "int4": "integer", "int8": "bigint", "int2": "smallint", "bool": "boolean", "float": "double precision",
+    "float8": "double precision", "double": "double precision", "float4": "real", "decimal": "numeric", "string": "text",
+    "varchar": "text", "character varying": "text", "datetime": "timestamp", "timestamp without time zone": "timestamp",
+    "timestamptz": "timestamp with time zone", "time without time zone": "time", "timetz": "time with time zone",
+    "char": "character", "bpchar": "character", "blob": "bytea", "varbit": "bit varying",
+}  # fmt: skip
+
+
+class PostgresEngine:
+    """The adapter that the entry point names."""
+
+    name = "postgres"
+    dialect = "postgres"
+    settings = PostgresSettings
+
+    def default_schema(self, settings: PostgresSettings) -> str:
+        return settings.schema
+
+    def catalog(self, settings: PostgresSettings) -> str:
+        return _parameters(settings.url).get("dbname", "")
+
+    def secrets(self, settings: PostgresSettings) -> frozenset[str]:
+        password = _parameters(settings.url).get("password", "")
+        return frozenset({password, unquote(password)} - {""})
+
+    def open(self, settings: PostgresSettings, root: Path, readonly: bool = False) -> Connection:
+        from sqlflow_postgres.connection import PostgresConnection
+
+        return PostgresConnection(settings, readonly)
+
+    def table_names(self, sql: str) -> frozenset[TableName] | None:
+        """Return None always: Postgres's parser is in the server, and loading asks no server."""
+        return None
+
+    def syntax_error(self, sql: str) -> tuple[str, int | None] | None:
+        """Return what is wrong for sure: several statements, an open quote, or a name that Postgres would cut."""
+        from sqlglot.dialects import Dialect
+        from sqlglot.errors import TokenError
+
+        try:
+            tokens = Dialect.get_or_raise(self.dialect).tokenize(sql)
+        except TokenError:
+            return "a quote or a comment is opened and not closed", _open_quote(sql)
+        for token in tokens:
+            length = len(token.text.encode())
+            if length > NAME_BYTES and token.token_type.name in ("VAR", "IDENTIFIER"):
+                return f"the name `{token.text}` is {length} bytes long: Postgres has at most {NAME_BYTES}", token.start
+        ends = [number for number, token in enumerate(tokens) if token.token_type.name == "SEMICOLON"]
+        following = [tokens[end + 1] for end in ends if end + 1 < len(tokens) and end + 1 not in ends]
+        return ("this must be one statement", following[0].start) if following else None
+
+    def version(self) -> str:
+        """Return an empty text: the server's version is known to the server alone, and keys are made without it."""
+        return ""
+
+    def stability(self, function: str) -> Literal["stable", "volatile", "unknown"]:
+        return functions.stability(function)
+
+    def type_name(self, text: str) -> str:
+        text = re.sub(r"\s*([(),\[\]])\s*", r"\1", " ".join(text.lower().split()))
+        found = re.fullmatch(r"([a-z0-9_ ]+?)(\(.*?\))?( with(?:out)? time zone)?((?:\[\])*)", text)
+        if not found:
+            return text
+        base, size, zone, brackets = (part or "" for part in found.groups())
+        base = _SYNONYMS.get(base + zone, base + zone)
+        return base + ("" if base == "text" else size) + brackets
+
+    def file_query(self, path: str, options: dict[str, Any]) -> str | None:
+        return None
+
+    def as_arrow(self, column: Column) -> str | None:
+        return quoted(column.name)
+
+    def index(self, relation: TableName, index: str, columns: Sequence[str], unique: bool) -> str:
+        listed = ", ".join(quoted(column) for column in columns)
+        return f"create {'unique ' if unique else ''}index {quoted(index)} on {relation.sql} ({listed})"
+
+    def failing_pattern(self, column: str, pattern: str) -> str:
+        return f"not {column} ~ {pattern}"
+
+    def older_than(self, value: str, seconds: float) -> str:
+        return f"({value} is null or {value} < now() - interval '{seconds!r} seconds')"
+
+
+def _parameters(url: str) -> dict[str, str]:
+    """Return what a connection URL or a text of keywords says, without libpq: loading a project does without it."""
+    if "://" not in url:
+        found = _KEYWORD.finditer(url)
+        return {match["name"]: re.sub(r"\\(.)", r"\1", match["quoted"] or match["plain"] or "") for match in found}
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return {}
+    query = dict(pair.partition("=")[::2] for pair in parts.query.split("&"))
+    user, _, password = parts.netloc.rpartition("@")[0].partition(":")
+    given = {"dbname": unquote(parts.path[1:]), "password": password or query.get("password", "")}
+    return given | {"user": unquote(user)}
+
+
+def _open_quote(sql: str) -> int | None:
+    """Return where the quote or comment begins that is not closed."""
+    return next((match.start("open") for match in _CLOSED_OR_OPEN.finditer(sql) if match["open"]), None)

@@ -1,0 +1,15 @@
+"""The suite that every engine passes; an adapter of your own runs it too.
+
+    from sqlflow.testing import EngineSuite, OpenTarget
+
+    class TestMine(EngineSuite):
+        @pytest.fixture
+        def target(self, tmp_path):
+            return OpenTarget(ENGINE, ENGINE.settings(engine="mine", ...), tmp_path)
+
+Each test gets a target that holds nothing. `pytest` must be installed.
+"""
+
+from sqlflow.testing.engine import EngineSuite, OpenTarget
+
+__all__ = ["EngineSuite", "OpenTarget"]
