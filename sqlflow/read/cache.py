@@ -16,7 +16,6 @@ from typing import Any
 
 import msgspec
 
-import sqlflow
 from sqlflow.core.block import Assertion, Block, Query, Reads, TableUse, Threshold
 from sqlflow.core.config import BlockConfig
 from sqlflow.core.names import TableName
@@ -125,7 +124,7 @@ def _program() -> tuple[str, ...]:
     folder = Path(__file__).parents[1]
     files = sorted((*folder.glob("read/*.py"), *folder.glob("core/*.py")))
     stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    return sqlflow.__version__, str(stats), version("sqlglot")
+    return version("sqlflow"), str(stats), version("sqlglot")
 
 
 @dataclass
