@@ -16,9 +16,10 @@ from sqlflow.core.names import TableName
 from sqlflow.core.text import MappedText
 from sqlflow.plan import plan as planning
 from sqlflow.plan.columns import Edges, lineages, made_from, made_of
+from sqlflow.plan.current import Current
 from sqlflow.plan.graph import Graph, graph
 from sqlflow.plan.origins import Read
-from sqlflow.plan.plan import Current, Plan
+from sqlflow.plan.plan import Plan
 from sqlflow.plan.selection import selected
 from sqlflow.read.cache import LoadCache
 from sqlflow.read.project import load, renderer_of

@@ -95,11 +95,33 @@ class DuckDBEngine:
         listed = ", ".join(quoted(column) for column in columns)
         return f"create {'unique ' if unique else ''}index {quoted(index)} on {relation.sql} ({listed})"
 
+    def content(self, relation: TableName, columns: Sequence[Column], ordered: bool) -> str | None:
+        hashed = ", ".join([*map(_exactly, columns), *(["rowid"] if ordered else [])])
+        return (
+            f"select count(*), sum(h::hugeint)::varchar, bit_xor(h)::varchar from"
+            f" (select hash({hashed}) as h from {relation.sql})"
+        )
+
     def failing_pattern(self, column: str, pattern: str) -> str:
         return f"not regexp_matches({column}, {pattern})"
 
     def older_than(self, value: str, seconds: float) -> str:
         return f"({value} is null or {value} < now()::timestamp - to_seconds({seconds!r}))"
+
+
+_PLAIN = re.compile(
+    r"(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|BOOLEAN|DECIMAL.*|VARCHAR|DATE|TIME|TIMESTAMP.*|UUID|BLOB|BIT|ENUM.*)(?<!\])"
+)
+
+
+def _exactly(column: Column) -> str:
+    """Return what to hash of a column so that no two values are taken for one: DuckDB has 0.0 equal to -0.0, and a month to
+    30 days.
+    """
+    name = quoted(column.name)
+    if column.type in ("DOUBLE", "FLOAT"):
+        return f"{name}, signbit({name})"
+    return name if _PLAIN.fullmatch(column.type) else f"{name}, {name}::varchar"
 
 
 def _option(value: Any) -> str:

@@ -61,6 +61,9 @@ class BlockConfig(Struct, frozen=True, kw_only=True):
     post_statements: Annotated[
         tuple[Text, ...], Meta(description="SQL statements that run after the block is built, before its assertions.")
     ] = ()
+    content_hash: Annotated[
+        bool, Meta(description="Whether readers are left alone when the block is built again and holds the same.")
+    ] = True
     contract: Annotated[
         bool, Meta(description="Whether the declared columns and types must be exactly those of the result.")
     ] = False

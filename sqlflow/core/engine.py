@@ -155,3 +155,10 @@ class Engine(Protocol):
 
     def older_than(self, value: str, seconds: float) -> str:
         """Return the condition that is true if the time `value` is more than `seconds` ago, or NULL."""
+
+    def content(self, relation: TableName, columns: Sequence[Column], ordered: bool) -> str | None:
+        """Return the query whose one row is the same for the same rows, in any order, and surely another for others.
+
+        Counted are the given columns alone; with `ordered` the order in which the rows lie as well. None if the engine
+        cannot tell.
+        """

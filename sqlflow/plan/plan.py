@@ -3,29 +3,17 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
 
 from sqlflow.core.block import Assertion, Block, Project
 from sqlflow.core.errors import Problem, ProjectError
 from sqlflow.core.names import TableName
 from sqlflow.core.text import Place
+from sqlflow.plan.current import NOTHING_KNOWN, Current
 from sqlflow.plan.graph import Graph, Resolver, blocks_read, gated
+from sqlflow.plan.recipes import Cookbook
+from sqlflow.plan.reuse import Step, reuses, step_of
 from sqlflow.plan.versions import Key, assertion_key, version_key
 from sqlflow.read.versions import NO_FILES, FileVersions
-
-Action = Literal["build", "reuse", "inline", "skip"]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What is done to one block.
-
-    `reuse`: a version of the same key is there and is shown. `inline`: an ephemeral block has no relation of its own.
-    """
-
-    block: TableName
-    action: Action
-    reason: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,6 +53,10 @@ class Plan:
     """The blocks that are selected and are not built, since something is not installed, and why."""
     lacking: tuple[Problem, ...] = ()
     """What is not installed and must be before the blocks can be built."""
+    cookbook: Cookbook | None = None
+    """How everything is made; None if all is to be built, whatever is there."""
+    renewed: frozenset[TableName] = frozenset()
+    """Those of the reused blocks whose inputs have changed, in nothing that they read."""
 
     @property
     def project(self) -> Project:
@@ -88,32 +80,7 @@ class Plan:
         return self.project.blocks[name]
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What a version that is there was made from: its key, the block's own part of it, and the keys of its inputs."""
-
-    relation: TableName
-    key: str
-    code: str
-    inputs: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Current:
-    """What the target shows now: the relation behind each published block. Empty where that is not known.
-
-    `made` are the versions that are there, `checked` the keys of assertions that have passed.
-    """
-
-    published: Mapping[TableName, TableName]
-    problems: tuple[Problem, ...] = ()
-    is_known: bool = True
-    made: tuple[Made, ...] = ()
-    checked: frozenset[str] = frozenset()
-
-
 NOTHING_ABSENT: Mapping[TableName, str] = {}
-NOTHING_KNOWN = Current({}, is_known=False)
 
 
 def plan(
@@ -137,16 +104,14 @@ def plan(
             _add_missing_in_assertions(graph, reasons, current.published)
         _add_views(graph, reasons)
     keys, known = _keys(graph, reasons, current, files)
-    there = {} if full_refresh else {made.key: made.relation for made in current.made}
-    reused = {
-        name: there[key.text] for name, key in keys.items() if key.text in there and not _is_ephemeral(graph, name)
-    }
+    cookbook = Cookbook(graph, keys, current.published, () if full_refresh else current.entries)
+    reused = {} if full_refresh else reuses(cookbook, current)
     left_out = _left_out(graph, {name: why for name, why in absent.items() if name in reasons and name not in reused})
     reasons = {name: reason for name, reason in reasons.items() if name not in left_out}
-    reused = {name: relation for name, relation in reused.items() if name not in left_out}
+    reused = {name: reuse for name, reuse in reused.items() if name not in left_out}
     steps = tuple(
         Step(name, "skip", left_out[name]) if name in left_out
-        else _step(graph, name, reasons, reused, keys, current, full_refresh)
+        else step_of(name, reasons.get(name), cookbook, reused, current, full_refresh)
         for name in graph.order
     )  # fmt: skip
     removed = tuple(sorted(set(current.published) - _relations(graph.project)))
@@ -156,7 +121,21 @@ def plan(
         if (not check.key or check.key not in current.checked or full_refresh)
         and not _reads_none(check, left_out, current)
     )
-    return Plan(graph, steps, checks, removed, current.problems, reused, keys, files, left_out)
+    relations = {name: reuse.relation for name, reuse in reused.items()}
+    renewed = frozenset(name for name, reuse in reused.items() if reuse.changed)
+    return Plan(
+        graph,
+        steps,
+        checks,
+        removed,
+        current.problems,
+        relations,
+        keys,
+        files,
+        left_out,
+        cookbook=cookbook,
+        renewed=renewed,
+    )
 
 
 def _left_out(graph: Graph, absent: Mapping[TableName, str]) -> dict[TableName, str]:
@@ -214,37 +193,6 @@ def file_paths(graph: Graph, name: TableName) -> tuple[str, ...]:
     own = block.code.files if block.code else (block.source.path,)
     configs = (project.sources.get(source) for source in sorted(graph.sources[name]))
     return (*own, *(config.files for config in configs if config and config.files))
-
-
-def _step(
-    graph: Graph, name: TableName, reasons: Mapping[TableName, str], reused: Mapping[TableName, TableName],
-    keys: Mapping[TableName, Key], current: Current, full_refresh: bool,
-) -> Step:  # fmt: skip
-    if _is_ephemeral(graph, name):
-        return Step(name, "inline", "ephemeral: a part of its readers")
-    if name not in reasons:
-        return Step(name, "skip", "not selected")
-    if name in reused:
-        return Step(name, "reuse", "unchanged")
-    if not current.is_known:
-        return Step(name, "build", reasons[name])
-    return Step(name, "build", "full refresh" if full_refresh else _why(name, reasons[name], keys[name], current))
-
-
-def _why(name: TableName, reason: str, key: Key, current: Current) -> str:
-    """Return why a block is built: what is not as it was when the version that is published was made."""
-    shown = current.published.get(name)
-    before = next((made for made in current.made if made.relation == shown), None)
-    if shown is None or before is None:
-        return "never built" if reason == "selected" else reason
-    if before.code != key.code:
-        return "its code or settings changed"
-    inputs = dict(key.inputs)
-    changed = sorted(read for read in {*before.inputs, *inputs} if before.inputs.get(read) != inputs.get(read))
-    known = [read for read in changed if inputs.get(read)]
-    if known:
-        return f"`{known[0]}` has changed"
-    return key.unknown or (f"`{changed[0]}` is not read any more" if changed else "its version is gone")
 
 
 def _relations(project: Project) -> set[TableName]:

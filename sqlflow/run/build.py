@@ -13,6 +13,7 @@ from sqlflow.core.errors import BuildError, Problem, StatementError, did_you_mea
 from sqlflow.core.names import TableName
 from sqlflow.core.text import MappedText, Piece, Place
 from sqlflow.plan.plan import file_paths
+from sqlflow.plan.recipes import Entry, described
 from sqlflow.plan.versions import helper_name
 from sqlflow.read.blocks import rendered_again
 from sqlflow.read.sql import infer
@@ -70,7 +71,7 @@ def _call(work: Work, block: Block, relation: TableName, session: Session) -> in
             functions.result(work, block, worker, session) as batches,
             _in_words(block),
         ):
-            return _load(work, block, relation, batches, work.binder.table_relations(block), session)
+            return _load(work, block, relation, batches, session)
 
 
 @contextmanager
@@ -84,16 +85,15 @@ def _in_words(block: Block) -> Iterator[None]:
 
 
 def _load(
-    work: Work, block: Block, relation: TableName, batches: "pa.RecordBatchReader", inputs: tuple[TableName, ...],
-    session: Session,
+    work: Work, block: Block, relation: TableName, batches: "pa.RecordBatchReader", session: Session
 ) -> int:  # fmt: skip
     """Make the version from rows that come as batches, and check its columns before it is there."""
     with session.transaction():
         session.load(relation, batches)
-        engine = work.binder.project.target.engine
-        check_columns(session.columns(f"select * from {relation.sql}"), block, None, engine)
+        columns = session.columns(f"select * from {relation.sql}")
+        check_columns(columns, block, None, work.binder.project.target.engine)
         _index(work, block, relation, session)
-        _record(work, block, relation, "table", inputs, session)
+        _record(work, block, relation, "table", (), columns, session)
         return _row_count(relation, session)
 
 
@@ -127,7 +127,8 @@ def _select(work: Work, block: Block, relation: TableName, session: Session) -> 
         with session.transaction():
             rows = run_statement(session, statement, work, block)
             _index(work, block, relation, session)
-            _record(work, block, relation, kind, work.binder.inputs(query, block.name.schema), session)
+            made_from = work.binder.inputs(query, block.name.schema) if kind == "view" else ()
+            _record(work, block, relation, kind, made_from, columns, session)
     except StatementError as error:  # the COMMIT: it is what tells of rows that break a unique index
         raise told(error, statement, work, block, _key_text(block, "indexes", " ").place(0)) from error
     if kind == "view":
@@ -148,7 +149,7 @@ def _columns(session: Session, body: MappedText, work: Work, block: Block) -> tu
 
 def _seed(work: Work, block: Block, relation: TableName, session: Session) -> int:
     with seeds.batches(block, work.binder.project.root) as batches:
-        return _load(work, block, relation, batches, (), session)
+        return _load(work, block, relation, batches, session)
 
 
 def _index(work: Work, block: Block, relation: TableName, session: Session) -> None:
@@ -166,14 +167,28 @@ def _key_text(block: Block, key: str, text: str) -> MappedText:
 
 
 def _record(
-    work: Work, block: Block, relation: TableName, kind: str, inputs: tuple[TableName, ...], session: Session
-) -> None:
+    work: Work, block: Block, relation: TableName, kind: str, inputs: tuple[TableName, ...],
+    columns: tuple[Column, ...], session: Session,
+) -> None:  # fmt: skip
     key = work.plan.keys[block.name]
     if not _key_holds(work, block.name):
         work.doubtful.add(block.name)
         key = replace(key, text="")
     made_from = state.names_of(inputs)
     state.record_version(session, state.Version(relation, str(block.name), kind, key, work.run, made_from))
+    if block.name not in work.doubtful:
+        record_recipe(work, block.name, relation, columns, session)
+
+
+def record_recipe(
+    work: Work, name: TableName, relation: TableName, columns: tuple[Column, ...], session: Session
+) -> None:
+    """Keep how a version was made; of one that is used again, from what it would be made now."""
+    if work.plan.cookbook is None:
+        return
+    known, key = [(column.name, column.type) for column in columns], work.plan.keys[name]
+    text = described(work.plan.cookbook, name, work.binder.relations, known)
+    state.record_recipe(session, Entry(relation.name, str(name), key.text, key.code, text), work.run)
 
 
 def _key_holds(work: Work, name: TableName) -> bool:

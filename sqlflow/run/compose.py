@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlflow.core.block import Block, Project, Query, TableUse
+from sqlflow.core.block import Project, Query, TableUse
 from sqlflow.core.names import TableName, quoted
 from sqlflow.core.text import MappedText
 from sqlflow.plan.graph import Link, Resolver
@@ -96,12 +96,6 @@ class Binder:
         """Return what a query reads, that inside of ephemeral blocks included."""
         schemas = [(query, schema), *((self.queries[name], name.schema) for name in self._ctes(query, schema))]
         return frozenset(link for read, where in schemas for link in self._links(read, where))
-
-    def table_relations(self, block: Block) -> tuple[TableName, ...]:
-        """Return the relations that a function block reads."""
-        assert block.function is not None
-        reads = Query(block.function.text, block.function.tables)
-        return self.inputs(reads, block.name.schema)
 
     def inputs(self, query: Query, schema: str) -> tuple[TableName, ...]:
         """Return the relations that the bound query reads, those inside ephemeral blocks included."""

@@ -23,9 +23,10 @@ from sqlflow.plan.plan import Check, Plan
 from sqlflow.plan.versions import version_relation
 from sqlflow.read.render import Renderer
 from sqlflow.run import publish, sources, state
-from sqlflow.run.build import Built, build, current_query
+from sqlflow.run.build import Built, build, current_query, record_recipe
 from sqlflow.run.check import check
 from sqlflow.run.compose import Binder
+from sqlflow.run.cutoff import Cutoff
 from sqlflow.run.lease import Lease, described
 from sqlflow.run.order import Node, edges
 from sqlflow.run.pools import Pools
@@ -114,6 +115,10 @@ class _Execution:
     """What workers have finished; no node and Cancelled for a signal."""
     stopping: str = ""
     pools: Pools = field(default_factory=Pools)
+    cutoff: Cutoff = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.cutoff = Cutoff(self.plan)
 
     def report(self) -> Report:
         run, plan = self.work.run, self.plan
@@ -256,7 +261,15 @@ class _Execution:
                 self.work.binder.queries[node] = current_query(self.work, block, self._session())  # type: ignore[index]
             return None
         if node in self.plan.reused:
+            self._renew(node, self.plan.reused[node])
             self.results[node] = BlockResult(node, "reused", relation=self.plan.reused[node])
+            self.tell(events.BlockReused(self.work.run, str(node)))
+            return None
+        same = self.cutoff.unchanged(node, self.work.binder.relations, self.work.doubtful, self._session())
+        if same is not None:
+            self.work.binder.relations[node] = same  # type: ignore[index]
+            self._renew(node, same)
+            self.results[node] = BlockResult(node, "reused", relation=same)
             self.tell(events.BlockReused(self.work.run, str(node)))
             return None
         self.tell(events.BlockStarted(self.work.run, str(node)))
@@ -266,6 +279,12 @@ class _Execution:
         self.tell(events.BlockBuilt(self.work.run, str(node), block.config.materialize, built.rows, seconds))
         self.results[node] = BlockResult(node, "built", seconds, built.relation, built.rows)
         return built
+
+    def _renew(self, name: TableName, relation: TableName) -> None:
+        """Keep that a version is still good, although what it was made from is not what it was."""
+        if name not in self.plan.reused or name in self.plan.renewed:
+            session = self._session()
+            record_recipe(self.work, name, relation, session.columns(f"select * from {relation.sql}"), session)
 
     def _take(self, node: Node, outcome: Outcome) -> None:
         if outcome == "not begun":

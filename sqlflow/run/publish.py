@@ -8,7 +8,8 @@ from sqlflow.core.engine import Connection, Relation, Session
 from sqlflow.core.errors import BuildError, BusyError, Problem, SqlflowError, TargetError
 from sqlflow.core.names import TableName, literal, quoted
 from sqlflow.core.text import Place
-from sqlflow.plan.plan import Current, Plan
+from sqlflow.plan.current import Current
+from sqlflow.plan.plan import Plan
 from sqlflow.run import state
 from sqlflow.run.lease import Lease
 
@@ -30,7 +31,8 @@ def current(connection: Connection, session: Session, blocks: Iterable[Block], a
             problems.append(_foreign(relation, wanted[relation.name]))
     if not has_state:
         return Current({}, tuple(problems))
-    return Current(shown, tuple(problems), True, state.made(connection, session), state.checked(session))
+    made = state.made(connection, session)
+    return Current(shown, tuple(problems), True, made, state.checked(session), state.recipes(session, made))
 
 
 def _foreign(relation: Relation, block: Block) -> Problem:

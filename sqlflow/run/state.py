@@ -3,6 +3,8 @@
     sqlflow_state      one row: the form of these tables
     sqlflow_runs       one row for each run that has published: the mark that says its COMMIT has happened
     sqlflow_versions   one row for each version that is there, and the key of what it was made from
+    sqlflow_recipes    how each version was made; again for each later state of its inputs for which it is still good
+    sqlflow_contents   hashes of what versions hold, of the columns that were asked for
     sqlflow_checked    the keys of assertions that have passed
     sqlflow_published  one row for each relation that is shown, and the version behind it
     sqlflow_leases     one row: the run that may change the environment, see `run/lease.py`
@@ -21,16 +23,19 @@ from sqlflow.core.engine import Connection, Relation, Rows, Session
 from sqlflow.core.errors import StateError, StatementError
 from sqlflow.core.names import TableName, literal, quoted
 from sqlflow.core.secrets import masked
-from sqlflow.plan.plan import Made
+from sqlflow.plan.current import Made
+from sqlflow.plan.recipes import Entry
 from sqlflow.plan.versions import STATE_SCHEMA, Key
 
-FORM = 2
+FORM = 3
 ENVIRONMENT = "prod"
 _TABLES = {
     "sqlflow_state": "form integer",
     "sqlflow_runs": "run text, environment text, sequence integer, project text, published_at timestamp",
     "sqlflow_versions": "relation text, block text, kind text, key text, code text, reads text, run text, inputs text,"
     " built_at timestamp",
+    "sqlflow_recipes": "relation text, block text, key text, code text, recipe text, run text, built_at timestamp",
+    "sqlflow_contents": "relation text, columns text, content text",
     "sqlflow_checked": "key text, run text",
     "sqlflow_published": "environment text, schema_name text, name text, relation text, look text, run text",
     "sqlflow_leases": "environment text, run text, host text, pid integer, since timestamp, heartbeat timestamp,"
@@ -114,7 +119,8 @@ def ensure(connection: Connection, session: Session) -> None:
                 session.execute(f"create table if not exists {_table(name)} ({columns})")
             session.execute(f"delete from {_table('sqlflow_state')}")
             session.execute(f"insert into {_table('sqlflow_state')} values ({FORM})")
-            session.execute(f"insert into {LEASES} values ({literal(ENVIRONMENT)}, '', '', 0, null, null, 0)")
+            if not session.rows(f"select 1 from {LEASES}").rows:
+                session.execute(f"insert into {LEASES} values ({literal(ENVIRONMENT)}, '', '', 0, null, null, 0)")
     except StatementError:  # another build may have made it in this moment
         if not exists(connection) or form(session) != FORM:
             raise
@@ -141,6 +147,35 @@ def made(connection: Connection, session: Session) -> tuple[Made, ...]:
         for relation, key, code, reads, inputs in rows
         if relation in there and all(name in there for name in json.loads(inputs))
     )
+
+
+def recipes(session: Session, versions: Iterable[Made]) -> tuple[Entry, ...]:
+    """Return how the given versions were made, the latest last. An older state knows nothing of that."""
+    if form(session) < FORM:
+        return ()
+    good = {made.relation.name for made in versions}
+    found = session.rows(
+        f"select relation, block, key, code, recipe from {_table('sqlflow_recipes')} order by built_at"
+    )
+    return tuple(Entry(*row) for row in found.rows if row[0] in good)
+
+
+def record_recipe(session: Session, entry: Entry, run: str) -> None:
+    session.execute(
+        f"insert into {_table('sqlflow_recipes')} values "
+        + _values(entry.relation, entry.block, entry.key, entry.code, entry.text, run, now())
+    )
+
+
+def content(session: Session, relation: TableName, columns: str, query: str) -> str:
+    """Return the hash of what a version holds in the given columns; it is asked of the engine once and then kept."""
+    table, where = _table("sqlflow_contents"), f"relation = {literal(relation.name)} and columns = {literal(columns)}"
+    known = session.rows(f"select content from {table} where {where}").rows
+    if known:
+        return str(known[0][0])
+    found = " ".join(map(str, session.rows(query).rows[0]))
+    session.execute(f"insert into {table} values " + _values(relation.name, columns, found))
+    return found
 
 
 def checked(session: Session) -> frozenset[str]:
@@ -289,14 +324,25 @@ def sweep(connection: Connection, session: Session, keep: Iterable[str] = (), se
         try:
             with session.transaction():
                 session.execute(f"drop {relation.kind} {relation.name.sql}")
-                session.execute(f"delete from {_table('sqlflow_versions')} where relation = {literal(name)}")
+                for table in ("sqlflow_versions", "sqlflow_recipes", "sqlflow_contents"):
+                    session.execute(f"delete from {_table(table)} where relation = {literal(name)}")
         except StatementError:
             continue
         gone.append(name)
     if seconds:
         oldest = datetime.now(UTC) - timedelta(seconds=seconds)
         session.execute(f"delete from {_table('sqlflow_checked')} where run < {literal(f'{oldest:%Y%m%dT%H%M%S}')}")
+        _forget_old_recipes(session, f"{oldest:%Y%m%dT%H%M%S}")
     return tuple(gone)
+
+
+def _forget_old_recipes(session: Session, run: str) -> None:
+    """Drop the recipes of runs before `run` but the latest of each version."""
+    table = _table("sqlflow_recipes")
+    session.execute(
+        f"delete from {table} where run < {literal(run)} and exists (select 1 from {table} as later"
+        f" where later.relation = {table}.relation and later.built_at > {table}.built_at)"
+    )
 
 
 def _needed(session: Session, keep: Iterable[str], seconds: float) -> frozenset[str]:

@@ -1,0 +1,37 @@
+"""What the target shows, as far as a plan needs to know it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlflow.core.errors import Problem
+from sqlflow.core.names import TableName
+from sqlflow.plan.recipes import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a version that is there was made from: its key, the block's own part of it, and the keys of its inputs."""
+
+    relation: TableName
+    key: str
+    code: str
+    inputs: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """What the target shows now: the relation behind each published block. Empty where that is not known.
+
+    `made` are the versions that are there, `entries` say how they were made, and `checked` are the keys of assertions
+    that have passed.
+    """
+
+    published: Mapping[TableName, TableName]
+    problems: tuple[Problem, ...] = ()
+    is_known: bool = True
+    made: tuple[Made, ...] = ()
+    checked: frozenset[str] = frozenset()
+    entries: tuple[Entry, ...] = ()
+
+
+NOTHING_KNOWN = Current({}, is_known=False)

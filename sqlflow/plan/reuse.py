@@ -1,0 +1,100 @@
+"""Which versions that are there are used again, and why each block is built or not."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlflow.core.names import TableName
+from sqlflow.plan.current import Current
+from sqlflow.plan.recipes import Cookbook, Entry, is_stored, is_volatile
+from sqlflow.plan.sameness import Comparison
+from sqlflow.plan.versions import STATE_SCHEMA, Key
+
+Action = Literal["build", "reuse", "inline", "skip"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is done to one block.
+
+    `reuse`: a version of the same key is there and is shown. `inline`: an ephemeral block has no relation of its own.
+    """
+
+    block: TableName
+    action: Action
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse:
+    """A version that is used again. `changed` names what it reads that is another version now, in nothing that counts."""
+
+    relation: TableName
+    changed: tuple[str, ...] = ()
+
+
+def reuses(cookbook: Cookbook, current: Current) -> dict[TableName, Reuse]:
+    """Return the versions that are used again: those of the same key, and those that read nothing of what changed."""
+    there = {made.key: made.relation for made in current.made}
+    there |= {entry.key: TableName(STATE_SCHEMA, entry.relation) for entry in current.entries if entry.key}
+    comparison = Comparison(cookbook.graph.project.target.engine.dialect)
+    found: dict[TableName, Reuse] = {}
+    for name in cookbook.graph.order:
+        key = cookbook.keys.get(name)
+        if key is None or cookbook.graph.project.blocks[name].config.materialize == "ephemeral":
+            continue
+        if key.text in there:
+            found[name] = Reuse(there[key.text])
+        elif (entry := _same(cookbook, comparison, name)) is not None:
+            found[name] = Reuse(TableName(STATE_SCHEMA, entry.relation), _changed(entry, key, cookbook))
+    return found
+
+
+def _same(cookbook: Cookbook, comparison: Comparison, name: TableName) -> Entry | None:
+    """Return the entry of a version of a table that has the same rows as the block would have now."""
+    block = cookbook.graph.project.blocks[name]
+    if block.code is None or not is_stored(block) or is_volatile(block):
+        return None
+    for entry in cookbook.candidates(name):
+        recipe, before = cookbook.of_block(name), cookbook.of_entry(entry)
+        if recipe is not None and before is not None and comparison.needs(recipe, before) is not None:
+            return entry
+    return None
+
+
+def _changed(entry: Entry, key: Key, cookbook: Cookbook) -> tuple[str, ...]:
+    before, now = cookbook.reads(entry), dict(key.inputs)
+    return tuple(sorted(name for name in now if before.get(name) != now[name]))
+
+
+def step_of(
+    name: TableName, reason: str | None, cookbook: Cookbook, reused: Mapping[TableName, Reuse], current: Current,
+    full_refresh: bool,
+) -> Step:  # fmt: skip
+    """Return what is done to a block that takes part for a `reason`, or to one that takes no part."""
+    if cookbook.graph.project.blocks[name].config.materialize == "ephemeral":
+        return Step(name, "inline", "ephemeral: a part of its readers")
+    if reason is None:
+        return Step(name, "skip", "not selected")
+    if name in reused:
+        changed = ", ".join(f"`{read}`" for read in reused[name].changed)
+        return Step(name, "reuse", f"reads nothing of what changed in {changed}" if changed else "unchanged")
+    if not current.is_known:
+        return Step(name, "build", reason)
+    return Step(name, "build", "full refresh" if full_refresh else _why(name, reason, cookbook.keys[name], current))
+
+
+def _why(name: TableName, reason: str, key: Key, current: Current) -> str:
+    """Return why a block is built: what is not as it was when the version that is published was made."""
+    shown = current.published.get(name)
+    before = next((made for made in current.made if made.relation == shown), None)
+    if shown is None or before is None:
+        return "never built" if reason == "selected" else reason
+    if before.code != key.code:
+        return "its code or settings changed"
+    inputs = dict(key.inputs)
+    changed = sorted(read for read in {*before.inputs, *inputs} if before.inputs.get(read) != inputs.get(read))
+    known = [read for read in changed if inputs.get(read)]
+    if known:
+        return f"`{known[0]}` has changed"
+    return key.unknown or (f"`{changed[0]}` is not read any more" if changed else "its version is gone")
