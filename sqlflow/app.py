@@ -158,7 +158,7 @@ class Project:
         """
         chosen = self.selected(select, exclude)
         _keep(self.loaded.root, self.cache, make_folder=True)
-        options = Options(threads or self.loaded.config.threads, publish_what, fail_fast, prune)
+        options = Options(threads or self.loaded.config.threads, publish_what, fail_fast, prune, adopt)
         with _held(self.loaded, lock_timeout, listener) as (connection, session, lease):
             current = publish.current(connection, session, self.loaded.blocks.values(), adopt)
             made = self._plan(chosen, current, full_refresh)

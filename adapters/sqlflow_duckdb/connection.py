@@ -2,8 +2,9 @@
 
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,8 @@ import duckdb
 from sqlflow.core.engine import Column, Holder, Relation, Rows
 from sqlflow.core.errors import StatementError, TargetError
 from sqlflow.core.names import TableName, literal
-from sqlflow_duckdb.errors import open_error, statement_error
+from sqlflow_duckdb import copy, spill
+from sqlflow_duckdb.errors import open_error, refused
 from sqlflow_duckdb.settings import DuckDBSettings
 
 if TYPE_CHECKING:
@@ -31,28 +33,34 @@ class DuckDBConnection:
     """One process's hold on a database file."""
 
     def __init__(self, settings: DuckDBSettings, root: Path, readonly: bool) -> None:
-        path = Path(settings.path)
         in_memory = settings.path == ":memory:"
-        self.path = path if path.is_absolute() or in_memory else root / path
+        self.path = Path(settings.path) if in_memory else _below(root, settings.path)
+        self._leave: Callable[[], None] = lambda: None
         if readonly and not in_memory and not self.path.exists():
             raise TargetError(f"`{self.path}` does not exist yet", hint="make it with `sqlflow build`")
+        self.copy = _below(root.resolve(), settings.publish_copy) if settings.publish_copy else None
+        if self.copy is not None and self.copy.resolve() == self.path.resolve():
+            raise TargetError(f"`publish_copy` is the database itself, `{self.path}`", hint="give it another path")
         try:
             self._connection = duckdb.connect(
-                str(self.path), read_only=readonly and not in_memory, config=_config(settings, root)
+                str(self.path), read_only=readonly and not in_memory, config=_config(settings, root, self.path)
             )
         except duckdb.Error as error:
             raise open_error(error, self.path) from error
+        if not readonly and not in_memory:
+            spill.enter(self.path, _below(root, settings.temp_directory) if settings.temp_directory else None)
+            self._leave = partial(spill.leave, self.path)
         try:
             for name, value in _session_settings(settings, root).items():
                 self._connection.execute(f"set global {name} = {literal(value)}")
             if settings.sandbox:
-                _close_sandbox(self._connection, root)
+                _close_sandbox(self._connection, root, self.copy)
         except duckdb.Error as error:
-            self._connection.close()
+            self.close()
             raise open_error(error, self.path) from error
 
     def session(self, run: str = "") -> "DuckDBSession":
-        return DuckDBSession(self._connection.cursor())
+        return DuckDBSession(self._connection.cursor(), self.path)
 
     def relations(self, schemas: Sequence[str]) -> tuple[Relation, ...]:
         if not schemas:
@@ -70,11 +78,25 @@ class DuckDBConnection:
         """Whoever wrote the file from another process has closed it, or this one could not have opened it."""
         return (holder.host, holder.pid) != (socket.gethostname(), os.getpid())
 
+    def write_copy(self, names: Sequence[TableName], run: str) -> None:
+        if self.copy is None:
+            return
+        cursor = self._connection.cursor()
+        try:
+            copy.write(cursor, self.copy, names, run, _STORAGE)
+        finally:
+            cursor.close()
+
     def close(self) -> None:
         self._connection.close()
+        self._leave()
 
 
-def _config(settings: DuckDBSettings, root: Path) -> dict[str, Any]:
+def _below(root: Path, path: str) -> Path:
+    return Path(path) if Path(path).is_absolute() else root / path
+
+
+def _config(settings: DuckDBSettings, root: Path, path: Path) -> dict[str, Any]:
     config: dict[str, Any] = {
         "python_enable_replacements": "false",
         "storage_compatibility_version": _STORAGE,
@@ -82,8 +104,7 @@ def _config(settings: DuckDBSettings, root: Path) -> dict[str, Any]:
     if settings.memory_limit:
         config["memory_limit"] = settings.memory_limit
     if settings.temp_directory:
-        folder = Path(settings.temp_directory)
-        config["temp_directory"] = str(folder if folder.is_absolute() else root / folder)
+        config["temp_directory"] = str(spill.folder(path, _below(root, settings.temp_directory)))
     if settings.threads:
         config["threads"] = settings.threads
     return config
@@ -95,9 +116,12 @@ def _session_settings(settings: DuckDBSettings, root: Path) -> dict[str, Any]:
     return ours | settings.settings
 
 
-def _close_sandbox(connection: duckdb.DuckDBPyConnection, root: Path) -> None:
+def _close_sandbox(connection: duckdb.DuckDBPyConnection, root: Path, published: Path | None) -> None:
     """Leave SQL the files of the project alone, no extensions, and no way to open the sandbox again."""
     connection.execute(f"set allowed_directories = [{literal(str(root.resolve()))}]")
+    if published is not None:
+        paths = [str(path.resolve()) for path in copy.files(published)]
+        connection.execute(f"set allowed_paths = [{', '.join(map(literal, paths))}]")
     for setting in ("autoinstall_known_extensions", "autoload_known_extensions", "enable_external_access"):
         connection.execute(f"set {setting} = false")
     connection.execute("set lock_configuration = true")
@@ -106,15 +130,16 @@ def _close_sandbox(connection: duckdb.DuckDBPyConnection, root: Path) -> None:
 class DuckDBSession:
     """A cursor: DuckDB runs the statements of different cursors side by side."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, path: Path) -> None:
         self._cursor = cursor
+        self._path = path
         self._names = 0
 
     def execute(self, sql: str) -> int | None:
         try:
             found = self._cursor.execute(sql).fetchall()
         except duckdb.Error as error:
-            raise statement_error(error, sql) from error
+            raise refused(error, sql, self._path) from error
         return found[0][0] if found and type(found[0][0]) is int else None
 
     def rows(self, sql: str, limit: int | None = None) -> Rows:
@@ -124,7 +149,7 @@ class DuckDBSession:
             columns = tuple(column[0] for column in result.description or ())
             rows = result.fetchall() if limit is None else result.fetchmany(limit)
         except duckdb.Error as error:
-            raise statement_error(error, sql) from error
+            raise refused(error, sql, self._path) from error
         finally:
             if limit is not None:
                 cursor.close()
@@ -134,7 +159,7 @@ class DuckDBSession:
         try:
             return self._cursor.sql(sql).to_arrow_reader()
         except duckdb.Error as error:
-            raise statement_error(error, sql) from error
+            raise refused(error, sql, self._path) from error
 
     def load(self, relation: TableName, batches: "pa.RecordBatchReader") -> None:
         self._names += 1

@@ -5,12 +5,49 @@ import re
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from sqlflow.core.errors import BusyError, SqlflowError, StatementError, TargetError
 from sqlflow_duckdb.holders import busy
 
 _HOLDER = re.compile(r"held in (?P<program>.*?) \(PID (?P<pid>\d+)\)(?: by user (?P<user>\S+))?")
 _NO_SCHEMA = re.compile(r'table with name "([^"]*)" does not exist because schema', re.IGNORECASE)
 _LINE = re.compile(r"^LINE (?P<line>\d+): (?P<text>.*)\n(?P<caret> *)\^", re.MULTILINE)
+
+
+_DISK_FULL = re.compile(r"No space left on device|File too large|Disk quota exceeded", re.IGNORECASE)
+_CLOSED = re.compile(r"database has been invalidated|Connection already closed", re.IGNORECASE)
+_BROKEN = re.compile(
+    r"Corrupt|checksum|failed to read|Could not read|Could not write|Failed to deserialize|Read-only file",
+    re.IGNORECASE,
+)
+
+
+def refused(error: Exception, sql: str, path: Path) -> StatementError | TargetError:
+    """Return why a statement did not run: what DuckDB has against it, or what has happened to the database at `path`."""
+    text = str(error)
+    told = statement_error(error, sql)
+    if _DISK_FULL.search(text):
+        return TargetError(
+            f"the disk is full: no space for the database `{path}`, which has grown to {_megabytes(path)} ({told.message})",
+            hint="make room and build again: what is published is as it was",
+        )
+    if _CLOSED.search(text):
+        return TargetError(f"the database `{path}` was closed by an earlier error", hint="build again")
+    if isinstance(error, (duckdb.IOException, duckdb.FatalException, duckdb.SerializationException)) and (
+        (_BROKEN.search(text) and str(path) in text) or isinstance(error, duckdb.FatalException)
+    ):
+        return TargetError(
+            f"the database `{path}` cannot be used: {told.message}", hint="put its backup back, or move it away"
+        )
+    return told
+
+
+def _megabytes(path: Path) -> str:
+    try:
+        return f"{path.stat().st_size / 1e6:,.0f} MB"
+    except OSError:
+        return "an unknown size"
 
 
 def statement_error(error: Exception, sql: str) -> StatementError:

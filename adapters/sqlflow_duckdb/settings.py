@@ -17,6 +17,9 @@ class DuckDBSettings(Struct, frozen=True, kw_only=True):
     schema: Annotated[str, Meta(description="The schema of blocks that lie right in `blocks/`.", min_length=1)] = "main"
     memory_limit: Annotated[str, Meta(description="How much memory DuckDB may use, as `4GB`.")] = ""
     temp_directory: Annotated[str, Meta(description="Where DuckDB spills what does not fit into memory.")] = ""
+    publish_copy: Annotated[
+        str, Meta(description="A file that gets a read-only copy of what is published, after each publish.")
+    ] = ""
     threads: Annotated[Threads | None, Meta(description="How many threads DuckDB may use.")] = None
     sandbox: Annotated[
         bool, Meta(description="Whether SQL may read files of the project alone, and load no extensions.")

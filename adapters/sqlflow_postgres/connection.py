@@ -64,6 +64,9 @@ class PostgresConnection:
         )
         return tuple(Relation(TableName.of(schema, name), kind, sql) for schema, name, kind, sql in found.rows)
 
+    def write_copy(self, names: Sequence[TableName], run: str) -> None:
+        """A server lets everybody read while a build writes: no copy is needed."""
+
     def has_ended(self, holder: Holder) -> bool:
         """Tell whether no session works for the holder's run; while it has just begun, it may not have made its first."""
         if datetime.now(UTC).replace(tzinfo=None) - datetime.fromisoformat(holder.since) < _BEGINNING:

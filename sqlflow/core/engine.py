@@ -101,6 +101,13 @@ class Connection(Protocol):
     def has_ended(self, holder: Holder) -> bool:
         """Tell whether the process of `holder` is known to have ended; False where the engine cannot tell."""
 
+    def write_copy(self, names: Sequence[TableName], run: str) -> None:
+        """Copy the published relations to where the target's settings say, as `run` has published them.
+
+        Do nothing where they say nothing, and where the copy is of that run already. Raise TargetError if it cannot be
+        written.
+        """
+
     def close(self) -> None: ...
 
 

@@ -15,7 +15,7 @@ from typing import Literal
 
 from sqlflow.core import events
 from sqlflow.core.engine import Connection, Session
-from sqlflow.core.errors import Cancelled, Problem, SqlflowError
+from sqlflow.core.errors import Cancelled, Problem, SqlflowError, TargetError
 from sqlflow.core.events import Listener
 from sqlflow.core.names import TableName
 from sqlflow.plan.graph import Resolver
@@ -46,6 +46,7 @@ class Options:
     publish: Literal["all", "passing"] = "all"
     fail_fast: bool = False
     prune: bool = False
+    adopt: bool = False
 
 
 def new_run() -> str:
@@ -114,6 +115,8 @@ class _Execution:
     done: "queue.SimpleQueue[tuple[Node | None, Outcome]]" = field(default_factory=queue.SimpleQueue)
     """What workers have finished; no node and Cancelled for a signal."""
     stopping: str = ""
+    exit_code: int = 1
+    """That of a run that fails: another one if it was the target that failed."""
     pools: Pools = field(default_factory=Pools)
     cutoff: Cutoff = field(init=False)
 
@@ -287,6 +290,8 @@ class _Execution:
             record_recipe(self.work, name, relation, session.columns(f"select * from {relation.sql}"), session)
 
     def _take(self, node: Node, outcome: Outcome) -> None:
+        if isinstance(outcome, TargetError):
+            self.exit_code = outcome.exit_code
         if outcome == "not begun":
             self._is_skipped(node)
         elif isinstance(node, Check):
@@ -388,18 +393,31 @@ class _Execution:
             names = self._to_show(passing, session)
             prune = self.options.prune and is_whole and bool(self.plan.removed)
             if not names and not prune:
-                return self._finished("succeeded" if is_whole and not self._failures() else "failed")
+                status: RunStatus = "succeeded" if is_whole and not self._failures() else "failed"
+                return self._copied(session, status)
             relations = dict(self.work.binder.relations)
-            dropped = publish.publish(self.connection, session, self.plan, names, relations, self.lease, prune)
+            dropped = publish.publish(
+                self.connection, session, self.plan, names, relations, self.lease, prune, self.options.adopt
+            )
             self.tell(events.Published(self.work.run, len(names), time.perf_counter() - started))
             aside = _names(relations[name] for name in self.bad if name in relations)
             _sweep(self.connection, session, aside, self.plan, self.work.run, self.tell)
+            return self._copied(session, "succeeded" if is_whole else "failed", tuple(names), dropped)
         except SqlflowError as error:
             self.tell(events.NotPublished(self.work.run, str(error)))
             return self._finished("failed", problems=error.problems, exit_code=error.exit_code)
         finally:
             session.close()
-        return self._finished("succeeded" if is_whole else "failed", tuple(names), dropped)
+
+    def _copied(
+        self, session: Session, status: RunStatus, published: tuple[TableName, ...] = (), dropped: tuple[TableName, ...] = (),
+    ) -> Report:  # fmt: skip
+        """Finish, with a copy of what is published where the target wants one."""
+        try:
+            self.connection.write_copy(sorted(state.shown(self.connection, session)), state.latest(session))
+        except SqlflowError as error:
+            return self._finished("failed", published, dropped, error.problems, error.exit_code)
+        return self._finished(status, published, dropped)
 
     def _failures(self) -> list[AssertionResult]:
         return [result for result in self.checked.values() if result.status == "failed"]
@@ -413,7 +431,7 @@ class _Execution:
         seconds = time.perf_counter() - self.started
         self.tell(events.RunFinished(self.work.run, status, seconds))
         if exit_code is None:
-            exit_code = 1 if status == "failed" else 0
+            exit_code = self.exit_code if status == "failed" else 0
         blocks = tuple(self._result(name) for name in self.plan.graph.order if name in self.results)
         checks = tuple(self.checked[c.assertion.key] for c in self.plan.checks if c.assertion.key in self.checked)
         return Report(

@@ -45,27 +45,30 @@ def _foreign(relation: Relation, block: Block) -> Problem:
 
 def publish(
     connection: Connection, session: Session, plan: Plan, passing: Sequence[TableName],
-    relations: dict[TableName, TableName], lease: Lease, prune: bool,
+    relations: dict[TableName, TableName], lease: Lease, prune: bool, adopt: bool,
 ) -> tuple[TableName, ...]:  # fmt: skip
     """Show the versions of the `passing` blocks and return the relations dropped by `prune`.
 
     Raise BuildError if the target refuses, TargetError if it fails, and BusyError if the run was overtaken; nothing is
-    changed then. A COMMIT whose answer is an error may have
-    happened: the run's mark, read by a new session, is what counts.
+    changed then. A COMMIT whose answer is an error may have happened: the run's mark, read by a new session, is what
+    counts.
     """
     project, run = plan.project, lease.owner
     names = [name for name in passing if project.blocks[name].config.materialize != "ephemeral"]
     shown = state.shown(connection, session)
     there = {relation.name: relation for relation in connection.relations(sorted({name.schema for name in names}))}
+    foreign = [there[name] for name in names if name in there and name not in shown]
+    if foreign and not adopt:  # somebody has taken the name while the run lasted
+        raise BuildError(_foreign(relation, project.blocks[relation.name]) for relation in foreign)
     dropped = [name for name in plan.removed if prune and name in shown]
     try:
         with lease.lock, session.transaction():
             lease.confirm(session)
             for schema in sorted({name.schema for name in names}):
                 session.execute(f"create schema if not exists {quoted(schema)}")
+            for relation in foreign:
+                _set_aside(relation, session)
             for name in names:
-                if name in there and name not in shown:
-                    _set_aside(there[name], session)
                 _show(project.blocks[name], relations[name], run, session)
             for name in dropped:
                 session.execute(f"drop view {name.sql}")

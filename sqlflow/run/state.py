@@ -284,6 +284,14 @@ def mark(session: Session, run: str, project: str) -> None:
     )
 
 
+def latest(session: Session) -> str:
+    """Return the run that was the last to publish; empty if there was none."""
+    found = session.rows(
+        f"select run from {_table('sqlflow_runs')} where environment = {literal(ENVIRONMENT)} order by sequence desc limit 1"
+    )
+    return str(found.rows[0][0]) if found.rows else ""
+
+
 def is_marked(session: Session, run: str) -> bool:
     """Tell whether the run's publishing has been committed."""
     found: Rows = session.rows(f"select 1 from {_table('sqlflow_runs')} where run = {literal(run)}")
