@@ -25,7 +25,7 @@ from sqlflow.read.cache import LoadCache
 from sqlflow.read.project import load, renderer_of
 from sqlflow.read.runtimes import missing
 from sqlflow.read.versions import file_versions
-from sqlflow.run import publish, state
+from sqlflow.run import publish, source_versions, state
 from sqlflow.run.build import current_query, told
 from sqlflow.run.execute import Options, binder_of, execute, new_run
 from sqlflow.run.lease import Lease, Taking, beating
@@ -102,12 +102,12 @@ class Project:
         if not block or any(str(known) == name.lower() for known in self.loaded.blocks):
             return None
         wanted = TableName.parse(block)
-        sources = frozenset().union(*self.graph.sources.values())
-        if wanted not in sources and not any(
+        outside = frozenset().union(*self.graph.sources.values())
+        if wanted not in outside and not any(
             known.name == wanted.name and wanted.schema in ("", known.schema) for known in self.loaded.blocks
         ):
             return None
-        owner = wanted if wanted in sources else self.block(block).name
+        owner = wanted if wanted in outside else self.block(block).name
         found = lineages(self.graph)
         known = found.get(owner)
         start = Read(str(owner), column.strip('"').lower())
@@ -142,7 +142,13 @@ class Project:
         if not _is_there(self.loaded):
             return Current({})
         with _opened(self.loaded, readonly=True) as (connection, session):
-            return publish.current(connection, session, self.loaded.blocks.values(), adopt)
+            return self._looked_at(connection, session, adopt)
+
+    def _looked_at(self, connection: Connection, session: Session, adopt: bool) -> Current:
+        """Return what the target shows, with the versions of the sources that blocks read."""
+        current = publish.current(connection, session, self.loaded.blocks.values(), adopt)
+        names = frozenset().union(*self.graph.sources.values())
+        return replace(current, sources=source_versions.versions(self.loaded, names, session))
 
     def build(
         self, select: Iterable[str] = (), exclude: Iterable[str] = (), *, threads: int | None = None,
@@ -160,7 +166,7 @@ class Project:
         _keep(self.loaded.root, self.cache, make_folder=True)
         options = Options(threads or self.loaded.config.threads, publish_what, fail_fast, prune, adopt)
         with _held(self.loaded, lock_timeout, listener) as (connection, session, lease):
-            current = publish.current(connection, session, self.loaded.blocks.values(), adopt)
+            current = self._looked_at(connection, session, adopt)
             made = self._plan(chosen, current, full_refresh)
             files = {self.loaded.blocks[name].source.path for name in made.nodes}
             taken = [problem for problem in made.problems if problem.place and problem.place.path in files]

@@ -1,5 +1,6 @@
 """A build is minimal, and equal to a clean build: what is built again, what is used again, and why."""
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from test_publish import second_connection
 
 from sqlflow import Project
 from sqlflow.core import events
+from sqlflow.core.errors import BuildError
+from sqlflow.plan.plan import plan
+from sqlflow.read.versions import FileVersions
 from sqlflow.run.report import Report
 
 FILES = {
@@ -331,3 +335,70 @@ def test_a_state_of_an_older_sqlflow_is_brought_up_to_date(tmp_path: Path) -> No
     assert all(step.action in ("reuse", "inline") for step in Project.load(tmp_path).plan().steps)
     assert build(tmp_path)[1] == []
     assert build(tmp_path, {"blocks/d.sql": "select count(*) as m from c"})[1] == ["main.d"]
+
+
+def sourced(folder: Path, files: Mapping[str, str], *statements: str) -> None:
+    """Write the files, and run statements in the target."""
+    with second_connection(Project.load(write(folder, files))) as session:
+        for statement in statements:
+            session.execute(statement)
+
+
+def test_a_source_has_the_version_that_its_query_gives(tmp_path: Path) -> None:
+    config = "name: p\nsources: {raw: {events: {version: 'select max(loaded), count(*) from raw.events'}}}\n"
+    files = {
+        "sqlflow.yml": config,
+        "blocks/a.sql": "select id from raw.events",
+        "blocks/b.sql": "select sum(id) as s from a",
+    }
+    sourced(tmp_path, files, "create schema raw", "create table raw.events as select 1 as id, 1 as loaded")
+    assert build(tmp_path)[1] == ["main.a", "main.b"]
+    assert build(tmp_path)[1] == []
+    sourced(tmp_path, {}, "update raw.events set id = 5")
+    assert build(tmp_path)[1] == []
+    sourced(tmp_path, {}, "update raw.events set loaded = 2")
+    assert [step.reason for step in Project.load(tmp_path).plan().steps] == [
+        "`raw.events` has changed",
+        "`main.a` has changed",
+    ]
+    assert build(tmp_path)[1] == ["main.a", "main.b"]
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [("select nope from raw.events", "the `version` query of the source `raw.events`: "), ("selec 1", "the `version` query"),
+     ("select * from range(2000)", "gives more than 1000 rows")],
+)  # fmt: skip
+def test_a_version_query_that_cannot_be_asked_is_an_error(tmp_path: Path, query: str, told: str) -> None:
+    config = f"name: p\nsources: {{raw: {{events: {{version: '{query}'}}}}}}\n"
+    files = {"sqlflow.yml": config, "blocks/a.sql": "select id from raw.events"}
+    sourced(tmp_path, files, "create schema raw", "create table raw.events as select 1 as id")
+    with pytest.raises(BuildError, match=told):
+        Project.load(tmp_path).build()
+
+
+def test_a_source_that_changes_while_it_is_read_leaves_no_version_that_could_be_used_again(tmp_path: Path) -> None:
+    config = "name: p\nsources: {raw: {events: {version: 'select max(id) from raw.events'}}}\n"
+    statement = "insert into raw.events select max(id) + 1 from raw.events"
+    block = f"/*---\npre_statements: ['{statement}']\n---*/\nselect 1 as one"
+    files = {"sqlflow.yml": config, "blocks/a.sql": "select id from raw.events, b", "blocks/b.sql": block}
+    sourced(tmp_path, files, "create schema raw", "create table raw.events as select 1 as id")
+    assert build(tmp_path)[1] == ["main.a", "main.b"]
+    assert build(tmp_path)[1] == ["main.a", "main.b"]
+
+
+@pytest.mark.parametrize("refresh", ["hourly", "daily", "never"])
+def test_refresh_says_when_to_build_again_what_gives_another_result_each_time(tmp_path: Path, refresh: str) -> None:
+    front = f"/*---\nrefresh: {refresh}\n---*/\n"
+    files = {"sqlflow.yml": "name: p\n", "blocks/a.sql": f"{front}select now() as at, id from raw.events"}
+    sourced(tmp_path, files, "create schema raw", "create table raw.events as select 1 as id")
+    started = int(time.time())
+    assert build(tmp_path)[1] == ["main.a"]
+    assert build(tmp_path)[1] == [] or started // 3600 != int(time.time()) // 3600
+    graph, files_then = Project.load(tmp_path).graph, FileVersions(tmp_path, {}, time.time() + 86400)
+    then = plan(graph, frozenset(graph.inputs), Project.load(tmp_path)._current(), files_then)
+    expected = ("reuse", "unchanged") if refresh == "never" else ("build", "`raw.events` has changed")
+    assert [(step.action, step.reason) for step in then.steps] == [expected]
+    assert build(tmp_path, {"blocks/a.sql": f"{front}select now() as at, id + 1 as id from raw.events"})[1] == [
+        "main.a"
+    ]

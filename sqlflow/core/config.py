@@ -61,6 +61,12 @@ class BlockConfig(Struct, frozen=True, kw_only=True):
     post_statements: Annotated[
         tuple[Text, ...], Meta(description="SQL statements that run after the block is built, before its assertions.")
     ] = ()
+    refresh: Annotated[
+        Literal["always", "hourly", "daily", "never"],
+        Meta(
+            description="When to build again what gives another result each time, or reads a table of unknown version."
+        ),
+    ] = "always"
     content_hash: Annotated[
         bool, Meta(description="Whether readers are left alone when the block is built again and holds the same.")
     ] = True
@@ -111,6 +117,9 @@ class SourceConfig(Struct, frozen=True, kw_only=True):
     description: Annotated[str, Meta(description="What one row of the source is.")] = ""
     files: Annotated[
         Text | None, Meta(description="A file or a glob below the project: CSV, Parquet or JSON. Without it, a table.")
+    ] = None
+    version: Annotated[
+        Text | None, Meta(description="A query whose result is another one whenever the table holds something else.")
     ] = None
     options: Annotated[dict[str, Any], Meta(description="Options of the engine's reader, such as `nullstr: NA`.")] = {}
     columns: Annotated[dict[str, ColumnConfig], Meta(description="The columns, by name.")] = {}

@@ -1,7 +1,7 @@
 """What the target shows, as far as a plan needs to know it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlflow.core.errors import Problem
 from sqlflow.core.names import TableName
@@ -32,6 +32,8 @@ class Current:
     made: tuple[Made, ...] = ()
     checked: frozenset[str] = frozenset()
     entries: tuple[Entry, ...] = ()
+    sources: Mapping[TableName, str] = field(default_factory=dict)
+    """The versions of the tables that sqlflow did not make; those that are not here are not known."""
 
 
 NOTHING_KNOWN = Current({}, is_known=False)

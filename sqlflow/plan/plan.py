@@ -170,18 +170,19 @@ def _keys(
             known[name] = made.get(relation, "") if relation else ""
             continue
         inputs = {str(read): known[read] for read in graph.inputs[name]}
-        keys[name] = version_key(graph.project.blocks[name], graph.project, inputs, _files(graph, name, files))
+        outside = _outside(graph, name, files, current.sources)
+        keys[name] = version_key(graph.project.blocks[name], graph.project, inputs, outside, files.seconds)
         known[name] = keys[name].text
     return keys, known
 
 
-def _files(graph: Graph, name: TableName, files: FileVersions) -> dict[str, str]:
-    """Return the versions of what a block reads beside blocks; that of a table is not known."""
+def _outside(graph: Graph, name: TableName, files: FileVersions, sources: Mapping[TableName, str]) -> dict[str, str]:
+    """Return the versions of what a block reads beside blocks."""
     found = {path: files.of(path) for path in file_paths(graph, name)}
     for source in graph.sources[name]:
         config = graph.project.sources.get(source)
         if config is None or not config.files:
-            found[str(source)] = ""
+            found[str(source)] = sources.get(source, "")
         elif config.options:
             found[f"options of {source}"] = repr(config.options)
     return found

@@ -174,7 +174,8 @@ def is_stored(block: Block) -> bool:
 
 
 def is_volatile(block: Block) -> bool:
-    return bool(block.pre_statements or block.post_statements or (block.code and block.code.volatile))
+    volatile = block.code is not None and block.code.volatile and block.config.refresh == "always"
+    return bool(block.pre_statements or block.post_statements or volatile)
 
 
 def described(cookbook: Cookbook, name: TableName, relations: Mapping[TableName, TableName], columns: Any) -> str:

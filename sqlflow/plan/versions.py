@@ -16,6 +16,9 @@ from sqlflow.core.names import TableName
 STATE_SCHEMA = "_sqlflow"
 FORM = 1
 """Counted up when a new sqlflow would build other rows from the same code: old keys end with it."""
+REFRESH = "refresh"
+"""The name under which the time counts as something that a block reads."""
+_PERIODS = {"hourly": 3600, "daily": 86400}
 NAME_BYTES = 63
 _HASH_CHARACTERS = 12
 
@@ -33,19 +36,31 @@ class Key:
     unknown: str = ""
 
 
-def version_key(block: Block, project: Project, inputs: Mapping[str, str], files: Mapping[str, str]) -> Key:
-    """Return the key of a block, given the keys of the blocks that it reads and the versions of files.
+def version_key(
+    block: Block, project: Project, inputs: Mapping[str, str], outside: Mapping[str, str], seconds: float = 0.0
+) -> Key:
+    """Return the key of a block, given the keys of the blocks that it reads and the versions of files and sources.
 
-    An empty key or version is one that is not known.
+    An empty key or version is one that is not known. `seconds` (since 1970) is the time that `refresh` goes by.
     """
     code = _code(block, project)
-    read = tuple(sorted({**inputs, **files}.items()))
+    read = tuple(sorted({**inputs, **_refreshed(block, outside, seconds)}.items()))
     unknown = _unknown(block, read)
     return Key("" if unknown else _hash(json.dumps([FORM, code, read])), code, read, unknown)
 
 
+def _refreshed(block: Block, outside: Mapping[str, str], seconds: float) -> Mapping[str, str]:
+    """Return the versions of what a block reads from outside; with `refresh`, those that are not known are the time."""
+    refresh = block.config.refresh
+    if refresh == "always":
+        return outside
+    time = f"{refresh} {int(seconds // _PERIODS[refresh]) if refresh in _PERIODS else ''}".strip()
+    known = {name: version or time for name, version in outside.items()}
+    return known | {REFRESH: time} if block.code and block.code.volatile else known
+
+
 def _unknown(block: Block, read: tuple[tuple[str, str], ...]) -> str:
-    volatile = block.code.volatile if block.code else ""
+    volatile = block.code.volatile if block.code and block.config.refresh == "always" else ""
     if block.pre_statements or block.post_statements:
         volatile = "what its statements do is not looked into"
     missing = next((name for name, key in read if not key), "")
@@ -65,6 +80,7 @@ def _code(block: Block, project: Project) -> str:
         "statements": [query.text.text for query in (*block.pre_statements, *block.post_statements)],
         "types": {name: column.type for name, column in config.columns.items() if column.type},
         "contract": config.contract,
+        "refresh": config.refresh,
         "vars": reads.vars if reads else (),
         "env": [(name, _hash(value)) for name, value in reads.env] if reads else (),
         "macros": _hash("".join(file.text for file in project.macro_files)) if reads and reads.macros else "",

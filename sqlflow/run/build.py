@@ -17,7 +17,7 @@ from sqlflow.plan.recipes import Entry, described
 from sqlflow.plan.versions import helper_name
 from sqlflow.read.blocks import rendered_again
 from sqlflow.read.sql import infer
-from sqlflow.run import functions, seeds, state
+from sqlflow.run import functions, seeds, source_versions, state
 from sqlflow.run.compose import selectable
 from sqlflow.run.sources import bound
 from sqlflow.run.work import Work
@@ -171,7 +171,7 @@ def _record(
     columns: tuple[Column, ...], session: Session,
 ) -> None:  # fmt: skip
     key = work.plan.keys[block.name]
-    if not _key_holds(work, block.name):
+    if not _key_holds(work, block.name, session):
         work.doubtful.add(block.name)
         key = replace(key, text="")
     made_from = state.names_of(inputs)
@@ -191,8 +191,8 @@ def record_recipe(
     state.record_recipe(session, Entry(relation.name, str(name), key.text, key.code, text), work.run)
 
 
-def _key_holds(work: Work, name: TableName) -> bool:
-    """Tell whether a block was built from what its key says: no file has changed since the key was made.
+def _key_holds(work: Work, name: TableName, session: Session) -> bool:
+    """Tell whether a block was built from what its key says: no file and no source has changed since the key was made.
 
     Ephemeral inputs are a part of the block, so that their files and inputs count as its own.
     """
@@ -201,6 +201,10 @@ def _key_holds(work: Work, name: TableName) -> bool:
         part = waiting.pop()
         inputs = work.plan.graph.inputs[part]
         if inputs & work.doubtful or not all(work.plan.files.hold(path) for path in file_paths(work.plan.graph, part)):
+            return False
+        asked = source_versions.versions(work.plan.project, work.plan.graph.sources[part], session)
+        known = dict(work.plan.keys[part].inputs)
+        if any(known[str(source)] != version for source, version in asked.items()):
             return False
         inlined = (inputs & work.plan.inlined) - seen
         seen |= inlined

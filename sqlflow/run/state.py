@@ -340,15 +340,15 @@ def sweep(connection: Connection, session: Session, keep: Iterable[str] = (), se
     if seconds:
         oldest = datetime.now(UTC) - timedelta(seconds=seconds)
         session.execute(f"delete from {_table('sqlflow_checked')} where run < {literal(f'{oldest:%Y%m%dT%H%M%S}')}")
-        _forget_old_recipes(session, f"{oldest:%Y%m%dT%H%M%S}")
+        _forget_old_recipes(session, oldest)
     return tuple(gone)
 
 
-def _forget_old_recipes(session: Session, run: str) -> None:
-    """Drop the recipes of runs before `run` but the latest of each version."""
-    table = _table("sqlflow_recipes")
+def _forget_old_recipes(session: Session, oldest: datetime) -> None:
+    """Drop the recipes that are older than `oldest`, but the latest of each version."""
+    table, time = _table("sqlflow_recipes"), oldest.replace(tzinfo=None).isoformat(sep=" ")
     session.execute(
-        f"delete from {table} where run < {literal(run)} and exists (select 1 from {table} as later"
+        f"delete from {table} where built_at < {literal(time)} and exists (select 1 from {table} as later"
         f" where later.relation = {table}.relation and later.built_at > {table}.built_at)"
     )
 
