@@ -153,6 +153,7 @@ class Project:
     def build(
         self, select: Iterable[str] = (), exclude: Iterable[str] = (), *, threads: int | None = None,
         publish_what: Literal["all", "passing"] = "all", fail_fast: bool = False, prune: bool = False, adopt: bool = False,
+        cascade: bool = False,
         full_refresh: bool = False, lock_timeout: float = LOCK_SECONDS,
         listener: Listener = _silent,
     ) -> Report:  # fmt: skip
@@ -164,7 +165,7 @@ class Project:
         """
         chosen = self.selected(select, exclude)
         _keep(self.loaded.root, self.cache, make_folder=True)
-        options = Options(threads or self.loaded.config.threads, publish_what, fail_fast, prune, adopt)
+        options = Options(threads or self.loaded.config.threads, publish_what, fail_fast, prune, adopt, cascade)
         with _held(self.loaded, lock_timeout, listener) as (connection, session, lease):
             current = self._looked_at(connection, session, adopt)
             made = self._plan(chosen, current, full_refresh)

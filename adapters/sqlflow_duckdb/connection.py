@@ -74,6 +74,12 @@ class DuckDBConnection:
         )
         return tuple(Relation(TableName.of(schema, name), kind, sql) for schema, name, kind, sql in found.rows)
 
+    def dependents(self, relations: Sequence[TableName]) -> tuple[tuple[TableName, TableName], ...]:
+        return ()
+
+    def settle(self) -> str:
+        return ""
+
     def has_ended(self, holder: Holder) -> bool:
         """Whoever wrote the file from another process has closed it, or this one could not have opened it."""
         return (holder.host, holder.pid) != (socket.gethostname(), os.getpid())
@@ -192,6 +198,9 @@ class DuckDBSession:
         except StatementError:
             return kinds
         return list(found.rows[0])
+
+    def show(self, view: TableName, relation: TableName, cascade: bool = False) -> None:
+        self.execute(f"create or replace view {view.sql} as select * from {relation.sql}")
 
     def label(self, text: str) -> None:
         """DuckDB shows nobody what a process runs."""

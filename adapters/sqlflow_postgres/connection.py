@@ -1,5 +1,6 @@
 """An open Postgres database, and the lines of work in it."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ from psycopg.types.string import TextLoader
 from sqlflow.core.engine import Column, Holder, Relation, Rows
 from sqlflow.core.errors import StatementError
 from sqlflow.core.names import TableName, literal, quoted
-from sqlflow_postgres import arrow
+from sqlflow_postgres import arrow, views
 from sqlflow_postgres.errors import open_error, statement_error
 from sqlflow_postgres.settings import PostgresSettings
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _CHECKS_CLIENT_SINCE = 140000
 _CANCEL_SECONDS = 5.0
+_LOOK_AGAIN_SECONDS = 0.1
 _BEGINNING = timedelta(seconds=5)
 
 
@@ -66,6 +68,25 @@ class PostgresConnection:
 
     def write_copy(self, names: Sequence[TableName], run: str) -> None:
         """A server lets everybody read while a build writes: no copy is needed."""
+
+    def dependents(self, relations: Sequence[TableName]) -> tuple[tuple[TableName, TableName], ...]:
+        return views.dependents(relations, self._own.rows)
+
+    def settle(self) -> str:
+        """Wait for transactions that have read already and go on: in `repeatable read` they keep to what was there then."""
+        began = self._own.rows("select clock_timestamp()::text").rows[0][0]
+        deadline = time.monotonic() + self._settings.snapshot_wait
+        while True:
+            found = self._own.rows(
+                f"select pid, application_name from pg_stat_activity where xact_start < {literal(began)}::timestamptz"
+                " and datname = current_database() and pid <> pg_backend_pid() and backend_xmin is not null"
+                " and (state like 'idle in transaction%' or xact_start < query_start) order by pid"
+            ).rows
+            if not found:
+                return ""
+            if time.monotonic() >= deadline:
+                return ", ".join(f"process {pid} ({name or 'without a name'})" for pid, name in found)
+            time.sleep(_LOOK_AGAIN_SECONDS)
 
     def has_ended(self, holder: Holder) -> bool:
         """Tell whether no session works for the holder's run; while it has just begun, it may not have made its first."""
@@ -141,6 +162,10 @@ class PostgresSession:
         self._connection = connection
         self._types: dict[tuple[int, int], str] = {}
         self._comment = ""
+
+    def show(self, view: TableName, relation: TableName, cascade: bool = False) -> None:
+        for statement in views.statements(view, relation, cascade, self.rows):
+            self.execute(statement)
 
     @property
     def is_open(self) -> bool:

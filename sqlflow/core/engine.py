@@ -80,6 +80,12 @@ class Session(Protocol):
         it raises a transient StatementError.
         """
 
+    def show(self, view: TableName, relation: TableName, cascade: bool = False) -> None:
+        """Make `view` a view of all that `relation` holds, in place of what it showed; its rights and comments stay.
+
+        Raise StatementError, with their names, if views of others stand in the way; `cascade` drops them.
+        """
+
     def label(self, text: str) -> None:
         """Say in the target what the statements from now on belong to, where the engine has a place for it."""
 
@@ -97,6 +103,15 @@ class Connection(Protocol):
 
     def relations(self, schemas: Sequence[str]) -> tuple[Relation, ...]:
         """Return all tables and views of the given schemas, sqlflow's own included."""
+
+    def dependents(self, relations: Sequence[TableName]) -> tuple[tuple[TableName, TableName], ...]:
+        """Return which of the relations is read by which view, where the engine keeps account of it."""
+
+    def settle(self) -> str:
+        """Wait until no reader is left who would find a version empty that was built after it had begun to read.
+
+        Return for whom it has waited in vain, or an empty text; at once where the engine has no such readers.
+        """
 
     def has_ended(self, holder: Holder) -> bool:
         """Tell whether the process of `holder` is known to have ended; False where the engine cannot tell."""

@@ -119,6 +119,10 @@ class _Session:
         point("load")
         self.session.load(relation, batches)
 
+    def show(self, view: TableName, relation: TableName, cascade: bool = False) -> None:
+        point("create view")
+        self.session.show(view, relation, cascade)
+
     @contextmanager
     def transaction(self, lock_seconds: float | None = None) -> Iterator[None]:
         point("begin")

@@ -34,6 +34,8 @@ class Current:
     entries: tuple[Entry, ...] = ()
     sources: Mapping[TableName, str] = field(default_factory=dict)
     """The versions of the tables that sqlflow did not make; those that are not here are not known."""
+    readers: Mapping[TableName, tuple[TableName, ...]] = field(default_factory=dict)
+    """The views of others that read a published relation."""
 
 
 NOTHING_KNOWN = Current({}, is_known=False)

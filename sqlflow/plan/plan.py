@@ -51,6 +51,8 @@ class Plan:
     files: FileVersions = NO_FILES
     left_out: Mapping[TableName, str] = field(default_factory=dict)
     """The blocks that are selected and are not built, since something is not installed, and why."""
+    readers: Mapping[TableName, tuple[TableName, ...]] = field(default_factory=dict)
+    """The views of others that read a published relation."""
     lacking: tuple[Problem, ...] = ()
     """What is not installed and must be before the blocks can be built."""
     cookbook: Cookbook | None = None
@@ -133,6 +135,7 @@ def plan(
         keys,
         files,
         left_out,
+        current.readers,
         cookbook=cookbook,
         renewed=renewed,
     )

@@ -51,6 +51,14 @@ def build(work: Work, block: Block, session: Session) -> Built:
     return Built(relation, rows)
 
 
+def found_or_built(work: Work, block: Block, session: Session) -> Built:
+    """Build what an earlier try may have built: its COMMIT can have happened though the answer was lost."""
+    relation = work.binder.relations[block.name]
+    if not block.post_statements and state.is_recorded(session, relation):
+        return Built(relation, None)
+    return build(work, block, session)
+
+
 def _limit(work: Work, block: Block) -> tuple[float | None, str, Place]:
     seconds = block.config.timeout or work.binder.project.config.timeout
     return seconds, f"building `{block.name}`", block.source.place(block.body)

@@ -12,6 +12,7 @@ from sqlflow.read.assertion_kinds import KINDS
 from sqlflow.run import functions
 from sqlflow.run.build import time_limit, told
 from sqlflow.run.report import AssertionResult
+from sqlflow.run.retry import is_transient
 from sqlflow.run.sources import bound
 from sqlflow.run.work import Work
 
@@ -25,6 +26,8 @@ def check(work: Work, assertion: Assertion, session: Session) -> AssertionResult
     try:
         result = _checked(work, assertion, session, result)
     except BuildError as error:
+        if is_transient(error):
+            raise
         result = replace(result, status="failed", problems=error.problems)
     return replace(result, seconds=time.perf_counter() - started)
 

@@ -4,16 +4,17 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from graphlib import TopologicalSorter
-from typing import Literal
+from typing import Literal, TypeVar
 
 from sqlflow.core import events
+from sqlflow.core.block import Block
 from sqlflow.core.engine import Connection, Session
 from sqlflow.core.errors import Cancelled, Problem, SqlflowError, TargetError
 from sqlflow.core.events import Listener
@@ -23,7 +24,7 @@ from sqlflow.plan.plan import Check, Plan
 from sqlflow.plan.versions import version_relation
 from sqlflow.read.render import Renderer
 from sqlflow.run import publish, sources, state
-from sqlflow.run.build import Built, build, current_query, record_recipe
+from sqlflow.run.build import Built, build, current_query, found_or_built, record_recipe
 from sqlflow.run.check import check
 from sqlflow.run.compose import Binder
 from sqlflow.run.cutoff import Cutoff
@@ -31,10 +32,12 @@ from sqlflow.run.lease import Lease, described
 from sqlflow.run.order import Node, edges
 from sqlflow.run.pools import Pools
 from sqlflow.run.report import AssertionResult, BlockResult, Report, RunStatus
+from sqlflow.run.retry import is_lost, retried
 from sqlflow.run.signals import told_to
 from sqlflow.run.work import Work
 from sqlflow.run.workers import Workers
 
+T = TypeVar("T")
 Outcome = Built | AssertionResult | SqlflowError | Literal["not begun"] | None
 
 
@@ -47,6 +50,7 @@ class Options:
     fail_fast: bool = False
     prune: bool = False
     adopt: bool = False
+    cascade: bool = False
 
 
 def new_run() -> str:
@@ -117,6 +121,7 @@ class _Execution:
     stopping: str = ""
     exit_code: int = 1
     """That of a run that fails: another one if it was the target that failed."""
+    has_reconnected: bool = False
     pools: Pools = field(default_factory=Pools)
     cutoff: Cutoff = field(init=False)
 
@@ -254,7 +259,8 @@ class _Execution:
         if self.stopping:
             return "not begun"
         if isinstance(node, Check):
-            result = check(self.work, node.assertion, self._session())
+            assertion = node.assertion
+            result = self._steadily(assertion.key, lambda session: check(self.work, assertion, session))
             if result.status == "failed":
                 self._failed()
             return result
@@ -277,7 +283,7 @@ class _Execution:
             return None
         self.tell(events.BlockStarted(self.work.run, str(node)))
         started = time.perf_counter()
-        built = build(self.work, block, self._session())
+        built = self._steadily(str(node), lambda session: self._build(block, session))
         seconds = time.perf_counter() - started
         self.tell(events.BlockBuilt(self.work.run, str(node), block.config.materialize, built.rows, seconds))
         self.results[node] = BlockResult(node, "built", seconds, built.relation, built.rows)
@@ -288,6 +294,26 @@ class _Execution:
         if name not in self.plan.reused or name in self.plan.renewed:
             session = self._session()
             record_recipe(self.work, name, relation, session.columns(f"select * from {relation.sql}"), session)
+
+    def _build(self, block: Block, session: Session) -> Built:
+        return (found_or_built if self.has_reconnected else build)(self.work, block, session)
+
+    def _steadily(self, what: str, attempt: Callable[[Session], T]) -> T:
+        """Return what `attempt` gives; it is tried again, and this told, where the error is of a kind that passes."""
+
+        def again(error: SqlflowError) -> bool:
+            if is_lost(error):
+                self.local.session, self.has_reconnected = None, True
+            if not self.stopping:
+                self.tell(events.Warned(self.work.run, f"`{what}` is tried again: {error.problems[0].message}"))
+            return not self.stopping
+
+        def labelled() -> T:
+            session = self._session()
+            session.label(f"{self.plan.project.config.name} {what} {self.work.run}")
+            return attempt(session)
+
+        return retried(labelled, again)
 
     def _take(self, node: Node, outcome: Outcome) -> None:
         if isinstance(outcome, TargetError):
@@ -396,9 +422,13 @@ class _Execution:
                 status: RunStatus = "succeeded" if is_whole and not self._failures() else "failed"
                 return self._copied(session, status)
             relations = dict(self.work.binder.relations)
+            if waiting := self.connection.settle():
+                message = f"published over readers that have begun before, who may find tables empty: {waiting}"
+                self.tell(events.Warned(self.work.run, message))
             dropped = publish.publish(
-                self.connection, session, self.plan, names, relations, self.lease, prune, self.options.adopt
-            )
+                self.connection, session, self.plan, names, relations, self.lease, prune, self.options.adopt,
+                self.options.cascade,
+            )  # fmt: skip
             self.tell(events.Published(self.work.run, len(names), time.perf_counter() - started))
             aside = _names(relations[name] for name in self.bad if name in relations)
             _sweep(self.connection, session, aside, self.plan, self.work.run, self.tell)

@@ -1,17 +1,19 @@
 """Makes versions visible: all views of a run, and the state that says so, in one transaction."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlflow.core.block import Block
 from sqlflow.core.engine import Connection, Relation, Session
-from sqlflow.core.errors import BuildError, BusyError, Problem, SqlflowError, TargetError
+from sqlflow.core.errors import BuildError, BusyError, Problem, SqlflowError, StatementError, TargetError
 from sqlflow.core.names import TableName, literal, quoted
 from sqlflow.core.text import Place
 from sqlflow.plan.current import Current
 from sqlflow.plan.plan import Plan
+from sqlflow.plan.versions import NAME_BYTES
 from sqlflow.run import state
 from sqlflow.run.lease import Lease
+from sqlflow.run.retry import retried
 
 ADOPTED = "__before_sqlflow"
 _TIMES_ASKED = 3
@@ -32,7 +34,24 @@ def current(connection: Connection, session: Session, blocks: Iterable[Block], a
     if not has_state:
         return Current({}, tuple(problems))
     made = state.made(connection, session)
-    return Current(shown, tuple(problems), True, made, state.checked(session), state.recipes(session, made))
+    return Current(
+        shown,
+        tuple(problems),
+        True,
+        made,
+        state.checked(session),
+        state.recipes(session, made),
+        readers=_readers(connection, shown),
+    )
+
+
+def _readers(connection: Connection, shown: Mapping[TableName, TableName]) -> dict[TableName, tuple[TableName, ...]]:
+    """Return the views of others on each published relation."""
+    found: dict[TableName, tuple[TableName, ...]] = {}
+    for name, reader in connection.dependents(sorted(shown)):
+        if reader not in shown:
+            found[name] = (*found.get(name, ()), reader)
+    return found
 
 
 def _foreign(relation: Relation, block: Block) -> Problem:
@@ -45,7 +64,7 @@ def _foreign(relation: Relation, block: Block) -> Problem:
 
 def publish(
     connection: Connection, session: Session, plan: Plan, passing: Sequence[TableName],
-    relations: dict[TableName, TableName], lease: Lease, prune: bool, adopt: bool,
+    relations: dict[TableName, TableName], lease: Lease, prune: bool, adopt: bool, cascade: bool = False,
 ) -> tuple[TableName, ...]:  # fmt: skip
     """Show the versions of the `passing` blocks and return the relations dropped by `prune`.
 
@@ -54,27 +73,32 @@ def publish(
     counts.
     """
     project, run = plan.project, lease.owner
-    names = [name for name in passing if project.blocks[name].config.materialize != "ephemeral"]
+    names = sorted(name for name in passing if project.blocks[name].config.materialize != "ephemeral")
     shown = state.shown(connection, session)
     there = {relation.name: relation for relation in connection.relations(sorted({name.schema for name in names}))}
     foreign = [there[name] for name in names if name in there and name not in shown]
     if foreign and not adopt:  # somebody has taken the name while the run lasted
         raise BuildError(_foreign(relation, project.blocks[relation.name]) for relation in foreign)
     dropped = [name for name in plan.removed if prune and name in shown]
-    try:
-        with lease.lock, session.transaction():
+    lock_seconds = getattr(project.target.settings, "publish_lock_timeout", None)
+
+    def attempt() -> None:
+        with lease.lock, session.transaction(lock_seconds):
             lease.confirm(session)
             for schema in sorted({name.schema for name in names}):
                 session.execute(f"create schema if not exists {quoted(schema)}")
             for relation in foreign:
                 _set_aside(relation, session)
             for name in names:
-                _show(project.blocks[name], relations[name], run, session)
+                _show(project.blocks[name], relations[name], run, session, cascade)
             for name in dropped:
-                session.execute(f"drop view {name.sql}")
+                session.execute(f"drop view {name.sql}{' cascade' if cascade else ''}")
             for name in plan.removed if prune else ():
                 state.hide(session, name)
             state.mark(session, run, project.config.name)
+
+    try:
+        retried(attempt, lambda error: isinstance(error, StatementError))
     except BusyError:
         raise
     except TargetError:
@@ -88,9 +112,9 @@ def publish(
     return tuple(dropped)
 
 
-def _show(block: Block, relation: TableName, run: str, session: Session) -> None:
+def _show(block: Block, relation: TableName, run: str, session: Session, cascade: bool) -> None:
     view = block.name.sql
-    session.execute(f"create or replace view {view} as select * from {relation.sql}")
+    session.show(block.name, relation, cascade)
     if block.config.description:
         session.execute(f"comment on view {view} is {literal(block.config.description)}")
     for name, column in block.config.columns.items():
@@ -106,7 +130,10 @@ def look_of(block: Block) -> str:
 
 
 def _set_aside(relation: Relation, session: Session) -> None:
-    session.execute(f"alter {relation.kind} {relation.name.sql} rename to {quoted(relation.name.name + ADOPTED)}")
+    kept = relation.name.name + ADOPTED
+    if len(kept.encode()) > NAME_BYTES:
+        raise BuildError(f"`{relation.name}` cannot be kept as `{kept}`: a name has at most {NAME_BYTES} bytes")
+    session.execute(f"alter {relation.kind} {relation.name.sql} rename to {quoted(kept)}")
 
 
 def _has_happened(connection: Connection, run: str) -> bool:

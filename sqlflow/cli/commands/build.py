@@ -33,6 +33,7 @@ from sqlflow.cli.options import (
 @click.option(
     "--adopt", is_flag=True, help="Take over names that other relations have; those are renamed, not dropped."
 )
+@click.option("--cascade", is_flag=True, help="Drop views of others that stand in the way of new columns.")
 @lock_timeout_option
 @events_option
 @quiet_option
@@ -45,6 +46,7 @@ def command(
     full_refresh: bool,
     prune: bool,
     adopt: bool,
+    cascade: bool,
     lock_timeout: float,
     output: str,
     quiet: bool,
@@ -62,7 +64,7 @@ def command(
         run_and_tell(
             lambda listener: project.build(
                 selection.select, selection.exclude, threads=threads, publish_what=publish_what, fail_fast=fail_fast,
-                prune=prune, adopt=adopt, full_refresh=full_refresh, lock_timeout=lock_timeout, listener=listener,
+                prune=prune, adopt=adopt, cascade=cascade, full_refresh=full_refresh, lock_timeout=lock_timeout, listener=listener,
             ),
             project, output, quiet, place.flags,
         )

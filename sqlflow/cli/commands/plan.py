@@ -58,6 +58,11 @@ def _text(plan: "Plan", project: "Project") -> str:
         kind = block.form
         lines.append(f"{step.action:<7}{step.block!s:<{width}}  {kind:<9}  {step.reason}")
     lines += [f"warning: {warning}" for warning in project.loaded.warnings]
+    for name in sorted(set(plan.readers) & {*plan.built, *plan.removed}):
+        listed = ", ".join(f"`{reader}`" for reader in plan.readers[name])
+        lines.append(
+            f"`{name}` is read by {listed}, which sqlflow did not make: it can get more columns, and lose none"
+        )
     if plan.removed:
         lines.append("not in the project any more, dropped by `--prune`: " + ", ".join(map(str, plan.removed)))
     skipped = sum(step.action == "skip" and step.block not in plan.left_out for step in plan.steps)

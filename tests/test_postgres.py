@@ -1,0 +1,205 @@
+"""What Postgres alone can do to a build: other people's views, rights, locks, snapshots, lost connections."""
+
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from support import write
+
+from sqlflow import Project
+from sqlflow.core import events
+from sqlflow.core.errors import TargetError
+
+FILES = {
+    "blocks/marts/revenue.sql": "/*---\ndescription: Money.\n---*/\nselect {{ var('columns') }} from generate_series(1, 3) as n (id)",
+    "blocks/marts/total.sql": "select sum(id) as total from marts.revenue",
+}
+Postgres = psycopg.Connection[tuple[Any, ...]]
+
+
+@pytest.fixture
+def other(postgres_url: str) -> Iterator[Postgres]:
+    """Somebody else's connection to the warehouse."""
+    with psycopg.connect(postgres_url, autocommit=True, prepare_threshold=None) as connection:
+        yield connection
+
+
+def project(folder: Path, url: str, columns: str = "id, 'a' as note", more: str = "") -> Project:
+    settings = f"name: p\nvars: {{columns: x}}\ntargets: {{dev: {{engine: postgres, url: '{url}'{more}}}}}\n"
+    write(folder, FILES | {"sqlflow.yml": settings})
+    return Project.load(folder, vars={"columns": columns})
+
+
+def test_a_view_of_somebody_else_survives_what_adds_columns(tmp_path: Path, postgres_url: str, other: Postgres) -> None:
+    assert project(tmp_path, postgres_url).build().ok
+    other.execute("create view public.report as select id from marts.revenue")
+    assert project(tmp_path, postgres_url, "id, 'a' as note, 1 as more").build().ok
+    assert other.execute("select count(*) from public.report").fetchall() == [(3,)]
+
+
+def test_a_view_of_somebody_else_is_named_by_the_plan_and_dropped_by_cascade_alone(
+    tmp_path: Path, postgres_url: str, other: Postgres
+) -> None:
+    assert project(tmp_path, postgres_url).build().ok
+    other.execute("create view public.report as select id from marts.revenue")
+    changed = project(tmp_path, postgres_url, "id::text as id")
+    write(tmp_path, {"blocks/marts/total.sql": "select count(*) as total from marts.revenue"})
+    changed = Project.load(tmp_path, vars={"columns": "id::text as id"})
+    assert {str(name): list(map(str, readers)) for name, readers in changed.plan().readers.items()} == {
+        "marts.revenue": ["public.report"]
+    }
+    report = changed.build()
+    assert report.status == "failed"
+    assert "is read by `public.report`, which sqlflow did not make" in report.problems[0].message
+    assert other.execute("select count(*) from public.report").fetchall() == [(3,)]
+    assert changed.build(cascade=True).ok
+    assert other.execute("select to_regclass('public.report')").fetchall() == [(None,)]
+
+
+def test_grants_and_comments_stay_when_a_view_is_made_anew(tmp_path: Path, postgres_url: str, other: Postgres) -> None:
+    assert project(tmp_path, postgres_url).build().ok
+    other.execute("do $$ begin create role sqlflow_reader; exception when duplicate_object then null; end $$")
+    other.execute("grant select on marts.revenue to sqlflow_reader with grant option")
+    other.execute("grant select on marts.revenue to public")
+    other.execute("grant update (id) on marts.revenue to sqlflow_reader")
+    other.execute("comment on column marts.revenue.id is 'By hand.'")
+    rights = (
+        "select array(select a::text from unnest(relacl) as a order by 1), (select attacl::text from pg_attribute where attrelid = pg_class.oid and attname = 'id'),"
+        " obj_description(oid), col_description(oid, 1) from pg_class where oid = 'marts.revenue'::regclass"
+    )
+    before = other.execute(rights).fetchall()
+    assert project(tmp_path, postgres_url, "id").build().ok
+    assert other.execute(rights).fetchall() == before
+    other.execute("drop owned by sqlflow_reader")
+
+
+def test_publishing_gives_way_to_a_reader_and_tries_again(tmp_path: Path, postgres_url: str, other: Postgres) -> None:
+    assert project(tmp_path, postgres_url).build().ok
+    with psycopg.connect(postgres_url) as reader:
+        reader.execute("lock table marts.revenue in access share mode")
+        changed = project(tmp_path, postgres_url, "id + 1 as id", ", publish_lock_timeout: 0.1, snapshot_wait: 0.05")
+        done: list[Any] = []
+        thread = threading.Thread(target=lambda: done.append(changed.build()))
+        thread.start()
+        waiting = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and application_name like 'sqlflow%'"
+        while not other.execute(waiting).fetchall():
+            assert thread.is_alive()
+        assert other.execute("select min(id) from marts.revenue").fetchall() == [(1,)]
+        reader.rollback()
+        thread.join()
+    assert done[0].ok
+    assert other.execute("select min(id) from marts.revenue").fetchall() == [(2,)]
+
+
+def test_a_reader_who_never_gives_way_stops_publishing_and_keeps_the_old_rows(
+    tmp_path: Path, postgres_url: str, other: Postgres
+) -> None:
+    assert project(tmp_path, postgres_url).build().ok
+    with psycopg.connect(postgres_url) as reader:
+        reader.execute("lock table marts.revenue in access share mode")
+        report = project(
+            tmp_path, postgres_url, "id + 1 as id", ", publish_lock_timeout: 0.05, snapshot_wait: 0.05"
+        ).build()
+    assert report.exit_code == 1
+    assert "lock timeout" in report.problems[0].message
+    assert other.execute("select min(id) from marts.revenue").fetchall() == [(1,)]
+
+
+def test_publishing_waits_for_a_reader_with_an_older_snapshot_and_then_warns(
+    tmp_path: Path, postgres_url: str, other: Postgres
+) -> None:
+    assert project(tmp_path, postgres_url).build().ok
+    with psycopg.connect(postgres_url) as reader:
+        reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        reader.execute("select 1")
+        warned: list[str] = []
+
+        def hear(event: events.Event) -> None:
+            warned.extend([event.message] if isinstance(event, events.Warned) else [])
+
+        changed = project(tmp_path, postgres_url, "id + 1 as id", ", snapshot_wait: 0.3")
+        assert changed.build(listener=hear).ok
+    assert [re.sub(r"\d+", "N", text) for text in warned] == [
+        "published over readers that have begun before, who may find tables empty: process N (without a name)"
+    ]
+
+
+def test_a_lost_connection_is_made_again_and_the_block_tried_again(
+    tmp_path: Path, postgres_url: str, other: Postgres
+) -> None:
+    warned: list[str] = []
+    cut: list[str] = []
+
+    def hear(event: events.Event) -> None:
+        if isinstance(event, events.BlockStarted) and not cut:
+            cut.append(event.block)
+            threading.Thread(target=terminate).start()
+        warned.extend([event.message] if isinstance(event, events.Warned) else [])
+
+    def terminate() -> None:
+        with psycopg.connect(postgres_url, autocommit=True) as killer:
+            while not killer.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where query like '%% marts.revenue %%pg_sleep%%'"
+                " and pid <> pg_backend_pid() and state = 'active'"
+            ).fetchall():
+                pass
+
+    slow = project(tmp_path, postgres_url, "id, pg_sleep(case when id = 1 then 1 else 0 end)::text as slept")
+    assert slow.build(listener=hear).ok
+    assert warned == [
+        "`marts.revenue` is tried again: the connection to Postgres is lost: terminating connection due to administrator command"
+    ]
+
+
+def test_every_statement_says_what_it_belongs_to(tmp_path: Path, postgres_url: str, other: Postgres) -> None:
+    seen: list[tuple[Any, ...]] = []
+    asked = "select application_name, query from pg_stat_activity where query like '%pg_sleep(0.4)%' and pid <> pg_backend_pid()"
+
+    def watch() -> None:
+        while not seen:
+            seen.extend(other.execute(asked).fetchall())
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    report = project(tmp_path, postgres_url, "id, pg_sleep(0.4)::text as slept").build()
+    thread.join()
+    assert seen[0][0] == f"sqlflow {report.run}"
+    assert seen[0][1].startswith(f"/* sqlflow p marts.revenue {report.run} */ ")
+
+
+def test_a_server_that_is_not_there_is_a_target_error_that_shows_no_password(tmp_path: Path) -> None:
+    nowhere = project(tmp_path, "postgresql://ada:s3cret-word@127.0.0.1:1/nothing")
+    with pytest.raises(TargetError) as caught:
+        nowhere.build(lock_timeout=0)
+    assert "127.0.0.1:1, database `nothing`" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+    assert "s3cret-word" in nowhere.loaded.secrets
+
+
+def test_cancelling_ends_the_work_in_the_server(tmp_path: Path, postgres_url: str, other: Postgres) -> None:
+    import _thread
+
+    asked = "select 1 from pg_stat_activity where query like '%pg_sleep(100)%' and state = 'active' and pid <> pg_backend_pid()"
+
+    def stop() -> None:
+        while not other.execute(asked).fetchall():
+            pass
+        _thread.interrupt_main()
+
+    thread = threading.Thread(target=stop)
+    slow = project(tmp_path, postgres_url, "id, pg_sleep(100)::text as slept")
+    thread.start()
+    report = slow.build()
+    thread.join()
+    assert (report.status, report.exit_code) == ("cancelled", 130)
+    assert other.execute(asked).fetchall() == []
+
+
+def test_names_that_postgres_would_cut_are_refused_with_their_place(tmp_path: Path, postgres_url: str) -> None:
+    write(tmp_path, FILES | {"blocks/marts/long.sql": f"select 1 as {'x' * 64}"})
+    with pytest.raises(Exception, match=r"long.sql:1:13: the name `x{64}` is 64 bytes long: Postgres has at most 63"):
+        project(tmp_path, postgres_url)
