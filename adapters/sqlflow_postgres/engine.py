@@ -94,6 +94,13 @@ class PostgresEngine:
         listed = ", ".join(quoted(column) for column in columns)
         return f"create {'unique ' if unique else ''}index {quoted(index)} on {relation.sql} ({listed})"
 
+    def content(self, relation: TableName, columns: Sequence[Column], ordered: bool) -> str | None:
+        listed = ", ".join([*(quoted(column.name) for column in columns), *(["ctid"] if ordered else [])])
+        return (
+            "select count(*), sum(h::numeric), bit_xor(h) from"
+            f" (select hashtextextended(row({listed})::text, 0) as h from {relation.sql}) as hashed"
+        )
+
     def failing_pattern(self, column: str, pattern: str) -> str:
         return f"not {column} ~ {pattern}"
 
