@@ -27,7 +27,9 @@ class PythonRuntime:
 
         return declared(source, modules)
 
-    def missing(self, functions: Collection[Declared], requirements: Collection[str]) -> tuple[Problem, ...]:
+    def missing(
+        self, functions: Collection[Declared], packages: Collection[str], requirements: Collection[str]
+    ) -> tuple[Problem, ...]:
         return (*_missing_frames(functions), *_unmet(requirements))
 
     def version(self, packages: Collection[str]) -> str:

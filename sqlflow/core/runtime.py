@@ -176,8 +176,12 @@ class Runtime(Protocol):
         `modules` are the files of the project's `lib/` of this runtime. Raise ProjectError with all that is wrong.
         """
 
-    def missing(self, functions: Collection[Declared], requirements: Collection[str]) -> tuple[Problem, ...]:
+    def missing(
+        self, functions: Collection[Declared], packages: Collection[str], requirements: Collection[str]
+    ) -> tuple[Problem, ...]:
         """Return what is not installed of what the functions need: the interpreter, frames, requirements.
+
+        `packages` are those that their files name; a runtime whose code may do without them does not ask for them.
 
         A problem has no place yet. An odd requirement is a problem too.
         """

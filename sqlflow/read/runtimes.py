@@ -27,7 +27,7 @@ def missing(blocks: Iterable[Block]) -> dict[TableName, tuple[Problem, ...]]:
             continue
         checks = (one.code.declared for one in block.assertions if isinstance(one.code, Function))
         place = block.source.place(block.body, len(function.declared.name))
-        problems = function.runtime.missing((function.declared, *checks), block.config.requirements)
+        problems = function.runtime.missing((function.declared, *checks), function.packages, block.config.requirements)
         if problems:
             found[block.name] = tuple(Problem(f"`{block.name}`: {p.message}", place, p.hint) for p in problems)
     return found

@@ -1,0 +1,124 @@
+"""The calls in a piece of R, and what they tell: packages, files, SQL, names from the environment, clocks."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from sqlflow.core.errors import Problem
+from sqlflow.core.runtime import CONTEXT, Asked
+from sqlflow.core.text import SourceFile
+from sqlflow_r.tokens import Token, closing, parts
+
+_WORDS = frozenset({"function", "if", "while", "for", "repeat", "else", "in", "return"})
+_LOADS = frozenset({"library", "require", "requireNamespace", "loadNamespace"})
+_SOURCES = frozenset({"source", "sys.source"})
+_REACHING = """
+    Sys.time Sys.Date date proc.time system.time Sys.getenv Sys.info Sys.getpid Sys.getlocale Sys.timezone
+    sessionInfo R.Version R.home nodename getwd list.files dir list.dirs file.exists file.info file.size file.mtime
+    commandArgs installed.packages system system2 shell pipe socketConnection read.csv read.csv2 read.table
+    read.delim read.delim2 read.fwf read.dcf readLines readRDS readBin readChar readline scan load data file gzfile
+    bzfile xzfile unz url download.file fread read_csv read_csv2 read_tsv read_delim read_lines read_file read_rds
+    read_excel read_xls read_xlsx read_parquet read_feather read_ipc_file open_dataset fromJSON read_json read_xml
+    read_html dbConnect GET POST curl curl_fetch_memory req_perform UUIDgenerate
+"""
+_OUTSIDE = frozenset(_REACHING.split())
+"""The usual ways to files, the network and the clock. Random numbers are none: each call begins with its own seed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call as it is written: of `name`, in `package` or on the list `on` where that is said."""
+
+    name: str
+    token: Token
+    arguments: tuple[tuple[Token, ...], ...]
+    package: str = ""
+    on: str = ""
+
+    def argument(self, name: str = "") -> tuple[Token, ...]:
+        """Return the argument of that name, else the first that has none; empty where there is none."""
+        named = {part[0].name: part[2:] for part in self.arguments if len(part) > 2 and part[1].text == "="}
+        plain = [part for part in self.arguments if not (len(part) > 2 and part[1].text == "=")]
+        return named.get(name) or (plain[0] if plain else ())
+
+
+def calls(found: Sequence[Token]) -> Iterator[Call]:
+    """Yield every call, in order."""
+    found = [token for token in found if token.kind not in ("comment", "end")]
+    for index, token in enumerate(found[:-1]):
+        name = token.value if token.is_string else token.name
+        if not name or token.text in _WORDS or found[index + 1].text != "(":
+            continue
+        before = found[index - 1].text if index > 1 else ""
+        owner = found[index - 2] if index > 1 else token
+        arguments = tuple(parts(found[index + 2 : closing(found, index + 1)]))
+        package = owner.name if before in ("::", ":::") else ""
+        yield Call(name, token, arguments, package, owner.name or "?" if before in ("$", "@") else "")
+
+
+def packages(found: Sequence[Token]) -> Iterator[str]:
+    """Yield the packages that are named: loaded, or in front of `::`."""
+    for token, following in pairwise(found):
+        if following.text in ("::", ":::") and token.kind != "operator":
+            yield token.value if token.is_string else token.name
+    for call in calls(found):
+        if call.name in _LOADS and not call.on and not _has(call, "character.only"):
+            argument = call.argument("package")
+            if len(argument) == 1 and (name := _word(argument[0], call)):
+                yield name
+
+
+def _word(token: Token, call: Call) -> str:
+    """What names a package: text, or a bare word where R takes it for the name itself."""
+    return token.value if token.is_string else token.name if call.name in ("library", "require") else ""
+
+
+def _has(call: Call, name: str) -> bool:
+    return any(len(part) > 1 and part[0].name == name and part[1].text == "=" for part in call.arguments)
+
+
+def sources(found: Sequence[Token]) -> Iterator[tuple[Token, str]]:
+    """Yield the files that are read with `source()`, each at its place; an empty path where it is no literal."""
+    for call in calls(found):
+        if call.name in _SOURCES and not call.on:
+            argument = call.argument("file")
+            is_text = len(argument) == 1 and argument[0].is_string
+            yield (argument[0] if is_text else call.token), (argument[0].value if is_text else "")
+
+
+def asked(found: Sequence[Token]) -> Iterator[Asked]:
+    """Yield the SQL that is given to `context$sql()` as a literal."""
+    for call in _of_context(found, "sql"):
+        argument = call.argument("sql")
+        if len(argument) == 1 and argument[0].is_string:
+            token = argument[0]
+            start, end = token.content
+            exact = token.value == token.text[start - token.start : end - token.start]
+            yield Asked(token.value, start, end, exact)
+
+
+def env(found: Sequence[Token], source: SourceFile, problems: list[Problem]) -> Iterator[str]:
+    """Yield the names that `context$env()` asks for; one that is no literal is a problem."""
+    for call in _of_context(found, "env"):
+        argument = call.argument("name")
+        if len(argument) == 1 and argument[0].is_string:
+            yield argument[0].value
+        else:
+            place = source.place(call.token.start, len(call.token.text))
+            hint = 'write the name itself: `context$env("NAME")`'
+            problems.append(Problem("the name of an environment variable must be a literal", place, hint))
+
+
+def _of_context(found: Sequence[Token], name: str) -> Iterable[Call]:
+    return (call for call in calls(found) if call.on == CONTEXT and call.name == name)
+
+
+def outside(found: Sequence[Token]) -> str:
+    """Return why the code may give other rows from the same inputs; empty if nothing says so."""
+    for call in calls(found):
+        if call.name in _OUTSIDE and not call.on:
+            return f"`{call.name}()` reaches outside of the block's inputs"
+    for token, dollar, name in zip(found, found[1:], found[2:], strict=False):
+        if (token.text, dollar.text, name.text) == (CONTEXT, "$", "run"):
+            return "`context$run` is another one each time"
+    return ""

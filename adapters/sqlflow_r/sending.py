@@ -1,0 +1,310 @@
+"""Arrow batches as files of raw columns, which R reads with `readBin`: see `frames.R` for their form."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sqlflow.core.errors import Problem
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Values = np.ndarray[Any, Any]
+NA_INTEGER = -(1 << 31)
+NA_INTEGER64 = -(1 << 63)
+NA_REAL = np.array([0x7FF00000000007A2], "u8").view("f8")[0]
+"""R's NA is a NaN whose low word is 1954."""
+EXACT = 1 << 53
+"""Up to here a double holds every integer."""
+DAYS_FOREVER = (1 << 31) - 1
+MICROS_FOREVER = (1 << 63) - 1
+"""What DuckDB and Arrow call infinity as a date and as a time stamp; R has Inf for both."""
+_DECIMAL_DIGITS = 15
+"""Up to so many digits, a decimal and the nearest double name each other."""
+_LEVELS_AT_MOST = 1 << 16
+_INSTALL = "install R's package bit64 (Debian: `apt install r-cran-bit64`), or cast the column"
+
+
+class Refused(Exception):
+    """A column that cannot cross."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.problem = Problem(message, hint=hint)
+
+
+@dataclass(slots=True)
+class Column:
+    """A column on its way: what R must know to read it, and how its values are turned into bytes."""
+
+    number: int
+    name: str
+    kind: str
+    encode: Callable[["pa.Array", "Column"], Values]
+    zone: str = ""
+    levels: tuple[str, ...] = ()
+    nulls: bool = False
+    chunks: list[dict[str, int]] = field(default_factory=list)
+
+    def refuse(self, message: str, hint: str = "") -> Refused:
+        return Refused(f"column `{self.name}` {message}", hint)
+
+    def told(self) -> dict[str, Any]:
+        return {
+            "number": self.number, "name": self.name, "kind": self.kind, "zone": self.zone, "levels": list(self.levels),
+            "nulls": self.nulls, "chunks": self.chunks,
+        }  # fmt: skip
+
+
+def send(batches: "pa.RecordBatchReader", folder: Path, frame: str, bit64: bool) -> dict[str, Any]:
+    """Write all rows below `folder` and return what R must know to read them.
+
+    `frame` is a kind of frame, and perhaps the form of 64-bit integers. Raise Refused for what R cannot hold.
+    """
+    folder.mkdir(parents=True)
+    kind, _, integers = frame.partition(" ")
+    if integers == "integer64" and not bit64:
+        raise Refused("`integer64` needs R's package bit64", _INSTALL)
+    exact = bit64 and integers != "double"
+    columns = [_column(number, field, exact) for number, field in enumerate(batches.schema, 1)]
+    rows = 0
+    for batch in batches:
+        rows += batch.num_rows
+        for column, array in zip(columns, batch.columns, strict=True):
+            _append(column, array, folder)
+    for column in columns:
+        (folder / f"{column.number}.data").touch()
+        (folder / f"{column.number}.null").touch()
+    return {"folder": str(folder), "frame": kind, "rows": rows, "columns": [column.told() for column in columns]}
+
+
+def _append(column: Column, array: "pa.Array", folder: Path) -> None:
+    with (folder / f"{column.number}.data").open("ab") as file:
+        if column.kind in ("character", "blob"):
+            content, side = (_texts if column.kind == "character" else _blobs)(array, column)
+            file.write(content)
+            with (folder / f"{column.number}.null").open("ab") as beside:
+                beside.write(side)
+            column.chunks.append({"rows": len(array), "bytes": memoryview(content).nbytes})
+        else:
+            column.encode(array, column).tofile(file)
+
+
+def _column(number: int, field: "pa.Field", exact: bool) -> Column:
+    """Return how a column of this type crosses. Raise Refused for a type that R has no exact form of."""
+    from pyarrow import types
+
+    def column(kind: str, encode: Callable[["pa.Array", Column], Values], zone: str = "") -> Column:
+        return Column(number, field.name, kind, encode, zone)
+
+    kind = field.type
+    if types.is_null(kind) or types.is_boolean(kind):
+        return column("logical", _logicals)
+    if types.is_int32(kind) or (types.is_integer(kind) and kind.bit_width < 32):
+        return column("integer", _integers)
+    if types.is_uint32(kind) or types.is_floating(kind):
+        return column("double", _doubles)
+    if types.is_integer(kind):
+        return column("integer64" if exact else "double", _longs)
+    if types.is_decimal(kind):
+        return column("double", _decimals)
+    if types.is_string(kind) or types.is_large_string(kind):
+        return column("character", _doubles)
+    if types.is_binary(kind) or types.is_large_binary(kind):
+        return column("blob", _doubles)
+    if types.is_dictionary(kind) and (types.is_string(kind.value_type) or types.is_large_string(kind.value_type)):
+        return column("factor", _codes)
+    if types.is_date(kind):
+        return column("date", _days)
+    if types.is_time(kind):
+        return column("time", _seconds_of_day)
+    if types.is_timestamp(kind):
+        return column("datetime", _seconds, "UTC" if kind.tz else "")
+    hint = "unnest it in SQL, or cast it to text or a number first"
+    raise Refused(f"column `{field.name}` is `{kind}`, which R's data frames do not hold", hint)
+
+
+def _logicals(array: "pa.Array", column: Column) -> Values:
+    import pyarrow as pa
+
+    return _filled(array.cast(pa.int32()), NA_INTEGER)
+
+
+def _integers(array: "pa.Array", column: Column) -> Values:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_int32(array.type) and pc.min(array).as_py() == NA_INTEGER:
+        raise column.refuse(f"holds {NA_INTEGER}, which is R's NA", "cast it to bigint or double")
+    return _filled(array.cast(pa.int32()), NA_INTEGER)
+
+
+def _doubles(array: "pa.Array", column: Column) -> Values:
+    import pyarrow as pa
+
+    values = _filled(array.cast(pa.float64()), 0.0)
+    if array.null_count or np.isnan(values).any():
+        values = np.where(np.isnan(values), np.nan, values)
+        values[_missing(array)] = NA_REAL
+    return values
+
+
+def _longs(array: "pa.Array", column: Column) -> Values:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    bounds = pc.min_max(array).as_py()
+    low, high = bounds["min"] or 0, bounds["max"] or 0
+    if column.kind == "integer64" and low > NA_INTEGER64 and high <= MICROS_FOREVER:
+        return _filled(array.cast(pa.int64()), NA_INTEGER64)
+    beyond = low if -low > high else high
+    if column.kind == "integer64":
+        raise column.refuse(f"holds {beyond}, which is more than 64 bits with a sign and an NA", "cast it to text")
+    if abs(beyond) > EXACT:
+        raise column.refuse(f"holds {beyond}, and doubles are exact up to {EXACT} alone", _INSTALL)
+    return _with_na(_filled(array, 0).astype("f8"), array)
+
+
+def _decimals(array: "pa.Array", column: Column) -> Values:
+    """Return decimals as the nearest doubles, where these say which decimals they were."""
+    import pyarrow as pa
+
+    scale = array.type.scale
+    if array.type.bit_width != 128:
+        array = array.cast(pa.decimal128(38, scale))
+    halves = np.frombuffer(array.buffers()[1] or b"", "i8")[2 * array.offset : 2 * (array.offset + len(array))]
+    low = np.where(_missing(array), 0, halves[0::2])
+    high = np.where(_missing(array), 0, halves[1::2])
+    bound = EXACT if scale == 0 else 10**_DECIMAL_DIGITS
+    odd = np.flatnonzero((high != low >> 63) | (low > bound) | (low < -bound))
+    if len(odd):
+        hint = "cast it to double, which rounds, or to text"
+        raise column.refuse(f"holds {array[int(odd[0])].as_py()}, which has more digits than a double can tell", hint)
+    return _with_na(low / 10.0**scale, array)
+
+
+def _codes(array: "pa.Array", column: Column) -> Values:
+    import pyarrow as pa
+
+    levels = tuple(array.dictionary.to_pylist())
+    column.levels = column.levels or levels
+    if column.levels != levels:
+        raise column.refuse("changes its levels on the way", "cast it to text")
+    codes = _filled(array.indices.cast(pa.int32()), -1) + np.int32(1)
+    codes[_missing(array.indices)] = NA_INTEGER
+    return codes
+
+
+def _days(array: "pa.Array", column: Column) -> Values:
+    import pyarrow as pa
+
+    days = _filled(array.cast(pa.date32()).cast(pa.int32()), 0)
+    return _with_na(_forever(days.astype("f8"), days, DAYS_FOREVER), array)
+
+
+def _seconds(array: "pa.Array", column: Column) -> Values:
+    micros = _micros(array, column)
+    seconds = _forever(in_seconds(micros), micros, MICROS_FOREVER)
+    _refuse_rounded(
+        micros, np.where(np.isinf(seconds), micros, in_micros(np.where(np.isinf(seconds), 0, seconds))), array, column
+    )
+    return _with_na(seconds, array)
+
+
+def _seconds_of_day(array: "pa.Array", column: Column) -> Values:
+    return _with_na(in_seconds(_micros(array, column)), array)
+
+
+def _micros(array: "pa.Array", column: Column) -> Values:
+    """Return times as microseconds; a nanosecond that would be lost is refused."""
+    import pyarrow as pa
+
+    unit = array.type.unit
+    raw = _filled(array.cast(pa.int32() if array.type.bit_width == 32 else pa.int64()), 0).astype("i8")
+    forever = abs(raw) == MICROS_FOREVER
+    if unit == "ns":
+        _refuse_rounded(raw, np.where(forever, raw, raw // 1000 * 1000), array, column)
+        return np.where(forever, raw, raw // 1000)
+    return np.where(forever, raw, raw * {"s": 1_000_000, "ms": 1000, "us": 1}[unit])
+
+
+def _refuse_rounded(values: Values, back: Values, array: "pa.Array", column: Column) -> None:
+    odd = np.flatnonzero((values != back) & ~_missing(array))
+    if len(odd):
+        hint = "round it with `date_trunc`, or cast it to text"
+        raise column.refuse(f"holds {array[int(odd[0])].cast('string').as_py()}, which R's times would round", hint)
+
+
+def _forever(values: Values, whole: Values, last: int) -> Values:
+    values[whole == last] = np.inf
+    values[whole == -last] = -np.inf
+    return values
+
+
+def in_seconds(micros: Values) -> Values:
+    """Return microseconds as the nearest double of seconds."""
+    whole = micros // 1_000_000
+    seconds: Values = whole + (micros - whole * 1_000_000) / 1e6
+    return seconds
+
+
+def in_micros(seconds: Values) -> Values:
+    """Return seconds as the nearest integer of microseconds: the whole part by itself, so that nothing is rounded twice."""
+    whole = np.floor(seconds)
+    micros: Values = whole.astype("i8") * 1_000_000 + np.rint((seconds - whole) * 1e6).astype("i8")
+    return micros
+
+
+def _with_na(values: Values, array: "pa.Array") -> Values:
+    if array.null_count:
+        values[_missing(array)] = NA_REAL
+    return values
+
+
+def _filled(array: "pa.Array", value: float) -> Values:
+    """Return the values of an array of numbers, with `value` for NULL."""
+    filled: np.ndarray[Any, Any] = array.fill_null(value).to_numpy(zero_copy_only=False)
+    return filled
+
+
+def _missing(array: "pa.Array") -> Values:
+    missing: np.ndarray[Any, Any] = array.is_null().to_numpy(zero_copy_only=False)
+    return missing
+
+
+def _texts(array: "pa.Array", column: Column) -> tuple[Any, bytes]:
+    """Return texts, each ended by NUL, and a byte for each that is 1 for NULL."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    filled = array.cast(pa.large_string()).fill_null("")
+    ended = pc.binary_join_element_wise(filled, *(pa.scalar(one, pa.large_string()) for one in ("", "\0")))
+    content = _content(ended)
+    if np.count_nonzero(np.frombuffer(content, "u1") == 0) != len(array):
+        row = int(np.flatnonzero(pc.match_substring(filled, "\0").to_numpy(zero_copy_only=False))[0])
+        raise column.refuse(
+            f"holds a NUL, as in {array[row].as_py()[:40]!r}, which no text of R can", "cast it to blob"
+        )
+    column.nulls = column.nulls or array.null_count > 0
+    return content, _missing(array).astype("u1").tobytes()
+
+
+def _blobs(array: "pa.Array", column: Column) -> tuple[Any, bytes]:
+    """Return all bytes, and the length of each value: -1 for NULL."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    lengths = _filled(pc.binary_length(array).cast(pa.int32()), -1)
+    return _content(array.cast(pa.large_binary()).fill_null(b"")), lengths.tobytes()
+
+
+def _content(array: "pa.Array") -> Any:
+    """Return the bytes of all values of a large array, one behind the other."""
+    _, offsets, data = array.buffers()
+    if data is None:
+        return b""
+    ends = np.frombuffer(offsets, "i8")[array.offset : array.offset + len(array) + 1]
+    return memoryview(data)[int(ends[0]) : int(ends[-1])] if len(array) else b""
