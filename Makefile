@@ -12,7 +12,8 @@ example: $(VENV)/example  ## Build the example warehouse and print the result.
 	cd example_warehouse && ../$(BIN)/sqlflow build
 	cd example_warehouse && ../$(BIN)/sqlflow show marts.carrier_performance --limit 16
 
-test: $(VENV)/test  ## Run all tests.
+test: $(VENV)/test  ## Run all tests, with R installed for them.
+	sh tests/install_r.sh
 	$(BIN)/python example_warehouse/prepare.py
 	$(BIN)/python -m pytest
 

@@ -115,6 +115,14 @@ def _settings(front: Case) -> Iterator[tuple[str, str]]:
             yield names.get(key, key), value.removeprefix("@py:") if computed else repr(value)
 
 
+def _r_block(root: Path, file: Case) -> list[str]:
+    """Write a function as a block, with its front matter in `#'` lines."""
+    front = "".join(f"#' {key}: {value}\n" for key, value in _settings(file.get("front", {})))
+    head = f"#' ---\n{front}#' ---\n" if front else ""
+    text = str(_content(file)).replace("ctx", "context")
+    return _put(root, f"blocks/{file['name'].replace('.', '/')}.R", head + text)
+
+
 def lines_added(case: Case) -> int:
     """Return how many lines stand above what the corpus says is a file's first line."""
     files = case["setup"].get("files", [])
@@ -172,7 +180,7 @@ _GENERATED: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
 }
 _ROLES: dict[str, Callable[[Path, Case], list[str]]] = {
     "project_file": _project_file, "sql_block": _sql_block, "assertion": _assertion, "seed": _seed, "raw": _raw,
-    "generated": _generated, "python_block": _python_block,
+    "generated": _generated, "python_block": _python_block, "r_block": _r_block,
 }  # fmt: skip
 
 
@@ -277,6 +285,8 @@ def run(case: Case, root: Path, seconds: float, outside: Path) -> Outcome:
     if pipe:
         command = ["bash", "-o", "pipefail", "-c", f"{shlex.join(command)} | {pipe}"]
     environment = {"PATH": os.environ["PATH"], "HOME": str(outside), "TMPDIR": str(outside), "LANG": "C.UTF-8"}
+    if fault == "PATH without Rscript":
+        environment["PATH"] = str(outside)
     if fault in _MODES:
         root.chmod(_MODES[fault])
     printed = outside / "printed.txt"

@@ -13,7 +13,7 @@ from bad_inputs_adapter import Case, Outcome, corpus, is_runnable, lines_added, 
 
 CATEGORIES = (
     "project-yaml", "front-matter", "sql", "jinja", "graph-names", "files", "env-secrets", "seeds", "assertions", "cli",
-    "python-block",
+    "python-block", "r-block",
 )  # fmt: skip
 """The other categories come with what they test."""
 CORPUS = corpus(Path(__file__).with_name("bad_inputs.yaml"))

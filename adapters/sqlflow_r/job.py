@@ -56,5 +56,5 @@ def _context(call: Call) -> dict[str, Any]:
     about = call.surroundings
     return {
         "vars": dict(about.vars), "block": about.block, "target": about.target, "run": about.run, "seed": _seed(call),
-        "scratch": str(call.scratch), "start": about.start, "end": about.end, "incremental": about.incremental,
+        "scratch": str(call.scratch), "project": str(call.root.resolve()), "start": about.start, "end": about.end, "incremental": about.incremental,
     }  # fmt: skip
