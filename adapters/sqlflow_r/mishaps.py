@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from sqlflow.core.errors import Problem
+from sqlflow.core.errors import BuildError, Problem, SqlflowError
 from sqlflow.core.runtime import Call, Say
 from sqlflow.core.text import Place, SourceFile
 from sqlflow_r.installed import GET_PACKAGE
@@ -45,6 +45,12 @@ def at_argument(problem: Problem, name: str, call: Call) -> Problem:
             place = call.source.place(argument.start, argument.end - argument.start)
             return Problem(f"`{name}`: {problem.message}", place, problem.hint)
     return placed(problem, call)
+
+
+def asking_failed(error: SqlflowError, answer: dict[str, Any], call: Call) -> SqlflowError:
+    """Return why `context$sql()` gave no rows, at the user's line that asked."""
+    where = _place(answer["stack"][-1], call) if answer["stack"] else None
+    return BuildError(placed(Problem(one.message, one.place or where, one.hint), call) for one in error.problems)
 
 
 def of_user(answer: dict[str, Any], call: Call) -> Problem:

@@ -17,7 +17,7 @@ from sqlflow.core.runtime import Ask, Call, Inputs, Say, Verdict
 from sqlflow_r.installed import GET_R, NO_R, rscript
 from sqlflow_r.job import beside, job
 from sqlflow_r.literals import r_literal
-from sqlflow_r.mishaps import at_argument, of_user, placed, without_crash
+from sqlflow_r.mishaps import asking_failed, at_argument, of_user, placed, without_crash
 from sqlflow_r.receiving import batches, schema
 from sqlflow_r.sending import Refused, send
 
@@ -118,7 +118,7 @@ class RWorker:
         self._child.prints.end()
         self._child.limit(None)
         if failures and str(failures[-1]) in str(answer.get("message")):
-            raise failures[-1]
+            raise asking_failed(failures[-1], answer, call)
         if answer["kind"] == "refused":
             raise BuildError(placed(Problem(answer["refused"], hint=answer["hint"]), call))
         if answer["kind"] == "error" and not (checks and answer["stack"]):

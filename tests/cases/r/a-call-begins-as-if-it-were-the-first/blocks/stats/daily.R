@@ -1,0 +1,1 @@
+daily <- function(stats__first) data.frame(left = exists("left"), attached = "package:splines" %in% search(), digits = getOption("digits"), set = Sys.getenv("LEFT"), here = basename(getwd()) == basename(normalizePath(".")))

@@ -1,0 +1,1 @@
+scaled <- function(x, by) transform(x, y = x * by)

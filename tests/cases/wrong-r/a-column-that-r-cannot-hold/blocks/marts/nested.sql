@@ -1,0 +1,1 @@
+select [1, 2] as items, 1 as id

@@ -1,0 +1,1 @@
+daily <- function(marts__nested) marts__nested

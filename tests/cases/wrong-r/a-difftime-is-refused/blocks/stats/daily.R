@@ -1,0 +1,1 @@
+daily <- function(marts__numbers) transform(marts__numbers, took = as.difftime(x, units = "mins"))

@@ -1,0 +1,1 @@
+daily <- function(marts__numbers) tools::pskill(Sys.getpid(), 9)

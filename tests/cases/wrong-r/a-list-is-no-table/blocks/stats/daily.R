@@ -1,0 +1,1 @@
+daily <- function(marts__numbers) as.list(marts__numbers)

@@ -1,0 +1,3 @@
+daily <- function(marts__numbers) {
+  x <- 1 1
+}

@@ -1,0 +1,1 @@
+daily <- function(marts__numbers, big = 1) marts__numbers

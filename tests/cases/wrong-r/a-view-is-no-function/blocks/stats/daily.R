@@ -1,0 +1,4 @@
+#' ---
+#' materialize: view
+#' ---
+daily <- function(marts__numbers) marts__numbers

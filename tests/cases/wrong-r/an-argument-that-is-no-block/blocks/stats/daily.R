@@ -1,0 +1,1 @@
+daily <- function(marts__nubmers) marts__nubmers

@@ -1,0 +1,4 @@
+#' ---
+#' timeout: 1s
+#' ---
+daily <- function(marts__numbers) repeat {}

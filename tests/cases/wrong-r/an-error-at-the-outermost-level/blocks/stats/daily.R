@@ -1,0 +1,2 @@
+limit <- log("a")
+daily <- function(marts__numbers) marts__numbers

@@ -1,0 +1,4 @@
+#' ---
+#' descripton: Daily.
+#' ---
+daily <- function(marts__numbers) marts__numbers

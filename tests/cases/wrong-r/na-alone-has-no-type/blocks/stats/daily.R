@@ -1,0 +1,1 @@
+daily <- function(marts__numbers) transform(marts__numbers, empty = NA)

@@ -1,0 +1,2 @@
+first <- function(marts__numbers) marts__numbers
+second <- function(marts__numbers) marts__numbers

@@ -1,0 +1,2 @@
+daily <- function(marts__numbers) marts__numbers
+rm(daily)
