@@ -41,6 +41,8 @@ ROWS = {
     "marts.on_time_by_month": 12,
     "marts.plane_utilisation": 4_037,
     "marts.route_performance": 224,
+    "marts.unusual_days": 32,
+    "stats.schedule_pattern": 365,
 }
 FINDINGS = {
     "{:.1f} % of the year's flights were on time": "select 100 * avg(is_on_time::int) from intermediate.int_flights",
@@ -82,6 +84,13 @@ FINDINGS = {
     "the day after has {:.0f} % fewer, and {:.0f} %": """
         select 100 * (1 - flights_against_average), on_time_percent from marts.holiday_travel
         where holiday = 'Thanksgiving' and days_from_holiday = 1""",
+    "{} days have an unusual number of flights. Thanksgiving has the most unusual, {} where {} were": """
+        select count(*), min(flights) filter (where unusual_rank = 1),
+               min(expected_flights) filter (where unusual_rank = 1 and nearest_holiday = 'Thanksgiving')
+        from marts.unusual_days""",
+    "{} of the {} are Saturdays from September on": """
+        select count(*) filter (where isodow(flight_date) = 6 and month(flight_date) >= 9), count(*)
+        from marts.unusual_days""",
     "{} of {} routes have a single carrier": """
         select count(*) filter (where carriers = 1), count(*) from marts.route_performance""",
     "makes up {:.1f} minutes on the way, one of less than 500 makes up {:.1f}": """
@@ -154,7 +163,7 @@ def test_every_assertion_holds_but_the_one_that_warns(built: Built) -> None:
 def test_every_block_is_published_with_its_rows(built: Built) -> None:
     with duckdb.connect(str(built.folder / "warehouse.duckdb"), read_only=True) as warehouse:
         rows = {name: warehouse.execute(f"select count(*) from {name}").fetchall()[0][0] for name in ROWS}
-    assert (len(built.report.published), rows) == (28, ROWS)
+    assert (len(built.report.published), rows) == (30, ROWS)
 
 
 def test_the_findings_of_the_readme_are_what_the_marts_say(built: Built) -> None:
@@ -167,13 +176,13 @@ def test_the_findings_of_the_readme_are_what_the_marts_say(built: Built) -> None
 def test_the_example_has_the_blocks_and_every_kind_of_assertion() -> None:
     project = Project.load(EXAMPLE)
     kinds = {assertion.kind for assertion in all_assertions(project.loaded)}
-    own = kinds - {*KINDS, "file"}
+    own = kinds - {*KINDS, "file", "function"}
     count = sum(1 for _ in all_assertions(project.loaded))
     blocks = [block for block in project.loaded.blocks.values() if block.kind == "sql"]
     assert set(KINDS) <= kinds
     assert own == {"sums_to", "at_least_one_row_per"}
     assert len(project.loaded.assertions) >= 1
-    assert f"{len(blocks)} SQL blocks in three layers, three seeds, and {count} assertions." in README
+    assert f"{len(blocks)} SQL blocks in three layers, three seeds, an R block, and {count} assertions." in README
     assert len(blocks) >= 18
     assert count >= 40
 
