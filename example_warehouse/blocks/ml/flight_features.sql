@@ -1,8 +1,7 @@
 /*---
 description: >
-  What is known of a flight before it leaves: its schedule, its route, the age of its plane and the weather at its
-  origin. Beside it stands how late it arrived. One row per flight that was completed; nothing that happens after
-  the gate is closed is among the features.
+  What a flight's delay is learnt from: its schedule, its route, the age of its plane, and the weather measured at its
+  origin in the hour of its schedule. Beside it stands how late it arrived. One row per flight that was completed.
 order_by: [scheduled_departure_utc, flight_id]
 columns:
   flight_id: {assert: [not_null, unique]}
