@@ -7,7 +7,9 @@ data.table::fwrite(frame, given[[2]])
 written <- proc.time()
 back <- data.table::fread(given[[2]], na.strings = "")
 read <- proc.time()
-cat(sprintf("fwrite %.1f s, fread %.1f s\n", (written - started)[["elapsed"]], (read - written)[["elapsed"]]))
+for (step in list(list("fwrite", written - started), list("fread", read - written))) {
+  cat(sprintf("%s %.1f s, CPU %.1f s\n", step[[1]], step[[2]][["elapsed"]], sum(step[[2]][1:2])))
+}
 changed <- vapply(names(frame), function(name) {
   if (!identical(class(back[[name]]), class(frame[[name]]))) return(nrow(frame))
   sum(!mapply(identical, head(frame[[name]], 1e5), head(back[[name]], 1e5)))

@@ -50,7 +50,6 @@ read_column <- function(column, folder, rows) {
     datetime = .POSIXct(plain("double"), if (nzchar(column$zone)) column$zone),
     time = structure(plain("double"), class = c("hms", "difftime"), units = "secs"),
     factor = structure(plain("integer"), levels = as.character(column$levels), class = "factor"),
-    coded = as.character(column$levels)[plain("integer")],
     character = read_text(from, column, folder, rows),
     blob = read_blobs(from, column, folder, rows)
   )
