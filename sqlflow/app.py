@@ -21,6 +21,7 @@ from sqlflow.plan.graph import Graph, graph
 from sqlflow.plan.origins import Read
 from sqlflow.plan.plan import Plan
 from sqlflow.plan.selection import selected
+from sqlflow.plan.why import Why, why
 from sqlflow.read.cache import LoadCache
 from sqlflow.read.project import load, renderer_of
 from sqlflow.read.runtimes import missing
@@ -137,6 +138,12 @@ class Project:
             made = planning.plan(self.graph, chosen, current, files, full_refresh, absent)
         needed = (problem for name in made.built if name in lacking for problem in lacking[name])
         return replace(made, lacking=tuple(needed))
+
+    def why(self, name: str) -> Why:
+        """Return why a build of everything would build a block or not. Raise UsageError if there is no such block."""
+        block, current = self.block(name).name, self._current()
+        made = planning.plan(self.graph, self.selected(), current, file_versions(self.loaded))
+        return why(made, block, current.published.get(block))
 
     def _current(self, adopt: bool = False) -> Current:
         if not _is_there(self.loaded):

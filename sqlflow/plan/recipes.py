@@ -12,7 +12,7 @@ from typing import Any
 from sqlflow.core.block import Block
 from sqlflow.core.names import TableName
 from sqlflow.plan.graph import Graph, Resolver
-from sqlflow.plan.versions import Key
+from sqlflow.plan.versions import Key, settings_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +160,12 @@ def _columns(document: Mapping[str, Any]) -> tuple[str, ...] | None:
 
 
 def sql_of(block: Block) -> str | None:
-    """Return the SQL whose lineage tells what a block reads; None for what has none."""
+    """Return the SQL whose lineage tells what a block reads; None for what has none.
+
+    What holds values of the environment is not kept in the state: they may be secrets.
+    """
     query = block.query
-    if query is None or query.opaque or query.dynamic or query.named:
+    if query is None or query.reads.env or query.opaque or query.dynamic or query.named:
         return None
     if block.config.order_by:
         return f"select * from (\n{query.text.text}\n) as ordered order by {', '.join(block.config.order_by)}"
@@ -182,7 +185,7 @@ def described(cookbook: Cookbook, name: TableName, relations: Mapping[TableName,
     """Return the text that is kept of a block's recipe; `relations` are the versions that it reads."""
     inlined: dict[str, Any] = {}
     document = _document(cookbook, name, relations, inlined)
-    return json.dumps({**document, "columns": columns, "inlined": inlined})
+    return json.dumps({**document, "columns": columns, "inlined": inlined}, default=str)
 
 
 def _document(
@@ -203,4 +206,5 @@ def _document(
         "inputs": sorted(map(str, graph.inputs[name])),
         "relations": stored,
         "is_stored": is_stored(block),
+        "settings": settings_of(block, graph.project),
     }

@@ -92,6 +92,8 @@ def _why(name: TableName, reason: str, key: Key, current: Current) -> str:
         return "never built" if reason == "selected" else reason
     if before.code != key.code:
         return "its code or settings changed"
+    if key.unknown:
+        return key.unknown
     inputs = dict(key.inputs)
     changed = sorted(read for read in {*before.inputs, *inputs} if before.inputs.get(read) != inputs.get(read))
     known = [read for read in changed if inputs.get(read)]
@@ -99,4 +101,4 @@ def _why(name: TableName, reason: str, key: Key, current: Current) -> str:
         return f"`refresh: {inputs[REFRESH].split()[0]}` says so"
     if known:
         return f"`{known[0]}` has changed"
-    return key.unknown or (f"`{changed[0]}` is not read any more" if changed else "its version is gone")
+    return f"`{changed[0]}` is not read any more" if changed else "its version is gone"

@@ -54,6 +54,29 @@ class Comparison:
         is_same = found[0].facts == found[1].facts and found[0].tables == found[1].tables
         return found if is_same and found[0].is_known and found[1].is_known else None
 
+    def differing(self, now: Recipe, before: Recipe) -> dict[str, list[str]]:
+        """Return the columns of inputs that `now` reads and that are computed in another way than they were.
+
+        An empty text stands for which rows there are, `EVERY` for all columns.
+        """
+        known = self.lineage(now)
+        found: dict[str, list[str]] = {}
+        for read in sorted(known.reads if known else ()):
+            one, other = now.inputs.get(read.table), before.inputs.get(read.table)
+            if (
+                one is not None
+                and other is not None
+                and self._facts(one, read.column) != self._facts(other, read.column)
+            ):
+                found.setdefault(read.table, []).append(read.column)
+        return found
+
+    def _facts(self, recipe: Recipe, column: str) -> set[str] | None:
+        """Return what a column comes down to; None where it cannot be known."""
+        found, self._common = Needs(), frozenset()
+        self._add_column(recipe, column, found, stored=False)
+        return found.facts if found.is_known else None
+
     def lineage(self, recipe: Recipe) -> Lineage | None:
         if recipe not in self._lineages:
             self._lineages[recipe] = self._lineage(recipe)

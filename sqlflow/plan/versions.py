@@ -69,11 +69,16 @@ def _unknown(block: Block, read: tuple[tuple[str, str], ...]) -> str:
 
 def _code(block: Block, project: Project) -> str:
     """Return a hash of what is the block's own: its query, its settings, what its template read."""
+    query = block.code.code or block.code.text.text if block.code else None
+    content = {"name": str(block.name), "query": query, **settings_of(block, project)}
+    return _hash(json.dumps(content, sort_keys=True, default=str))
+
+
+def settings_of(block: Block, project: Project) -> dict[str, Any]:
+    """Return all that shapes a block's rows beside its query and what it reads; values of the environment as hashes."""
     config = block.config
     reads = block.code.reads if block.code else None
-    content: dict[str, Any] = {
-        "name": str(block.name),
-        "query": block.code.code or block.code.text.text if block.code else None,
+    return {
         "materialize": config.materialize,
         "order_by": config.order_by,
         "indexes": [(index.columns, index.unique) for index in config.indexes],
@@ -88,7 +93,6 @@ def _code(block: Block, project: Project) -> str:
         "root": str(project.root.resolve()) if config.materialize != "table" else "",
         "settings": repr(getattr(project.target.settings, "settings", "")),
     }
-    return _hash(json.dumps(content, sort_keys=True, default=str))
 
 
 def assertion_key(assertion: Assertion, inputs: Mapping[str, str]) -> str:

@@ -1,0 +1,1 @@
+select max(total) as best from customers

@@ -1,0 +1,1 @@
+select now() as at, count(*) as n from customers

@@ -1,0 +1,1 @@
+select status, count(*) as n from staging.orders group by status

@@ -1,0 +1,1 @@
+{% macro upper_of(x) %}upper({{ x }}){% endmacro %}
