@@ -15,6 +15,7 @@ from sqlflow.core.failpoints import failing, point
 from sqlflow.core.names import TableName
 from sqlflow.core.text import MappedText
 from sqlflow.plan import plan as planning
+from sqlflow.plan import saved
 from sqlflow.plan.columns import Edges, lineages, made_from, made_of
 from sqlflow.plan.current import Current
 from sqlflow.plan.graph import Graph, graph
@@ -142,7 +143,7 @@ class Project:
     def why(self, name: str) -> Why:
         """Return why a build of everything would build a block or not. Raise UsageError if there is no such block."""
         block, current = self.block(name).name, self._current()
-        made = planning.plan(self.graph, self.selected(), current, file_versions(self.loaded))
+        made = self._plan(self.selected(), current, full_refresh=False)
         return why(made, block, current.published.get(block))
 
     def _current(self, adopt: bool = False) -> Current:
@@ -161,21 +162,24 @@ class Project:
         self, select: Iterable[str] = (), exclude: Iterable[str] = (), *, threads: int | None = None,
         publish_what: Literal["all", "passing"] = "all", fail_fast: bool = False, prune: bool = False, adopt: bool = False,
         cascade: bool = False,
-        full_refresh: bool = False, lock_timeout: float = LOCK_SECONDS,
+        full_refresh: bool = False, plan_file: str | Path | None = None, lock_timeout: float = LOCK_SECONDS,
         listener: Listener = _silent,
     ) -> Report:  # fmt: skip
-        """Build, check and publish the selected blocks, and return the report.
+        """Build, check and publish the selected blocks, or what a plan's file says, and return the report.
 
-        Raise BuildError before anything has run if a name in the target is taken by a relation that sqlflow did not
+        Raise UsageError if the plan of the file is not true any more. Raise BuildError before anything has run if a name in the target is taken by a relation that sqlflow did not
         make, and BusyError if somebody else still holds the target after `lock_timeout` seconds. What fails while
         running is in the report.
         """
-        chosen = self.selected(select, exclude)
+        document = None if plan_file is None else saved.read(_text_of(plan_file), str(plan_file))
+        chosen = self.selected(document["select"], document["exclude"]) if document else self.selected(select, exclude)
         _keep(self.loaded.root, self.cache, make_folder=True)
         options = Options(threads or self.loaded.config.threads, publish_what, fail_fast, prune, adopt, cascade)
         with _held(self.loaded, lock_timeout, listener) as (connection, session, lease):
             current = self._looked_at(connection, session, adopt)
             made = self._plan(chosen, current, full_refresh)
+            if document is not None:
+                saved.refuse_stale(document, made, str(plan_file))
             files = {self.loaded.blocks[name].source.path for name in made.nodes}
             taken = [problem for problem in made.problems if problem.place and problem.place.path in files]
             if taken:
@@ -303,6 +307,15 @@ def _keep(root: Path, cache: LoadCache, make_folder: bool = False) -> None:
             new.replace(file)
     except OSError:
         return
+
+
+def _text_of(path: str | Path) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError as error:
+        raise UsageError(f"the plan `{path}` cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the plan `{path}` cannot be read: it is not UTF-8") from error
 
 
 def _is_there(project: nouns.Project) -> bool:

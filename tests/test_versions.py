@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 from support import write
+from test_cases import called
 from test_publish import second_connection
 
 from sqlflow import Project
 from sqlflow.core import events
-from sqlflow.core.errors import BuildError
+from sqlflow.core.errors import BuildError, UsageError
 from sqlflow.plan.plan import plan
 from sqlflow.read.versions import FileVersions
 from sqlflow.run.report import Report
@@ -402,3 +403,49 @@ def test_refresh_says_when_to_build_again_what_gives_another_result_each_time(tm
     assert build(tmp_path, {"blocks/a.sql": f"{front}select now() as at, id + 1 as id from raw.events"})[1] == [
         "main.a"
     ]
+
+
+def plan_file(folder: Path, *arguments: str) -> Path:
+    """Write the plan, as `sqlflow plan --output json` prints it, to a file beside the project."""
+    file = folder.parent / "plan.json"
+    _, text = called(" ".join(["plan", "--output json", f"--project-dir {folder}", *arguments]))
+    file.write_text(text)
+    return file
+
+
+def test_a_plan_from_a_file_is_executed_as_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "project"
+    assert build(folder, FILES)[0].ok
+    write(folder, {"blocks/staging/b.sql": "select 7 as low", "blocks/staging/a.sql": A + " where id > 1"})
+    file = plan_file(folder, "staging.b")
+    assert build(folder, plan_file=file)[1] == ["marts.d", "staging.b"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"blocks/staging/b.sql": "select 8 as low"}, "the project has changed since it was made"),
+        ({"orders.csv": "id,amount\n1,11\n"}, "the project has changed since it was made"),
+        ({"blocks/marts/e.sql": "select 1 as one"}, "the project has changed since it was made"),
+        ({"blocks/marts/c.sql": FILES["blocks/marts/c.sql"].replace("> 0", "> 1")}, "the project has changed since it was made"),
+        (None, "something else has been published since it was made"),
+    ],
+)  # fmt: skip
+def test_a_plan_from_a_file_that_is_not_true_any_more_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, str] | None, told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "project"
+    assert build(folder, FILES)[0].ok
+    file = plan_file(write(folder, {"blocks/staging/b.sql": "select 7 as low"}))
+    write(folder, change) if change else build(folder)
+    with pytest.raises(UsageError, match=told):
+        build(folder, plan_file=file)
+
+
+def test_a_plan_from_a_file_that_was_made_offline_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = write(tmp_path / "project", FILES)
+    with pytest.raises(UsageError, match="was made with `--offline`"):
+        build(folder, plan_file=plan_file(folder, "--offline"))

@@ -1,13 +1,14 @@
 """From a Graph and what is published to a Plan: what would be done to each block, and why."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from sqlflow.core.block import Assertion, Block, Project
 from sqlflow.core.errors import Problem, ProjectError
 from sqlflow.core.names import TableName
 from sqlflow.core.text import Place
+from sqlflow.plan.changes import column_changes
 from sqlflow.plan.current import NOTHING_KNOWN, Current
 from sqlflow.plan.graph import Graph, Resolver, blocks_read, gated
 from sqlflow.plan.recipes import Cookbook
@@ -116,6 +117,8 @@ def plan(
         else step_of(name, reasons.get(name), cookbook, reused, current, full_refresh)
         for name in graph.order
     )  # fmt: skip
+    changes = column_changes(cookbook, [step.block for step in steps if step.action == "build"])
+    steps = tuple(replace(step, columns=changes.get(step.block)) for step in steps)
     removed = tuple(sorted(set(current.published) - _relations(graph.project)))
     checks = tuple(
         check

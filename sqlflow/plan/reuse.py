@@ -14,6 +14,15 @@ Action = Literal["build", "reuse", "inline", "skip"]
 
 
 @dataclass(frozen=True, slots=True)
+class ColumnChanges:
+    """The columns that a block gets and loses, and the readers that read one of those that go."""
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    breaks: tuple[TableName, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """What is done to one block.
 
@@ -23,6 +32,8 @@ class Step:
     block: TableName
     action: Action
     reason: str
+    columns: ColumnChanges | None = None
+    """What becomes of its columns, where something does and it can be told before the block is built."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """`sqlflow build`"""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -34,6 +35,13 @@ from sqlflow.cli.options import (
     "--adopt", is_flag=True, help="Take over names that other relations have; those are renamed, not dropped."
 )
 @click.option("--cascade", is_flag=True, help="Drop views of others that stand in the way of new columns.")
+@click.option(
+    "--plan",
+    "plan_file",
+    metavar="FILE",
+    type=click.Path(),
+    help="Do what this plan says, as `sqlflow plan --output json` has printed it, and nothing if it is not true any more.",
+)
 @lock_timeout_option
 @events_option
 @quiet_option
@@ -47,6 +55,7 @@ def command(
     prune: bool,
     adopt: bool,
     cascade: bool,
+    plan_file: str | None,
     lock_timeout: float,
     output: str,
     quiet: bool,
@@ -58,13 +67,18 @@ def command(
     transaction; if not, readers keep what was there.
     """
     from sqlflow.cli.running import run_and_tell
+    from sqlflow.core.errors import UsageError
 
+    if plan_file and (selection.select or selection.exclude or full_refresh):
+        raise UsageError("`--plan` says what to build: it takes no selection and no `--full-refresh`")
+    plan_file = str(Path(plan_file).absolute()) if plan_file else None
     project = place.load()
     sys.exit(
         run_and_tell(
             lambda listener: project.build(
                 selection.select, selection.exclude, threads=threads, publish_what=publish_what, fail_fast=fail_fast,
-                prune=prune, adopt=adopt, cascade=cascade, full_refresh=full_refresh, lock_timeout=lock_timeout, listener=listener,
+                prune=prune, adopt=adopt, cascade=cascade, full_refresh=full_refresh, plan_file=plan_file,
+                lock_timeout=lock_timeout, listener=listener,
             ),
             project, output, quiet, place.flags,
         )

@@ -7,8 +7,11 @@ import click
 from sqlflow.cli.options import Place, Selection, json_option, project_options, selection_options
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sqlflow.app import Project
     from sqlflow.plan.plan import Plan
+    from sqlflow.plan.reuse import Step
 
 
 @click.command("plan")
@@ -21,6 +24,7 @@ def command(selection: Selection, offline: bool, output: str, place: Place) -> N
     from sqlflow.cli import as_json
     from sqlflow.cli.output import echo
     from sqlflow.core.errors import BuildError, TargetError
+    from sqlflow.plan.saved import fingerprints
 
     project = place.load()
     plan = project.plan(selection.select, selection.exclude, offline=offline)
@@ -30,6 +34,11 @@ def command(selection: Selection, offline: bool, output: str, place: Place) -> N
             "assertions": len(plan.checks),
             "removed": plan.removed,
             "problems": plan.problems,
+            "target": plan.project.target.name,
+            "select": selection.select,
+            "exclude": selection.exclude,
+            "is_offline": offline,
+            **fingerprints(plan),
         }
         echo(as_json.text(as_json.plain(document)))
     else:
@@ -57,6 +66,7 @@ def _text(plan: "Plan", project: "Project") -> str:
         block = project.loaded.blocks[step.block]
         kind = block.form
         lines.append(f"{step.action:<7}{step.block!s:<{width}}  {kind:<9}  {step.reason}")
+        lines += [" " * 7 + change for change in _columns(step)]
     lines += [f"warning: {warning}" for warning in project.loaded.warnings]
     for name in sorted(set(plan.readers) & {*plan.built, *plan.removed}):
         listed = ", ".join(f"`{reader}`" for reader in plan.readers[name])
@@ -72,3 +82,11 @@ def _text(plan: "Plan", project: "Project") -> str:
     checks = count(len(plan.checks), "assertion")
     lines.append(f"\n{count(len(plan.built), 'block')} to build{reused}, {checks} to run{left}")
     return "\n".join(lines)
+
+
+def _columns(step: "Step") -> "Iterator[str]":
+    """Yield what becomes of a block's columns, and what that breaks."""
+    if step.columns is not None:
+        gained = [f"+ {column}" for column in step.columns.added]
+        yield "columns: " + ", ".join(gained + [f"- {column}" for column in step.columns.removed])
+        yield from (f"breaks: `{reader}` reads what goes" for reader in step.columns.breaks)
