@@ -50,6 +50,9 @@ class BlockConfig(Struct, frozen=True, kw_only=True):
     tags: Annotated[tuple[Text, ...], Meta(description="Words to select by: `tag:daily`.")] = ()
     owner: Annotated[str, Meta(description="Who answers for the block: `owner:data-team` selects by it.")] = ""
     enabled: Annotated[bool, Meta(description="Whether the block is part of the project.")] = True
+    dialect: Annotated[
+        Text | None, Meta(description="The SQL dialect that the block is written in, instead of the project's.")
+    ] = None
     depends_on: Annotated[
         tuple[Text, ...], Meta(description="Blocks that must be built before, where the SQL does not name them.")
     ] = ()
@@ -135,6 +138,9 @@ class ProjectConfig(Struct, frozen=True, kw_only=True):
     targets: Annotated[
         dict[str, Raw], Meta(description="Connections by name, each with its `engine` and that engine's keys.")
     ] = {}
+    dialect: Annotated[
+        Text | None, Meta(description="The SQL dialect that blocks are written in; without it, that of the target.")
+    ] = None
     threads: Annotated[int, Meta(description="How many blocks are built at once.", ge=1, le=256)] = 4
     vars: Annotated[dict[str, Any], Meta(description="Values that templates read with `var('name')`.")] = {}
     env: Annotated[

@@ -160,6 +160,9 @@ class Engine(Protocol):
     def stability(self, function: str) -> Literal["stable", "volatile", "unknown"]:
         """Tell whether a function gives the same result for the same arguments, always; names are lower case."""
 
+    def adapted(self, tree: Any) -> Any:
+        """Return sqlglot's tree of a query of another dialect with what sqlglot would not write rightly for the engine."""
+
     def type_name(self, text: str) -> str:
         """Return a type in the one spelling that all its synonyms share."""
 

@@ -124,6 +124,10 @@ class MappedText:
         index = max(0, bisect_right(self._starts, offset) - 1)
         return self.pieces[index].cut(offset - self._starts[index], len(self.pieces[index].text))
 
+    def origin(self, offset: int) -> Piece:
+        """Return what stands at `offset`, up to where another piece begins."""
+        return self._piece_at(offset)
+
     def place(self, offset: int, length: int = 1) -> Place | None:
         """Return where in the user's file the character at `offset` comes from; None for text of our own."""
         piece = self._piece_at(offset)

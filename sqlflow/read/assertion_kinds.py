@@ -18,6 +18,7 @@ from sqlflow.core.names import TableName, literal, quoted
 from sqlflow.core.node import Node
 from sqlflow.core.text import MappedText, Piece, Place
 from sqlflow.read.decode import decoded, duration
+from sqlflow.read.dialect import translated
 from sqlflow.read.embedded import embedded
 from sqlflow.read.render import Renderer
 from sqlflow.read.sql import infer, refuse_unread
@@ -76,6 +77,11 @@ class Scope:
     engine: Engine
     renderer: Renderer
     problems: list[Problem]
+    own_dialect: str | None = None
+
+    def translated(self, text: MappedText, where: Place) -> MappedText:
+        """Return SQL of the block's author in the engine's dialect."""
+        return translated(text, self.own_dialect or self.renderer.dialect, self.engine, where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +183,7 @@ def _where(options: AssertionOptions, scope: Scope) -> MappedText | None:
         return None
     if node.kind != "scalar" or not node.text.strip():
         raise ProjectError("`where` must be a SQL condition", node.place)
-    return scope.renderer.render(embedded(node), scope.block)[0]
+    return scope.translated(scope.renderer.render(embedded(node), scope.block)[0], node.place)
 
 
 def of_column(kind: str, column: str, text: MappedText, options: AssertionOptions, scope: Scope) -> Named:
@@ -305,9 +311,10 @@ def expression(node: Node, options: AssertionOptions, scope: Scope) -> Named:
     """Return the query of the rows for which a condition is false; NULL passes."""
     if node.kind != "scalar" or not node.text.strip():
         raise ProjectError("`expression` must be a SQL condition", node.place)
-    condition, reads = scope.renderer.render(embedded(node), scope.block)
+    written, reads = scope.renderer.render(embedded(node), scope.block)
+    condition = scope.translated(written, node.place)
     query = composed("select * from ", *_rows(scope, options), " where not (\n", condition, "\n)")
-    return _short(condition.text), _checked(query, condition, reads, node.place, scope)
+    return _short(written.text), _checked(query, condition, reads, node.place, scope)
 
 
 def _checked(query: Query, condition: MappedText, reads: Reads, where: Place, scope: Scope) -> Query:
@@ -327,7 +334,9 @@ def inline_query(node: Node, options: AssertionOptions, scope: Scope) -> Named:
     if node.kind != "scalar" or not node.text.strip():
         raise ProjectError("`sql` must be a SELECT that returns the failing rows", node.place)
     text, reads = scope.renderer.render(embedded(node), scope.block)
-    return _short(text.text), inferred(_filtered(text, options, scope), reads, scope.engine, node.place)
+    return _short(text.text), inferred(
+        _filtered(scope.translated(text, node.place), options, scope), reads, scope.engine, node.place
+    )
 
 
 def _filtered(text: MappedText, options: AssertionOptions, scope: Scope) -> MappedText:
@@ -351,7 +360,12 @@ def of_macro(node: Node, arguments: dict[str, Any], options: AssertionOptions, s
     """Return the query that a macro of the project renders. Raise ProjectError, at the entry, if it cannot."""
     text, reads = scope.renderer.call_macro(node.text, arguments, scope.block, node.place)
     shown = ", ".join(str(argument) for argument in arguments.values())
-    return [(f"{node.text}({shown})", inferred(_filtered(text, options, scope), reads, scope.engine, node.place))]
+    return [
+        (
+            f"{node.text}({shown})",
+            inferred(_filtered(scope.translated(text, node.place), options, scope), reads, scope.engine, node.place),
+        )
+    ]
 
 
 def _short(text: str) -> str:

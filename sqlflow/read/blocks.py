@@ -17,6 +17,7 @@ from sqlflow.read import front_matter
 from sqlflow.read.assertion_kinds import Scope
 from sqlflow.read.assertions import block_assertions, threshold
 from sqlflow.read.decode import decoded
+from sqlflow.read.dialect import translated
 from sqlflow.read.embedded import embedded
 from sqlflow.read.render import STAND_IN, Renderer, Template
 from sqlflow.read.sql import infer, refuse_unread
@@ -90,7 +91,9 @@ def sql_block(source: SourceFile, folder: str, reading: Reading) -> Block | None
         return None
     queries = _queries(file, name, config, reading)
     _refuse_what_does_not_fit(config, file, reading)
-    assertions = block_assertions(config, Scope(name, reading.engine, reading.renderer, reading.problems))
+    assertions = block_assertions(
+        config, Scope(name, reading.engine, reading.renderer, reading.problems, config.dialect)
+    )
     if queries is None:
         return None
     query, before, after = queries
@@ -174,8 +177,9 @@ def block_query(template: Template, this: TableName, config: BlockConfig, render
     if not template.dynamic:
         text, reads = renderer.render(template, this)
         _refuse_braces(text, where)
+        text = translated(text, config.dialect or renderer.dialect, engine, where)
         return _with_declared(text, reads, declared, engine, where)
-    return _dynamic_query(template, this, declared, renderer, engine)
+    return _dynamic_query(template, this, declared, config.dialect, renderer, engine)
 
 
 def _with_declared(
@@ -195,8 +199,9 @@ def _with_declared(
 
 
 def _dynamic_query(
-    template: Template, this: TableName, declared: frozenset[TableName], renderer: Renderer, engine: Engine
-) -> Query:
+    template: Template, this: TableName, declared: frozenset[TableName], own_dialect: str | None, renderer: Renderer,
+    engine: Engine,
+) -> Query:  # fmt: skip
     """Return what can be told of a template that calls `query()`: rendered with a stand-in row, and with none."""
     where = template.source.place(template.start)
     named = set(declared)
@@ -206,8 +211,11 @@ def _dynamic_query(
     for run_query in (None, lambda text: Rows((), ())):
         try:
             text, reads = renderer.render(template, this, run_query)
+            dialect = own_dialect or renderer.dialect
+            text = translated(text, dialect, engine, where)
             for asked in reads.queries:
-                named |= {use.name for use in infer(MappedText.plain(asked), engine, where).tables}
+                plain = translated(MappedText.plain(asked), dialect, engine, where)
+                named |= {use.name for use in infer(plain, engine, where).tables}
             attempts.append(_with_declared(text, reads, declared, engine, where))
         except ProjectError as error:
             fault = fault or error
@@ -230,6 +238,7 @@ def rendered_again(block: Block, renderer: Renderer, engine: Engine, run_query: 
     file = front_matter.SqlFile(block.source, None, block.body)
     text, reads = renderer.render(file.template, block.name, run_query)
     where = block.source.place(block.body)
+    text = translated(text, block.config.dialect or renderer.dialect, engine, where)
     query = _with_declared(text, reads, frozenset(), engine, where)
     assert block.query is not None
     for use in query.tables:
@@ -289,7 +298,7 @@ def seed_block(path: str, sidecar: SourceFile | None, folder: str, reading: Read
     name = table_name(path, folder, config, reading)
     if name is None:
         return None
-    scope = Scope(name, reading.engine, reading.renderer, reading.problems)
+    scope = Scope(name, reading.engine, reading.renderer, reading.problems, config.dialect)
     source = sidecar or SourceFile(path, "")
     return Block(name, "seed", SourceFile(path, source.text), config, None, block_assertions(config, scope))
 
@@ -321,6 +330,7 @@ def assertion_file(source: SourceFile, reading: Reading) -> Assertion | None:
         where = file.source.place(file.body)
         text, reads = reading.renderer.render(file.template)
         _refuse_braces(text, where)
+        text = translated(text, reading.renderer.dialect, reading.engine, where)
         query = _with_declared(text, reads, frozenset(), reading.engine, where)
     except ProjectError as error:
         reading.problems.extend(error.problems)

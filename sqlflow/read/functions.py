@@ -54,7 +54,7 @@ def function_block(source: SourceFile, folder: str, room: FunctionReading) -> Bl
         return None
     _refuse_what_does_not_fit(config, file.block, source, problems)
     code = _function(file.block, file, source, config, room)
-    scope = Scope(name, room.reading.engine, room.reading.renderer, problems)
+    scope = Scope(name, room.reading.engine, room.reading.renderer, problems, config.dialect)
     assertions = block_assertions(config, scope)
     checks = [_assertion(one, file, source, name, config, room) for one in file.assertions]
     return Block(

@@ -52,7 +52,7 @@ def renderer_of(project: Project, environment: Mapping[str, str] | None = None) 
     """Return what renders the templates of a loaded project again."""
     return Renderer(
         project.target, project.vars, declared_environment(project.config, os.environ if environment is None else environment),
-        project.macro_files, _include(project.root),
+        project.macro_files, _include(project.root), project.config.dialect or "",
     )  # fmt: skip
 
 
@@ -95,7 +95,9 @@ class _Loader:
         self.environment = declared_environment(found.config, environment)
         self.secrets = {value for name, value in self.environment.items() if value and NAMED_LIKE_ONE.fullmatch(name)}
         hide(self.secrets)
-        self.renderer = Renderer(found.target, found.vars, self.environment, self.macro_files, _include(root))
+        self.renderer = Renderer(
+            found.target, found.vars, self.environment, self.macro_files, _include(root), found.config.dialect or ""
+        )
         self.reading = Reading(found.target.engine, found.target.schema, self.renderer, found.defaults, problems)
         cache.context = self._context()
         cache.sources = {source.path: source for source in self.macro_files}
@@ -104,7 +106,7 @@ class _Loader:
         """Return all that reading a SQL file depends on beside the file itself."""
         target, found = self.settings.target, self.settings
         plain = (
-            target.engine.name, target.engine.version(), target.engine.dialect, target.schema, repr(found.defaults),
+            target.engine.name, target.engine.version(), target.engine.dialect, found.config.dialect or "", target.schema, repr(found.defaults),
             repr(sorted(self.renderer.macro_names())), repr(found.config.block_paths),
         )  # fmt: skip
         templated = (

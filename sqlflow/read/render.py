@@ -66,7 +66,10 @@ class Renderer:
         environment_values: Mapping[str, str | None],
         macro_files: Iterable[SourceFile],
         source_of: Callable[[str], SourceFile],
+        dialect: str = "",
     ) -> None:
+        self.dialect = dialect
+        """What SQL is written in, where a block says nothing else; empty for the engine's own."""
         self._target = target
         self._variables = variables
         self._environment_values = environment_values

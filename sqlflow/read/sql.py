@@ -82,6 +82,7 @@ def infer(text: MappedText, engine: Engine, where: Place) -> Inference:
         if found is not None:
             _refuse_hidden(found.hidden, text, where)
             _refuse_writes(tree, text, where)
+            _refuse_files(found.files, text, engine, where)
             uses = tuple(sorted(found.uses, key=lambda use: use.start))
             return Inference(
                 end, uses, tuple(found.files), unnamed=unnamed(tree), code=code(tokens),
@@ -262,6 +263,14 @@ def _refuse_hidden(offsets: Iterable[int], text: MappedText, where: Place) -> No
             _place(text, offset, where, _word_length(text.text, offset)),
             "write the table's name behind FROM, with Jinja where it varies",
         )
+
+
+def _refuse_files(paths: Sequence[str], text: MappedText, engine: Engine, where: Place) -> None:
+    for path in paths:
+        if engine.file_query(path, {}) is None:
+            place = _place(text, max(0, text.text.find(path)), where, len(path))
+            hint = "declare it below `sources:` with `files`, and read the source"
+            raise ProjectError(f"{engine.name} cannot read the file `{path}`", place, hint)
 
 
 def _refuse_writes(tree: Any, text: MappedText, where: Place) -> None:

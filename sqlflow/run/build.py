@@ -16,6 +16,7 @@ from sqlflow.plan.plan import file_paths
 from sqlflow.plan.recipes import Entry, described
 from sqlflow.plan.versions import helper_name
 from sqlflow.read.blocks import rendered_again
+from sqlflow.read.dialect import translated
 from sqlflow.read.sql import infer
 from sqlflow.run import functions, seeds, source_versions, state
 from sqlflow.run.compose import selectable
@@ -113,10 +114,11 @@ def current_query(work: Work, block: Block, session: Session) -> Query:
     engine = work.binder.project.target.engine
 
     def run_query(text: str) -> Rows:
-        asked = MappedText.plain(text)
-        found = infer(asked, engine, block.source.place(block.body))
+        where = block.source.place(block.body)
+        asked = translated(MappedText.plain(text), block.config.dialect or work.renderer.dialect, engine, where)
+        found = infer(asked, engine, where)
         query = Query(asked.slice(0, found.end), found.tables)
-        return session.rows(bound(work, query, block.name.schema, block.source.place(block.body), session).text)
+        return session.rows(bound(work, query, block.name.schema, where, session).text)
 
     return rendered_again(block, work.renderer, engine, run_query)
 
