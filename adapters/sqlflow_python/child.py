@@ -54,13 +54,15 @@ class _Call:
         self.sock = sock
         self.call = call
         self.scratch = Path(call["scratch"])
+        self.process = os.getpid()
 
     def answer(self) -> None:
-        """Call the function and send what it gives, or what went wrong."""
+        """Call the function and send what it gives, or what went wrong. A copy that the function forked says nothing."""
         try:
             os.chdir(self.scratch)
             sys.path.append(self.call["root"])
             value = self._called()
+            self._end_a_copy()
             if self.call["checks"]:
                 self._send_verdict(value)
             else:
@@ -129,6 +131,12 @@ class _Call:
             raise RuntimeError(told["message"])
         return frame(Path(told["path"]), FRAMES.get(name, DEFAULT_FRAME))
 
+    def _end_a_copy(self) -> None:
+        """End a process that the function has forked and that came back from it: one alone may answer."""
+        if os.getpid() != self.process:
+            _flush()
+            os._exit(0)
+
     def _send_rows(self, value: Any) -> None:
         from sqlflow_python.results import result_batches
 
@@ -162,6 +170,7 @@ class _Call:
         send_json(self.sock, "d", {"failing": failing, "columns": schema.names, "sample": sample})
 
     def _send_error(self, told: dict[str, Any]) -> None:
+        self._end_a_copy()
         send_json(self.sock, "e", told)
 
     def _told(self, error: BaseException) -> dict[str, Any]:

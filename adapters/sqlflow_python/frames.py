@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from sqlflow_python.types import Refused
+
 
 def frame(path: Path, kind: str) -> Any:
     """Return the rows of an Arrow IPC file as a frame of `kind`: all values as they are, nothing guessed."""
@@ -27,13 +29,33 @@ def _pandas(path: Path) -> Any:
 def _polars(path: Path) -> Any:
     import polars as pl
 
+    _refuse_what_polars_changes(table(path).schema)
     return pl.from_arrow(table(path))
 
 
 def _polars_lazy(path: Path) -> Any:
     import polars as pl
 
+    _refuse_what_polars_changes(table(path).schema)
     return pl.scan_ipc(path)
+
+
+def _refuse_what_polars_changes(schema: Any) -> None:
+    """Refuse a column with a type that polars does not have: it fails, or makes a list of structs of a map."""
+    for field in schema:
+        if odd := _not_in_polars(field.type):
+            hint = "take the rows as `pd.DataFrame` or `pa.Table`, or cast the column in a SQL block"
+            raise Refused(f"the column `{field.name}` is {odd}, which polars does not have", hint)
+
+
+def _not_in_polars(kind: Any) -> str:
+    """Return DuckDB's word for a type, or for one inside of it, that polars does not have."""
+    import pyarrow.types as is_
+
+    if is_.is_interval(kind) or is_.is_map(kind):
+        return "an INTERVAL" if is_.is_interval(kind) else "a MAP"
+    inner = [kind.field(number).type for number in range(kind.num_fields)] if is_.is_nested(kind) else []
+    return next((odd for one in inner if (odd := _not_in_polars(one))), "")
 
 
 def _batches(path: Path) -> Any:

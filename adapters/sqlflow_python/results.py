@@ -3,11 +3,12 @@
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from math import isnan
 from pathlib import Path
 from typing import Any
 
 from sqlflow_python.columns import arrow_column
-from sqlflow_python.types import Refused, stored
+from sqlflow_python.types import Refused, cast, stored, without_nanoseconds
 
 ROWS_A_BATCH = 131_072
 _KINDS = "a frame of pandas, polars, pyarrow, DuckDB or narwhals, or an iterator of such frames"
@@ -98,7 +99,7 @@ def _streamed(value: Any, scratch: Path) -> Any:
 
         path = scratch / "lazy-result.arrow"
         value.sink_ipc(path)
-        return frame(path, "arrow-batches")
+        return _microsecond_times(frame(path, "arrow-batches"))
     if _is(value, "narwhals", "LazyFrame") or _is(value, "narwhals.stable.v1", "LazyFrame"):
         return _streamed(value.to_native(), scratch)
     return None
@@ -144,18 +145,31 @@ def _of_polars(value: Any) -> Any:
             raise Refused(
                 f"the column `{name}` is `{kind}`, which no table can hold", "convert it before it is returned"
             )
-    return value.to_arrow()
+    return _microsecond_times(value.to_arrow())
+
+
+def _microsecond_times(rows: Any) -> Any:
+    """Return a table or a reader with the times of a day in microseconds, as tables have them: polars has nanoseconds."""
+    import pyarrow as pa
+
+    fields = [field.with_type(without_nanoseconds(field.type)) for field in rows.schema]
+    wanted = pa.schema(fields)
+    if wanted.equals(rows.schema):
+        return rows
+    if isinstance(rows, pa.RecordBatchReader):
+        pieces = (_microsecond_times(pa.Table.from_batches([batch])) for batch in rows)
+        return pa.RecordBatchReader.from_batches(wanted, chain.from_iterable(map(pa.Table.to_batches, pieces)))
+    return pa.table(
+        [cast(rows.column(number), field.type, field.name) for number, field in enumerate(wanted)], schema=wanted
+    )
 
 
 def _text_names(columns: Iterable[Any]) -> list[str]:
     names = []
     for number, name in enumerate(columns, 1):
         if not isinstance(name, str):
-            message = (
-                f"column {number} has the name `{name!r}`, which is no text"
-                if name is not None
-                else f"column {number} has no name"
-            )
+            nameless = name is None or (isinstance(name, float) and isnan(name))  # pandas makes NaN of None
+            message = f"column {number} has " + ("no name" if nameless else f"the name `{name!r}`, which is no text")
             raise Refused(message, 'name the columns: `frame.columns = ["a", "b"]`')
         names.append(name)
     return names

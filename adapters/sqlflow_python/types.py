@@ -104,15 +104,35 @@ def _is_plain(kind: "pa.DataType") -> bool:
 
 def stored(array: Any, column: str) -> Any:
     """Return a column under the type that `storable` names. Raise Refused, with the row, for a value that does not fit."""
+    return cast(array, storable(array.type, column), column)
+
+
+def cast(array: Any, wanted: "pa.DataType", column: str) -> Any:
+    """Return a column as another type. Raise Refused, with the row, for a value that does not fit."""
     import pyarrow as pa
 
-    wanted = storable(array.type, column)
     if wanted == array.type:
         return array
     try:
         return array.cast(wanted)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise Refused(f"{first_misfit(array, wanted, column)}: {_sentence(error)}") from error
+
+
+def without_nanoseconds(kind: "pa.DataType") -> "pa.DataType":
+    """Return a type whose times of a day are in microseconds, also inside of lists and structs."""
+    import pyarrow as pa
+    import pyarrow.types as is_
+
+    if is_.is_time64(kind):
+        return pa.time64("us")
+    if is_.is_large_list(kind) or is_.is_list(kind):
+        return (pa.large_list if is_.is_large_list(kind) else pa.list_)(without_nanoseconds(kind.value_type))
+    if is_.is_fixed_size_list(kind):
+        return pa.list_(without_nanoseconds(kind.value_type), kind.list_size)
+    if is_.is_struct(kind):
+        return pa.struct([(field.name, without_nanoseconds(field.type)) for field in kind])
+    return kind
 
 
 def first_misfit(array: Any, wanted: "pa.DataType", column: str) -> str:

@@ -4,7 +4,7 @@ import json
 import secrets
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,8 +27,8 @@ class PythonWorker:
         ours, theirs = socket.socketpair()
         self._sock = ours
         with theirs:
-            command = [sys.executable, "-I", "-m", "sqlflow_python.child", str(theirs.fileno())]
-            self._child = Child(command, clean_environment({"PYTHONUNBUFFERED": "1"}), folder, [theirs.fileno()])
+            command = [sys.executable, "-I", "-u", "-m", "sqlflow_python.child", str(theirs.fileno())]
+            self._child = Child(command, clean_environment(), folder, [theirs.fileno()])
         self._interrupted = False
 
     @property
@@ -46,8 +46,9 @@ class PythonWorker:
     @contextmanager
     def run(self, call: Call, inputs: Inputs, ask: Ask, say: Say) -> "Iterator[pa.RecordBatchReader]":
         talk = _Talk(self._sock, self._child, call, ask)
+        files = talk.written(inputs)
         with self._told(call, say) as mark:
-            talk.begin(inputs, {"mark": mark, "checks": False})
+            talk.begin(files, {"mark": mark, "checks": False})
             reader = talk.reader()
             try:
                 yield reader
@@ -60,8 +61,9 @@ class PythonWorker:
 
     def check(self, call: Call, inputs: Inputs, ask: Ask, say: Say) -> Verdict:
         talk = _Talk(self._sock, self._child, call, ask)
+        files = talk.written(inputs)
         with self._told(call, say) as mark:
-            talk.begin(inputs, {"mark": mark, "checks": True, "sample_rows": 10})
+            talk.begin(files, {"mark": mark, "checks": True, "sample_rows": 10})
             return talk.verdict()
 
     @contextmanager
@@ -89,8 +91,8 @@ class _Talk:
         self.ended = False
         self.questions = 0
 
-    def begin(self, inputs: Inputs, more: dict[str, Any]) -> None:
-        """Write the inputs aside and send the call."""
+    def written(self, inputs: Inputs) -> dict[str, tuple[str, str]]:
+        """Write the rows of each input aside, and return its file and the kind of its frame."""
         function = self.call.function
         kinds = {one.name: one.frame for one in (*function.arguments, *([function.output] if function.output else []))}
         files: dict[str, tuple[str, str]] = {}
@@ -98,10 +100,15 @@ class _Talk:
             path = self.call.scratch.parent / f"{self.call.scratch.name}-{number}.arrow"
             _write(path, batches)
             files[name] = (str(path), kinds[name])
+        return files
+
+    def begin(self, files: Mapping[str, tuple[str, str]], more: Mapping[str, Any]) -> None:
+        """Send the call. From here on the process ends what it prints with a mark, or dies."""
+        function = self.call.function
         around = self.call.surroundings
         sent = {
             "function": function.name, "path": str(self.call.root / self.call.source.path), "text": self.call.source.text,
-            "root": str(self.call.root), "scratch": str(self.call.scratch), "inputs": files, "values": dict(self.call.values),
+            "root": str(self.call.root), "scratch": str(self.call.scratch), "inputs": dict(files), "values": dict(self.call.values),
             "takes_context": function.takes_context,
             "surroundings": {
                 "block": around.block, "target": around.target, "run": around.run, "seed": around.seed,
@@ -110,7 +117,7 @@ class _Talk:
             },
         }  # fmt: skip
         try:
-            send_json(self.sock, "c", json.loads(json.dumps(sent | more, default=str)))
+            send_json(self.sock, "c", json.loads(json.dumps({**sent, **more}, default=str)))
         except Closed:
             raise self._died() from None
 

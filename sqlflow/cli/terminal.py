@@ -116,7 +116,8 @@ def described(event: Event) -> str:
         case events.BlockSkipped():
             return f"{_mark('skipped')} {event.block:<40} skipped: {event.reason}"
         case events.AssertionFinished(status="failed" | "warned"):
-            what = count(event.failing, "row") if not event.error else "could not be run"
+            unshown = "does not hold" if event.failing else "could not be run"
+            what = unshown if event.error else count(event.failing, "row")
             name = f"{event.block}: {event.assertion}" if event.block else event.assertion
             return f"{_mark(event.status)} {name}  {event.status}: {what}"
         case events.Warned():

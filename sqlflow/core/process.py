@@ -203,7 +203,7 @@ class _Prints:
         self._tell(lines)
         if mark:
             self._tell(self._rest.splitlines())
-            self._rest, self._mark = after, b""
+            self._rest, self._mark, self._say = after, b"", None
             self._marked.set()
         elif self._cut or len(self._rest) > _LINE_CHARACTERS * 4:
             self._shorten()

@@ -1,0 +1,6 @@
+from sqlflow import block
+
+
+@block(pool="one", tags=["daily"])
+def a(orders):
+    return orders

@@ -1,0 +1,1 @@
+select 9 as id, 1.50 as amount, 'raw' as note

@@ -1,0 +1,7 @@
+from sqlflow import block
+
+
+@block
+def m(orders):
+    yield orders
+    yield None

@@ -1,0 +1,6 @@
+from sqlflow import block
+
+
+@block
+def m(orders):
+    yield from ()

@@ -1,0 +1,8 @@
+from helpers import cents
+
+from sqlflow import block
+
+
+@block
+def m(orders):
+    return cents(orders)

@@ -1,0 +1,6 @@
+from sqlflow import block
+
+
+@block(inputs={"orders": "staging.ordres"})
+def m(orders):
+    return orders

@@ -1,0 +1,6 @@
+from sqlflow import block
+
+
+@block
+def m(orders):
+    return [{"id": 1}, {"id": 2}]

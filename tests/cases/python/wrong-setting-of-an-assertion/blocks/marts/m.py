@@ -1,0 +1,13 @@
+import pandas as pd
+
+from sqlflow import assertion, block
+
+
+@block
+def m(orders: pd.DataFrame) -> pd.DataFrame:
+    return orders
+
+
+@assertion(severity="fatal", columns=["id"])
+def has_rows(output: pd.DataFrame) -> None:
+    assert len(output)

@@ -1,0 +1,6 @@
+from sqlflow import block
+
+
+@block("table")
+def m(orders):
+    return orders

@@ -1,0 +1,6 @@
+from sqlflow import block
+
+
+@block(**{"tags": ["daily"]})
+def m(orders):
+    return orders

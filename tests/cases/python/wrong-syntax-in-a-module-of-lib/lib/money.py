@@ -1,0 +1,2 @@
+def cents(frame):
+    return frame["amount" * 100

@@ -1,0 +1,13 @@
+import pandas as pd
+
+from sqlflow import block
+
+
+@block
+def m(orders: pd.DataFrame) -> pd.DataFrame:
+    return orders
+
+
+@block
+def n(orders: pd.DataFrame) -> pd.DataFrame:
+    return orders
