@@ -449,3 +449,20 @@ def test_a_plan_from_a_file_that_was_made_offline_is_refused(tmp_path: Path, mon
     folder = write(tmp_path / "project", FILES)
     with pytest.raises(UsageError, match="was made with `--offline`"):
         build(folder, plan_file=plan_file(folder, "--offline"))
+
+
+def test_sql_that_holds_a_secret_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_KEY", "open-sesame")
+    config = "name: p\nenv: [SHOP_KEY]\nvars: {key: \"{{ env('SHOP_KEY') }}\"}\n"
+    files = {
+        "sqlflow.yml": config,
+        "blocks/a.sql": "select '{{ var('key') }}' as v",
+        "blocks/b.sql": "select '{{ env('SHOP_KEY') }}' as v",
+        "blocks/c.sql": "select v from a union all select v from b",
+    }
+    assert build(tmp_path, files)[0].ok
+    with second_connection(Project.load(tmp_path)) as session:
+        assert "sesame" not in str(session.rows("select * from _sqlflow.sqlflow_recipes").rows)
+    assert build(tmp_path)[1] == []
+    monkeypatch.setenv("SHOP_KEY", "shut-sesame")
+    assert build(tmp_path)[1] == ["main.a", "main.b", "main.c"]

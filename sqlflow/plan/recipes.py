@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlflow.core.block import Block
 from sqlflow.core.names import TableName
+from sqlflow.core.secrets import masked
 from sqlflow.plan.graph import Graph, Resolver
 from sqlflow.plan.versions import Key, settings_of
 
@@ -182,10 +183,18 @@ def is_volatile(block: Block) -> bool:
 
 
 def described(cookbook: Cookbook, name: TableName, relations: Mapping[TableName, TableName], columns: Any) -> str:
-    """Return the text that is kept of a block's recipe; `relations` are the versions that it reads."""
+    """Return the text that is kept of a block's recipe; `relations` are the versions that it reads.
+
+    Where it would hold a secret, the SQL and the settings are left out: the version is known by its key alone then.
+    """
     inlined: dict[str, Any] = {}
-    document = _document(cookbook, name, relations, inlined)
-    return json.dumps({**document, "columns": columns, "inlined": inlined}, default=str)
+    document = {**_document(cookbook, name, relations, inlined), "columns": columns, "inlined": inlined}
+    text = json.dumps(document, default=str)
+    if masked(text) == text:
+        return text
+    for part in (document, *inlined.values()):
+        part.update(sql=None, settings={})
+    return masked(json.dumps(document, default=str))
 
 
 def _document(

@@ -75,14 +75,14 @@ def _code(block: Block, project: Project) -> str:
 
 
 def settings_of(block: Block, project: Project) -> dict[str, Any]:
-    """Return all that shapes a block's rows beside its query and what it reads; values of the environment as hashes."""
+    """Return all that shapes a block's rows beside its query and what it reads; what may hold secrets as hashes."""
     config = block.config
     reads = block.code.reads if block.code else None
     return {
         "materialize": config.materialize,
         "order_by": config.order_by,
         "indexes": [(index.columns, index.unique) for index in config.indexes],
-        "statements": [query.text.text for query in (*block.pre_statements, *block.post_statements)],
+        "statements": [_hash(query.text.text) for query in (*block.pre_statements, *block.post_statements)],
         "types": {name: column.type for name, column in config.columns.items() if column.type},
         "contract": config.contract,
         "refresh": config.refresh,
@@ -91,7 +91,7 @@ def settings_of(block: Block, project: Project) -> dict[str, Any]:
         "macros": _hash("".join(file.text for file in project.macro_files)) if reads and reads.macros else "",
         "engine": (project.target.engine.name, project.target.engine.version()),
         "root": str(project.root.resolve()) if config.materialize != "table" else "",
-        "settings": repr(getattr(project.target.settings, "settings", "")),
+        "settings": _hash(repr(getattr(project.target.settings, "settings", ""))),
     }
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from sqlflow.core.engine import Column, Session
 from sqlflow.core.errors import StatementError
 from sqlflow.core.names import TableName
-from sqlflow.plan.origins import EVERY
+from sqlflow.plan.origins import EVERY, hashed
 from sqlflow.plan.plan import Plan
 from sqlflow.plan.recipes import Cookbook, Recipe, is_stored, is_volatile
 from sqlflow.plan.sameness import Comparison, Needs
@@ -83,7 +83,7 @@ class Cutoff:
             return str(_count(relation, session))
         query = self.plan.project.target.engine.content(relation, columns, ordered)
         what = f"{'ordered ' if ordered else ''}{', '.join(f'{column.name} {column.type}' for column in columns)}"
-        return state.content(session, relation, what, query) if query else None
+        return state.content(session, relation, hashed(what), query) if query else None
 
     def _order_counts(self, name: TableName) -> bool:
         graph = self.plan.graph
