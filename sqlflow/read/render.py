@@ -56,6 +56,17 @@ class _Notes:
         )
 
 
+def _deadline() -> Callable[[], None]:
+    """Return what raises TooMuch when it is called after the time that a template may take."""
+    ends = time.monotonic() + jinja.SECONDS_AT_MOST
+
+    def check() -> None:
+        if time.monotonic() > ends:
+            raise jinja.TooMuch(f"the template takes longer than {jinja.SECONDS_AT_MOST:.0f} s of time to render")
+
+    return check
+
+
 class Renderer:
     """Renders the templates of one project; usable from several threads."""
 
@@ -96,14 +107,8 @@ class Renderer:
             name = f"{key[0]}#{key[1]}"
             self._compiled[key] = jinja.compiled(environment, template.source, name, template.text)
         notes = _Notes(this, run_query or _stand_in)
-        deadline = time.monotonic() + jinja.SECONDS_AT_MOST
-
-        def check() -> None:
-            if time.monotonic() > deadline:
-                raise jinja.TooMuch(f"the template takes longer than {jinja.SECONDS_AT_MOST:.0f} s of time to render")
-
         with self._noting(notes):
-            text = jinja.rendered(environment, self._compiled[key], template.source, {}, check)
+            text = jinja.rendered(environment, self._compiled[key], template.source, {}, _deadline())
         return _trimmed(text), notes.reads()
 
     @contextmanager
@@ -137,7 +142,9 @@ class Renderer:
         owners: dict[str, str] = {}
         for file in self._macro_files:
             compiled = jinja.compiled(environment, file, file.path, file.text)
-            for name, macro in jinja.macros_of(environment, compiled).items():
+            with self._noting(_Notes(None, _stand_in)):
+                macros = jinja.macros_of(environment, compiled, file, _deadline())
+            for name, macro in macros.items():
                 if name in owners:
                     message = f"the macro `{name}` is defined in `{owners[name]}` already"
                     raise ProjectError(message, _macro_place(file, name))

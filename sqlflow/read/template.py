@@ -9,6 +9,7 @@ do not: what they return has the place of the expression.
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, cast
 
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, Undefined, UndefinedError, nodes
@@ -309,9 +310,16 @@ def rendered(
     `check` is called often and may raise to stop. Raise ProjectError, at the line at fault, for an undefined name,
     for what the sandbox does not allow and for what is too large.
     """
+    with _running(environment, source, check):
+        return MappedText(template.render(names).pieces)
+
+
+@contextmanager
+def _running(environment: JinjaEnvironment, source: SourceFile, check: Callable[[], None]) -> Iterator[None]:
+    """Run a template inside: its errors are told at the line at fault."""
     environment.deadline.check = check
     try:
-        return MappedText(template.render(names).pieces)
+        yield
     except ProjectError as error:
         if all(problem.place for problem in error.problems):
             raise
@@ -379,7 +387,10 @@ def _called_at(environment: JinjaEnvironment, source: SourceFile, error: BaseExc
     return f"called at {source.path}:{lines[-1]}" if lines and place.path != source.path else ""
 
 
-def macros_of(environment: JinjaEnvironment, template: Any) -> dict[str, Macro]:
-    """Return the macros that a compiled macro file defines."""
-    module = template.make_module({}, shared=False)
+def macros_of(
+    environment: JinjaEnvironment, template: Any, source: SourceFile, check: Callable[[], None]
+) -> dict[str, Macro]:
+    """Return the macros that a compiled macro file defines. What else it holds is run for that, as any template is."""
+    with _running(environment, source, check):
+        module = template.make_module({}, shared=False)
     return {name: value for name, value in vars(module).items() if isinstance(value, Macro)}
