@@ -1,6 +1,7 @@
 """What Postgres alone can do to a build: other people's views, rights, locks, snapshots, lost connections."""
 
 import re
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,7 +82,7 @@ def test_publishing_gives_way_to_a_reader_and_tries_again(tmp_path: Path, postgr
     assert project(tmp_path, postgres_url).build().ok
     with psycopg.connect(postgres_url) as reader:
         reader.execute("lock table marts.revenue in access share mode")
-        changed = project(tmp_path, postgres_url, "id + 1 as id", ", publish_lock_timeout: 0.1, snapshot_wait: 0.05")
+        changed = project(tmp_path, postgres_url, "id + 1 as id", ", publish_lock_timeout: 1.0, snapshot_wait: 0.05")
         done: list[Any] = []
         thread = threading.Thread(target=lambda: done.append(changed.build()))
         thread.start()
@@ -133,6 +134,7 @@ def test_a_lost_connection_is_made_again_and_the_block_tried_again(
 ) -> None:
     warned: list[str] = []
     cut: list[str] = []
+    ended = threading.Event()
 
     def hear(event: events.Event) -> None:
         if isinstance(event, events.BlockStarted) and not cut:
@@ -142,14 +144,19 @@ def test_a_lost_connection_is_made_again_and_the_block_tried_again(
 
     def terminate() -> None:
         with psycopg.connect(postgres_url, autocommit=True) as killer:
-            while not killer.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity where query like '%% marts.revenue %%pg_sleep%%'"
-                " and pid <> pg_backend_pid() and state = 'active'"
-            ).fetchall():
+            while (
+                not ended.is_set()
+                and not killer.execute(
+                    "select pg_terminate_backend(pid) from pg_stat_activity where query like '%% marts.revenue %%pg_sleep%%'"
+                    " and pid <> pg_backend_pid() and state = 'active'"
+                ).fetchall()
+            ):
                 pass
 
     slow = project(tmp_path, postgres_url, "id, pg_sleep(case when id = 1 then 1 else 0 end)::text as slept")
-    assert slow.build(listener=hear).ok
+    report = slow.build(listener=hear)
+    ended.set()
+    assert report.ok
     assert warned == [
         "`marts.revenue` is tried again: the connection to Postgres is lost: terminating connection due to administrator command"
     ]
@@ -157,15 +164,17 @@ def test_a_lost_connection_is_made_again_and_the_block_tried_again(
 
 def test_every_statement_says_what_it_belongs_to(tmp_path: Path, postgres_url: str, other: Postgres) -> None:
     seen: list[tuple[Any, ...]] = []
+    ended = threading.Event()
     asked = "select application_name, query from pg_stat_activity where query like '%pg_sleep(0.4)%' and pid <> pg_backend_pid()"
 
     def watch() -> None:
-        while not seen:
+        while not seen and not ended.is_set():
             seen.extend(other.execute(asked).fetchall())
 
     thread = threading.Thread(target=watch)
     thread.start()
     report = project(tmp_path, postgres_url, "id, pg_sleep(0.4)::text as slept").build()
+    ended.set()
     thread.join()
     assert seen[0][0] == f"sqlflow {report.run}"
     assert seen[0][1].startswith(f"/* sqlflow p marts.revenue {report.run} */ ")
@@ -181,19 +190,20 @@ def test_a_server_that_is_not_there_is_a_target_error_that_shows_no_password(tmp
 
 
 def test_cancelling_ends_the_work_in_the_server(tmp_path: Path, postgres_url: str, other: Postgres) -> None:
-    import _thread
-
     asked = "select 1 from pg_stat_activity where query like '%pg_sleep(100)%' and state = 'active' and pid <> pg_backend_pid()"
 
     def stop() -> None:
-        while not other.execute(asked).fetchall():
+        while not ended.is_set() and not other.execute(asked).fetchall():
             pass
-        _thread.interrupt_main()
+        if not ended.is_set():
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
+    ended = threading.Event()
     thread = threading.Thread(target=stop)
     slow = project(tmp_path, postgres_url, "id, pg_sleep(100)::text as slept")
     thread.start()
     report = slow.build()
+    ended.set()
     thread.join()
     assert (report.status, report.exit_code) == ("cancelled", 130)
     assert other.execute(asked).fetchall() == []

@@ -70,6 +70,9 @@ class DuckDBEngine:
     def stability(self, function: str) -> Literal["stable", "volatile", "unknown"]:
         return self._parser.stabilities.get(function, "unknown")
 
+    def adapted(self, tree: Any) -> Any:
+        return tree
+
     def type_name(self, text: str) -> str:
         text = re.sub(r"\s*([(),\[\]])\s*", r"\1", " ".join(text.lower().split()))
         base, bracket, size = text.partition("(")

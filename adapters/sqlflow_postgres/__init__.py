@@ -1,5 +1,6 @@
 """sqlflow's engine adapter for Postgres."""
 
+from sqlflow.core.engine import Engine
 from sqlflow_postgres.engine import PostgresEngine
 
-ENGINE = PostgresEngine()
+ENGINE: Engine = PostgresEngine()

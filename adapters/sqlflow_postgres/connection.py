@@ -200,9 +200,8 @@ class PostgresSession:
 
     def columns(self, sql: str) -> tuple[Column, ...]:
         """Return what the server says of a prepared query: it is parsed and not run. A bare NULL is text in Postgres."""
-        _sent(sql)
-        with _told():
-            prepared = self._connection.pgconn.prepare(b"", sql.encode())
+        with _told(len(self._comment)):
+            prepared = self._connection.pgconn.prepare(b"", _sent(self._comment + sql))
             if prepared.status != psycopg.pq.ExecStatus.COMMAND_OK:
                 raise psycopg.errors.error_from_result(prepared)
             described = self._connection.pgconn.describe_prepared(b"")

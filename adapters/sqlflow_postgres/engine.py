@@ -75,6 +75,11 @@ class PostgresEngine:
     def stability(self, function: str) -> Literal["stable", "volatile", "unknown"]:
         return functions.stability(function)
 
+    def adapted(self, tree: Any) -> Any:
+        from sqlflow_postgres.adapted import adapted
+
+        return adapted(tree)
+
     def type_name(self, text: str) -> str:
         text = re.sub(r"\s*([(),\[\]])\s*", r"\1", " ".join(text.lower().split()))
         found = re.fullmatch(r"([a-z0-9_ ]+?)(\(.*?\))?( with(?:out)? time zone)?((?:\[\])*)", text)

@@ -279,6 +279,27 @@ class EngineSuite:
         assert target.engine.syntax_error("select 1; select 2") is not None
         assert target.engine.syntax_error("select ';' as a -- ; b") is None
 
+    def test_the_content_of_a_table_is_told_apart_from_any_other(self, session: Session, target: OpenTarget) -> None:
+        rows = [
+            "(1, 'a')",
+            "(1, 'a'), (2, 'b')",
+            "(2, 'b'), (1, 'a')",
+            "(1, 'a'), (2, null)",
+            "(1, 'a'), (2, '')",
+            "(1, 'a'), (1, 'a'), (2, 'b')",
+        ]
+        found: list[list[object]] = [[], []]
+        for number, values in enumerate(rows):
+            relation = TableName("conformance", f"made_{number}")
+            session.execute(f"create table {relation.sql} (id integer, word varchar)")
+            session.execute(f"insert into {relation.sql} values {values}")
+            columns = session.columns(f"select * from {relation.sql}")
+            for ordered in (False, True):
+                query = target.engine.content(relation, columns, ordered)
+                found[ordered].append(session.rows(query).rows if query else number)
+        assert [found[0].index(one) for one in found[0]] in ([0, 1, 1, 3, 4, 5], [0, 1, 2, 3, 4, 5])
+        assert [found[1].index(one) for one in found[1]] == [0, 1, 2, 3, 4, 5]
+
     def test_conditions_of_assertions_hold(self, session: Session, target: OpenTarget) -> None:
         failing = target.engine.failing_pattern("word", "'^[a-z]+$'")
         words = "(values ('abc'), ('a1'), (null)) as words (word)"
