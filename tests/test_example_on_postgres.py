@@ -12,6 +12,9 @@ from sqlflow.core.names import TableName, quoted
 ONE_UNIT = {"departures_per_day": 0.01, "million_seat_miles": 0.001}
 """Columns that are rounded from a double to a decimal: where the double lies between two, each engine takes its own."""
 
+LEARNED = ("ml.arrival_delay", "ml.arrival_delay_errors")
+"""A model learns from a sample that its version's key has drawn, and each engine has keys of its own."""
+
 
 def test_every_table_is_the_same_on_both_engines(
     built: Built,  # noqa: F811
@@ -26,11 +29,12 @@ def test_every_table_is_the_same_on_both_engines(
     session = warehouse.session()
     different = []
     with duckdb.connect(str(Path(built.folder) / "warehouse.duckdb"), read_only=True) as there:
-        for name in sorted(loaded.blocks):
+        for name in sorted(name for name, block in loaded.blocks.items() if block.config.materialize != "ephemeral"):
             session.label(str(name))
             here = session.batches(f"select * from {name.sql}").read_all()
             there.register("here", here)
-            if _differ(there, name):
+            rows = there.execute(f"select (select count(*) from here), count(*) from {name.sql}").fetchall()
+            if rows[0][0] != rows[0][1] or (str(name) not in LEARNED and _differ(there, name)):
                 different.append(str(name))
     warehouse.close()
     assert different == []

@@ -16,7 +16,18 @@ def _adapted(node: Any) -> Any:
     if isinstance(node, exp.TimestampFromParts) and node.args.get("sec") is not None:
         whole = [_integer(node.args[part]) for part in ("year", "month", "day", "hour", "min")]
         return exp.Anonymous(this="make_timestamp", expressions=[*whole, node.args["sec"]])
+    if isinstance(node, exp.Select) and (node.args.get("group") or exp.Group()).args.get("all"):
+        return _grouped(node)
     return node
+
+
+def _grouped(select: Any) -> Any:
+    """Postgres knows no `group by all`: these are the columns without an aggregate, by number."""
+    from sqlglot import exp
+
+    numbers = [number for number, item in enumerate(select.expressions, 1) if item.find(exp.AggFunc) is None]
+    select.set("group", exp.Group(expressions=[exp.Literal.number(number) for number in numbers]) if numbers else None)
+    return select
 
 
 def _of_integers(name: str, arguments: list[Any]) -> Any:

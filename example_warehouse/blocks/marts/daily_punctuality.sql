@@ -28,9 +28,9 @@ with days as (
 weather as (
     select
         cast(hour_local as date) as weather_date,
-        max(wind_gust_mph) as strongest_gust_mph,
+        cast(max(wind_gust_mph) as decimal(6, 2)) as strongest_gust_mph,
         cast(sum(precipitation_inches) / count(distinct origin) as decimal(5, 2)) as precipitation_inches,
-        min(visibility_miles) as lowest_visibility_miles
+        cast(min(visibility_miles) as decimal(6, 2)) as lowest_visibility_miles
     from intermediate.int_weather_hours
     group by cast(hour_local as date)
 )

@@ -14,7 +14,7 @@ assert:
     sql: |
       select max(flight_date) filter (where is_training) as last_trained, min(flight_date) filter (where not is_training) as first_scored
       from {{ this }}
-      having last_trained >= first_scored
+      having max(flight_date) filter (where is_training) >= min(flight_date) filter (where not is_training)
 ---*/
 select
     flights.flight_id,
