@@ -267,7 +267,7 @@ def test_a_line_that_is_not_printed_is_found() -> None:
 
 
 def sql_files(folder: Path) -> dict[str, str]:
-    return {str(file.relative_to(folder)): file.read_text() for file in folder.rglob("*.sql*")}
+    return {str(file.relative_to(folder)): file.read_text() for file in folder.rglob("*.sql*") if file.is_file()}
 
 
 def test_the_tour_can_be_followed_word_for_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ import msgspec
 from sqlflow.core.block import Assertion, Block, Query, Reads, TableUse, Threshold
 from sqlflow.core.config import BlockConfig
 from sqlflow.core.names import TableName
+from sqlflow.core.secrets import masked
 from sqlflow.core.text import MappedText, Piece, Place, SourceFile
 from sqlflow.read.template import has_tags
 
@@ -98,7 +99,6 @@ class Context:
 
     plain: bytes
     templated: bytes
-    secrets: frozenset[str] = frozenset()
 
     def of(self, block: Block, queries: Iterable[Query]) -> bytes:
         """Return the context that a block's reading depended on: an assertion may be a macro, in a file without Jinja."""
@@ -110,10 +110,10 @@ class Context:
         return self.templated if reaches else self.plain
 
 
-def context_of(plain: Iterable[str], templated: Iterable[str], secrets: frozenset[str]) -> Context:
+def context_of(plain: Iterable[str], templated: Iterable[str]) -> Context:
     """Return the context of a project, from texts that hold all that reading its files depends on."""
     first = _digest("\x00".join((*_program(), *plain)).encode())
-    return Context(first, _digest(first + "\x00".join(templated).encode()), secrets)
+    return Context(first, _digest(first + "\x00".join(templated).encode()))
 
 
 @cache
@@ -192,7 +192,7 @@ class LoadCache:
             self.new[source.path] = _Entry(stamp, content, self.context.plain, None, (found.schema, found.name))
             return
         queries = _queries(found)
-        stored = _stored(found, self.sources, self.context.secrets) if queries else None
+        stored = _stored(found, self.sources) if queries else None
         if stored is not None:
             self.new[source.path] = _Entry(stamp, content, self.context.of(found, queries), stored, ("", ""))
 
@@ -226,12 +226,12 @@ class _NotKept(Exception):
     """Only inside this module: a block that points into a file whose change would go unseen, or that holds a secret."""
 
 
-def _stored(block: Block, macros: Mapping[str, SourceFile], secrets: frozenset[str]) -> _Block | None:
+def _stored(block: Block, macros: Mapping[str, SourceFile]) -> _Block | None:
     every = _queries(block)
     shown = [block.source.text, *(query.text.text for query in every)]
     if block.query is None or any(query.reads.env for query in every) or _READS_OTHERS.search(block.source.text):
         return None
-    if any(secret in text for secret in secrets for text in shown):
+    if any(masked(text) != text for text in shown):
         return None
     known = {block.source.path: 0} | {path: number for number, path in enumerate(sorted(macros), 1)}
     sources = [block.source, *(macros[path] for path in sorted(macros))]

@@ -113,7 +113,7 @@ class _Loader:
             target.name, repr(target.settings), repr(found.vars), repr(sorted(self.environment.items())),
             *(f"{source.path} {source.text}" for source in self.macro_files),
         )  # fmt: skip
-        return context_of(plain, templated, found.secrets)
+        return context_of(plain, templated)
 
     def project(self) -> Project:
         blocks = self._blocks()
