@@ -94,7 +94,7 @@ def left_over(folder: Path) -> list[str]:
             " union all select relation from _sqlflow.sqlflow_versions where relation not in (select name from there)"
             " union all select run from _sqlflow.sqlflow_leases where run <> ''"
         ).fetchall()
-    known = {"sqlflow.yml", "seeds", "blocks", "assertions", "warehouse.duckdb"}
+    known = {"sqlflow.yml", "seeds", "blocks", "assertions", "warehouse.duckdb", ".sqlflow"}
     return [name for (name,) in found] + sorted(path.name for path in folder.iterdir() if path.name not in known)
 
 
