@@ -228,7 +228,8 @@ class _NotKept(Exception):
 
 def _stored(block: Block, macros: Mapping[str, SourceFile]) -> _Block | None:
     every = _queries(block)
-    shown = [block.source.text, *(query.text.text for query in every)]
+    read = (value for query in every for pair in query.reads.vars for value in pair)
+    shown = [block.source.text, *(query.text.text for query in every), *read]
     if block.query is None or any(query.reads.env for query in every) or _READS_OTHERS.search(block.source.text):
         return None
     if any(masked(text) != text for text in shown):
