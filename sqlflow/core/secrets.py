@@ -34,7 +34,12 @@ def _forms(secret: str) -> Iterator[str]:
         yield text
         yield from (quote(text, safe=""), quote(text), quote_plus(text), unquote(text))
         yield from (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1])
-        yield from (text.replace("'", "''"), text.replace('"', '""'), text.replace("'", "'\"'\"'"), text.replace("'", "\\'"))
+        yield from (
+            text.replace("'", "''"),
+            text.replace('"', '""'),
+            text.replace("'", "'\"'\"'"),
+            text.replace("'", "\\'"),
+        )
         yield from (
             encode(text.encode()).decode().rstrip("=") for encode in (base64.b64encode, base64.urlsafe_b64encode)
         )
