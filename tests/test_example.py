@@ -183,7 +183,10 @@ def test_the_example_has_the_blocks_and_every_kind_of_assertion() -> None:
     assert set(KINDS) <= kinds
     assert own == {"sums_to", "at_least_one_row_per"}
     assert len(project.loaded.assertions) >= 1
-    assert f"{len(blocks)} SQL blocks in three layers, three seeds, an R block, and {count} assertions." in README
+    assert (
+        f"{len(blocks)} SQL blocks in three layers, three seeds, a Python block, an R block, and {count} assertions."
+        in README
+    )
     assert len(blocks) >= 18
     assert count >= 40
 

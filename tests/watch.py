@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).parent.parent
 _READABLE = (
     sys.prefix, sys.base_prefix, sys.exec_prefix, Path(os.__file__).parent, REPOSITORY / "sqlflow", REPOSITORY / "adapters",
     REPOSITORY / "tests", REPOSITORY / "pyproject.toml", "/usr/lib", "/usr/share/zoneinfo", "/usr/share/locale", "/etc", "/proc", "/dev",
-    "/sys",
+    "/sys", "/usr/bin/R", "/usr/local/lib/R",  # versions of what is installed are a part of what a block is
 )  # fmt: skip
 _NEVER = (
     "subprocess.Popen", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system", "pty.spawn", "socket.connect",
