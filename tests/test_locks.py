@@ -101,7 +101,7 @@ def test_waiting_ends_in_time_and_says_how_long_it_was(tmp_path: Path) -> None:
     write(tmp_path, FILES)
     with holding(tmp_path):
         done = build(tmp_path, "--lock-timeout", "0.2s")
-    assert (done.returncode, "; waited 0.2 s for it" in done.stderr) == (3, True)
+    assert (done.returncode, "; waited 0.2 s for it" in done.stderr) == (3, True), done.stderr
     assert done.stdout.count("waiting for the target") == 1
 
 
