@@ -39,6 +39,7 @@ class DuckDBConnection:
         if readonly and not in_memory and not self.path.exists():
             raise TargetError(f"`{self.path}` does not exist yet", hint="make it with `sqlflow build`")
         self.copy = _below(root.resolve(), settings.publish_copy) if settings.publish_copy else None
+        self.wants_copy = self.copy is not None
         if self.copy is not None and self.copy.resolve() == self.path.resolve():
             raise TargetError(f"`publish_copy` is the database itself, `{self.path}`", hint="give it another path")
         try:

@@ -31,6 +31,7 @@ class PostgresConnection:
     def __init__(self, settings: PostgresSettings, readonly: bool) -> None:
         self._settings = settings
         self._readonly = readonly
+        self.wants_copy = False
         self._opened: list[PostgresSession] = []
         self._own = self.session()
 

@@ -98,6 +98,9 @@ class Session(Protocol):
 class Connection(Protocol):
     """An open target."""
 
+    wants_copy: bool
+    """Whether its settings ask for a copy of what is published."""
+
     def session(self, run: str = "") -> Session:
         """Return a new session, which tells the target that it works for `run`, where the engine has a place for it."""
 
@@ -119,8 +122,7 @@ class Connection(Protocol):
     def write_copy(self, names: Sequence[TableName], run: str) -> None:
         """Copy the published relations to where the target's settings say, as `run` has published them.
 
-        Do nothing where they say nothing, and where the copy is of that run already. Raise TargetError if it cannot be
-        written.
+        Do nothing where the copy is of that run already. Raise TargetError if it cannot be written.
         """
 
     def close(self) -> None: ...

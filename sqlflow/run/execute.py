@@ -443,6 +443,8 @@ class _Execution:
         self, session: Session, status: RunStatus, published: tuple[TableName, ...] = (), dropped: tuple[TableName, ...] = (),
     ) -> Report:  # fmt: skip
         """Finish, with a copy of what is published where the target wants one."""
+        if not self.connection.wants_copy:
+            return self._finished(status, published, dropped)
         try:
             self.connection.write_copy(sorted(state.shown(self.connection, session)), state.latest(session))
         except SqlflowError as error:
