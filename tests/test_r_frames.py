@@ -105,6 +105,37 @@ def test_every_type_comes_back_as_it_went(bench: Bench, first: tuple[str, ...], 
     assert not {kind: rows for kind, rows in wrong.items() if rows}, before
 
 
+NESTED = {
+    "a list": "case when n % 4 = 2 then [] when n % 4 = 1 then null else list({}) over last end",
+    "a list of lists": "[list({}) over last, null, [], [{}]]",
+    "a struct": "{{'f': {}, 'g': n, 'h': list({}) over last}}",
+    "a list of structs": "case when n % 3 = 2 then [] else list({{'f': {}, 'g': {{'h': {}}}}}) over last end",
+}
+"""Forms that hold values of every type, as SQL."""
+
+
+@settings(max_examples=5)
+@given(first=ONE_OF_EACH, rows=ROWS, frame=st.sampled_from(["data.frame", "tibble"]))
+@pytest.mark.parametrize("form", NESTED)
+def test_every_type_comes_back_from_inside_of(
+    bench: Bench, form: str, first: tuple[str, ...], rows: list[Any], frame: str
+) -> None:
+    before = _before(bench.connection, [first, *rows])
+    columns = ", ".join(f"{NESTED[form].format(name, name)} as {name}" for name in NAMES.values())
+    bench.connection.execute(
+        f"create or replace table before as select {columns} from (select *, row_number() over () as n from before)"
+        " window last as (order by n rows between 2 preceding and current row)"
+    )
+    kinds = {name: kind for name, kind, *_ in bench.connection.execute("describe before").fetchall()}
+
+    back = bench.rows(f"#' @frame a {frame}\n{IDENTITY}", {"a": "select * from before"})
+
+    bench.connection.register("back", back)
+    bench.connection.execute("create or replace table after as select * from back")
+    wrong = {kind: _differing(bench.connection, name, kinds[name]) for kind, name in NAMES.items()}
+    assert not {kind: rows for kind, rows in wrong.items() if rows}, before
+
+
 def _before(connection: duckdb.DuckDBPyConnection, rows: list[Any]) -> list[Any]:
     """Make the table `before` of texts that are cast to the types."""
     texts = pa.table({name: pa.array([row[n] for row in rows], pa.string()) for n, name in enumerate(NAMES.values())})
@@ -164,6 +195,8 @@ def test_an_empty_table_keeps_its_types(bench: Bench) -> None:
         ("date '2024-01-01'", "Date"),
         ("timestamp '2024-01-01 10:00:00'", "POSIXct POSIXt"),
         ("time '10:00:00'", "hms difftime"),
+        ("[1, 2]", "list"),
+        ("{'a': 1}", "data.frame"),
     ],
 )
 def test_what_a_column_is_in_r(bench: Bench, sql: str, seen: str) -> None:
@@ -186,8 +219,10 @@ def test_what_a_column_is_in_r(bench: Bench, sql: str, seen: str) -> None:
         ),
         ("'2024-01-01 00:00:00.000000001'::timestamp_ns", "which R's times would round"),
         ("interval 1 day", "column `x` is `month_day_nano_interval`, which R's data frames do not hold"),
-        ("[1, 2]", "column `x` is `list<"),
-        ("{'a': 1}", "column `x` is `struct<a: int32>`"),
+        ("[interval 1 day]", "column `x[]` is `month_day_nano_interval`"),
+        ("{'a': {'b': [map {'a': 1}]}}", "column `x.a.b[]` is `map<"),
+        ("unnest([{'a': 1}, null])", "column `x` holds a struct that is NULL"),
+        ("['a', chr(0)]", "column `x[]` holds a NUL"),
         ("map {'a': 1}", "column `x` is `map<"),
     ],
 )
@@ -227,6 +262,17 @@ def test_doubles_are_asked_for_by_the_frame_line(bench: Bench) -> None:
         ("I(c(1, 2))", "DOUBLE", [1.0, 2.0]),
         ("scale(c(1, 2, 3))", "DOUBLE", [-1.0, 0.0, 1.0]),
         ("I(list(as.raw(1:2), NULL))", "BLOB", [b"\x01\x02", None]),
+        ('I(list(c("a", NA), character(), NULL))', "VARCHAR[]", [["a", None], [], None]),
+        ("list(1L, c(2.5, NA), NA)", "DOUBLE[]", [[1.0], [2.5, None], [None]]),
+        ('list(NA, bit64::as.integer64("9007199254740993"))', "BIGINT[]", [[None], [9007199254740993]]),
+        ('list(factor("a"), factor("b"))', "VARCHAR[]", [["a"], ["b"]]),
+        ("list(list(1L, 2L), list())", "INTEGER[][]", [[[1], [2]], []]),
+        (
+            'data.frame(p = 1:2, q = c("a", NA))',
+            "STRUCT(p INTEGER, q VARCHAR)",
+            [{"p": 1, "q": "a"}, {"p": 2, "q": None}],
+        ),
+        ("list(data.frame(p = 1:2), NULL)", "STRUCT(p INTEGER)[]", [[{"p": 1}, {"p": 2}], None]),
     ],
 )
 def test_what_an_r_value_becomes(bench: Bench, code: str, kind: str, value: list[Any]) -> None:
@@ -259,9 +305,27 @@ def test_a_time_with_a_zone_is_an_instant(bench: Bench) -> None:
         ("data.frame(x = NA)", "column `x` is NA alone, so that its type cannot be told"),
         ("data.frame(x = 1i)", "column `x` is of type complex, which no table has"),
         ("data.frame(x = as.raw(1))", "column `x` is of type raw, which no table has"),
-        ("data.frame(x = I(list(1, 'a')))", "column `x` is a list"),
+        (
+            "data.frame(x = I(list(1, 'a')))",
+            "column `x` is a list of several types: numeric in row 1 and character in row 2",
+        ),
+        ("data.frame(x = I(list(NULL, 1, .POSIXct(1), 'a')))", "numeric in row 2 and POSIXct in row 3"),
+        ("data.frame(x = I(list(list(a = 1))))", "column `x` is a list with a named list in row 1"),
+        ("data.frame(x = I(list(1, mean)))", "column `x` is a list with a value of class `function` in row 2"),
+        ("data.frame(x = I(list(matrix(1:4, 2))))", "column `x` is a list with a matrix in row 1"),
+        ("data.frame(x = I(list(1, data.frame(p = 1))))", "column `x` is a list of several types"),
+        ("data.frame(x = I(list(data.frame(q = 1), data.frame(p = 1))))", "with other columns each"),
+        ("data.frame(x = I(list(NA, NA)))", "column `x[]` is NA alone"),
+        ("data.frame(x = I(list('a', c('b', '\\xff'))))", "column `x[]` is no valid UTF-8 in value 3"),
+        (
+            "data.frame(x = I(list(as.Date(1.5, origin = '1970-01-01'))))",
+            "column `x[]` holds a part of a day in value 1",
+        ),
+        (
+            "{ d <- data.frame(x = 1); d$y <- data.frame(a = 1, A = 2); d }",
+            "column `y` is a data.frame whose columns have no",
+        ),
         ("data.frame(x = I(matrix(1:4, 2)))", "column `x` is a matrix"),
-        ("{ d <- data.frame(x = 1); d$y <- d; d }", "column `y` is a data.frame inside of a data.frame"),
         (
             "{ d <- data.frame(x = 1); d$y <- as.POSIXlt(0, origin = '1970-01-01', tz = 'UTC'); d }",
             "column `y` is POSIXlt",
@@ -280,3 +344,23 @@ def test_what_no_table_holds_is_refused(bench: Bench, code: str, words: str) -> 
     with pytest.raises(BuildError, match=r"block\.R:1:1: ") as raised:
         bench.rows(f"block <- function() {code}")
     assert words in str(raised.value)
+
+
+def test_no_data_table_holds_a_struct(bench: Bench) -> None:
+    with pytest.raises(BuildError, match=r"column `x` is a struct, which no data\.table holds"):
+        bench.rows(f"#' @frame a data.table\n{IDENTITY}", {"a": "select {'a': 1} as x"})
+    assert bench.rows(f"#' @frame a data.table\n{IDENTITY}", {"a": "select [1] as x"}).to_pylist() == [{"x": [1]}]
+
+
+@pytest.mark.parametrize("count", [1, 999, 5000, 300_000])
+def test_texts_that_come_again_and_again_come_back(bench: Bench, count: int) -> None:
+    query = (
+        f"select case when range % 7 > 0 then 'é' || range % {count} else nullif('', 'x') end as s, nullif(s, '') as n"
+    )
+    found = bench.rows(IDENTITY, {"a": f"{query} from range(300_000)"})
+    bench.connection.register("back", found)
+    wrong = bench.connection.execute(
+        f"select count(*) from ({query} from range(300_000)) as there positional join back as here"
+        " where there.s is distinct from here.s or there.n is distinct from here.n"
+    ).fetchall()
+    assert (len(found), wrong) == (300_000, [(0,)])

@@ -1,7 +1,7 @@
 """R's files of raw columns as Arrow batches: see `frames.R` for their form."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +23,10 @@ class _Slice:
 
     folder: Path
     about: dict[str, Any]
+    chunk: int
+    """The number of the chunk that these rows are."""
     start: int
     rows: int
-    chunk: int
 
     def values(self, kind: str) -> Values:
         width = np.dtype(kind).itemsize
@@ -33,9 +34,8 @@ class _Slice:
 
     def content(self) -> Values:
         """The bytes of texts and blobs."""
-        number = self.start // self.chunk
-        start = int(self.about["ends"][number - 1]) if number else 0
-        count = int(self.about["ends"][number]) - start
+        start = int(self.about["ends"][self.chunk - 1]) if self.chunk else 0
+        count = int(self.about["ends"][self.chunk]) - start
         return np.fromfile(self.folder / f"{self.about['number']}.data", "u1", count, offset=start)
 
     def beside(self, kind: str) -> Values:
@@ -47,11 +47,18 @@ class _Slice:
         """Raise Refused, with the first odd row, if there is one."""
         rows = np.flatnonzero(odd)
         if len(rows):
-            raise Refused(f"column `{self.about['name']}` holds {what} in row {self.start + int(rows[0]) + 1}", hint)
+            where = f"{'value' if self.about['inside'] else 'row'} {self.start + int(rows[0]) + 1}"
+            raise Refused(f"column `{self.about['name']}` holds {what} in {where}", hint)
 
 
 def schema(told: dict[str, Any]) -> "pa.Schema":
     """Return the schema of a result."""
+    import pyarrow as pa
+
+    return pa.schema([(about["name"], _type(about)) for about in told["columns"]])
+
+
+def _type(about: dict[str, Any]) -> "pa.DataType":
     import pyarrow as pa
 
     kinds = {
@@ -59,14 +66,14 @@ def schema(told: dict[str, Any]) -> "pa.Schema":
         "character": pa.large_string(), "blob": pa.large_binary(), "factor": pa.dictionary(pa.int32(), pa.string()),
         "date": pa.date32(), "time": pa.time64("us"),
     }  # fmt: skip
-    return pa.schema(
-        [
-            (about["name"], pa.timestamp("us", tz="UTC" if about["zone"] else None))
-            if about["kind"] == "datetime"
-            else (about["name"], kinds[about["kind"]])
-            for about in told["columns"]
-        ]
-    )
+    match about["kind"]:
+        case "datetime":
+            return pa.timestamp("us", tz="UTC" if about["zone"] else None)
+        case "list":
+            return pa.large_list(_type(about["children"][0]))
+        case "struct":
+            return pa.struct([(child["field"], _type(child)) for child in about["children"]])
+    return kinds[about["kind"]]
 
 
 def batches(told: dict[str, Any], folder: Path) -> "Iterator[pa.RecordBatch]":
@@ -74,10 +81,14 @@ def batches(told: dict[str, Any], folder: Path) -> "Iterator[pa.RecordBatch]":
     import pyarrow as pa
 
     kinds = schema(told)
-    for start in range(0, int(told["rows"]), int(told["chunk"])):
+    for chunk, start in enumerate(range(0, int(told["rows"]), int(told["chunk"]))):
         rows = min(int(told["chunk"]), int(told["rows"]) - start)
-        slices = [_Slice(folder, about, start, rows, int(told["chunk"])) for about in told["columns"]]
-        yield pa.record_batch([_READERS[one.about["kind"]](one) for one in slices], schema=kinds)
+        slices = [_Slice(folder, about, chunk, start, rows) for about in told["columns"]]
+        yield pa.record_batch([_read(one) for one in slices], schema=kinds)
+
+
+def _read(one: _Slice) -> "pa.Array":
+    return _READERS[one.about["kind"]](one)
 
 
 def _array(kind: "pa.DataType", values: Values, missing: Values) -> "pa.Array":
@@ -171,11 +182,42 @@ def _character(one: _Slice) -> "pa.Array":
     import pyarrow as pa
 
     content = one.content()
+    if one.about["levels"][one.chunk]:
+        return _coded(one, content)
     ends = np.flatnonzero(content == 0)
     offsets = np.zeros(one.rows + 1, "i8")
     offsets[1:] = ends - np.arange(one.rows)
     buffers = [_bitmap(one.beside("u1") == 1), pa.py_buffer(offsets), pa.py_buffer(content[content != 0])]
     return pa.Array.from_buffers(pa.large_string(), one.rows, buffers)
+
+
+def _coded(one: _Slice, content: Values) -> "pa.Array":
+    """Return texts of which each that comes again and again stands behind the codes of all rows."""
+    import pyarrow as pa
+
+    codes, texts = content[: 4 * one.rows].view("i4"), content[4 * one.rows :].tobytes()
+    missing = codes == NA_INTEGER
+    levels = pa.array(texts.decode().split("\0")[:-1], pa.large_string())
+    return levels.take(_array(pa.int32(), np.where(missing, 0, codes - np.int32(1)).astype("i4"), missing))
+
+
+def _list(one: _Slice) -> "pa.Array":
+    import pyarrow as pa
+
+    lengths, bounds = one.beside("i4"), one.about["bounds"]
+    first, last = int(bounds[one.chunk]), int(bounds[one.chunk + 1])
+    values = _read(_Slice(one.folder, one.about["children"][0], one.chunk, first, last - first))
+    offsets = np.zeros(one.rows + 1, "i8")
+    np.cumsum(np.maximum(lengths, 0), out=offsets[1:])
+    buffers = [_bitmap(lengths < 0), pa.py_buffer(offsets)]
+    return pa.Array.from_buffers(_type(one.about), one.rows, buffers, children=[values])
+
+
+def _struct(one: _Slice) -> "pa.Array":
+    import pyarrow as pa
+
+    children = [_read(replace(one, about=child)) for child in one.about["children"]]
+    return pa.StructArray.from_arrays(children, fields=list(_type(one.about)))
 
 
 def _blob(one: _Slice) -> "pa.Array":
@@ -190,5 +232,5 @@ def _blob(one: _Slice) -> "pa.Array":
 
 _READERS = {
     "logical": _logical, "integer": _integer, "integer64": _integer64, "double": _double, "character": _character,
-    "blob": _blob, "factor": _factor, "date": _date, "datetime": _datetime, "time": _time,
+    "blob": _blob, "list": _list, "struct": _struct, "factor": _factor, "date": _date, "datetime": _datetime, "time": _time,
 }  # fmt: skip

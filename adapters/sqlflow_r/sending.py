@@ -24,7 +24,7 @@ MICROS_FOREVER = (1 << 63) - 1
 """What DuckDB and Arrow call infinity as a date and as a time stamp; R has Inf for both."""
 _DECIMAL_DIGITS = 15
 """Up to so many digits, a decimal and the nearest double name each other."""
-_LEVELS_AT_MOST = 1 << 16
+_SAMPLE = 10_000
 _INSTALL = "install R's package bit64 (Debian: `apt install r-cran-bit64`), or cast the column"
 
 
@@ -40,7 +40,8 @@ class Refused(Exception):
 class Column:
     """A column on its way: what R must know to read it, and how its values are turned into bytes."""
 
-    number: int
+    number: str
+    """The name of its files: `2.1` is the first column inside of the second."""
     name: str
     kind: str
     encode: Callable[["pa.Array", "Column"], Values]
@@ -48,14 +49,17 @@ class Column:
     levels: tuple[str, ...] = ()
     nulls: bool = False
     chunks: list[dict[str, int]] = field(default_factory=list)
+    path: str = ""
+    """The name with those of the columns that it is in."""
+    children: tuple["Column", ...] = ()
 
     def refuse(self, message: str, hint: str = "") -> Refused:
-        return Refused(f"column `{self.name}` {message}", hint)
+        return Refused(f"column `{self.path}` {message}", hint)
 
     def told(self) -> dict[str, Any]:
         return {
             "number": self.number, "name": self.name, "kind": self.kind, "zone": self.zone, "levels": list(self.levels),
-            "nulls": self.nulls, "chunks": self.chunks,
+            "nulls": self.nulls, "chunks": self.chunks, "children": [child.told() for child in self.children],
         }  # fmt: skip
 
 
@@ -69,36 +73,65 @@ def send(batches: "pa.RecordBatchReader", folder: Path, frame: str, bit64: bool)
     if integers == "integer64" and not bit64:
         raise Refused("`integer64` needs R's package bit64", _INSTALL)
     exact = bit64 and integers != "double"
-    columns = [_column(number, field, exact) for number, field in enumerate(batches.schema, 1)]
+    columns = [_column(str(number), field, exact) for number, field in enumerate(batches.schema, 1)]
+    if kind == "data.table" and (struct := next((column for column in columns if column.kind == "struct"), None)):
+        raise struct.refuse("is a struct, which no data.table holds", "unnest it in SQL, or take a data.frame")
     rows = 0
     for batch in batches:
         rows += batch.num_rows
         for column, array in zip(columns, batch.columns, strict=True):
             _append(column, array, folder)
     for column in columns:
-        (folder / f"{column.number}.data").touch()
-        (folder / f"{column.number}.null").touch()
+        _touch(column, folder)
     return {"folder": str(folder), "frame": kind, "rows": rows, "columns": [column.told() for column in columns]}
 
 
+def _touch(column: Column, folder: Path) -> None:
+    (folder / f"{column.number}.data").touch()
+    (folder / f"{column.number}.null").touch()
+    for child in column.children:
+        _touch(child, folder)
+
+
 def _append(column: Column, array: "pa.Array", folder: Path) -> None:
-    with (folder / f"{column.number}.data").open("ab") as file:
-        if column.kind in ("character", "blob"):
-            content, side = (_texts if column.kind == "character" else _blobs)(array, column)
-            file.write(content)
-            with (folder / f"{column.number}.null").open("ab") as beside:
-                beside.write(side)
-            column.chunks.append({"rows": len(array), "bytes": memoryview(content).nbytes})
-        else:
-            column.encode(array, column).tofile(file)
+    if column.kind == "struct":
+        _append_fields(column, array, folder)
+    elif column.kind == "list":
+        _append_lists(column, array, folder)
+    elif column.kind in ("character", "blob"):
+        content, side = (_texts if column.kind == "character" else _blobs)(array, column)
+        _add(folder, f"{column.number}.null", side)
+        _add(folder, f"{column.number}.data", content)
+    else:
+        _add(folder, f"{column.number}.data", column.encode(array, column))
 
 
-def _column(number: int, field: "pa.Field", exact: bool) -> Column:
+def _add(folder: Path, name: str, content: Any) -> None:
+    with (folder / name).open("ab") as file:
+        file.write(content)
+
+
+def _append_fields(column: Column, array: "pa.StructArray", folder: Path) -> None:
+    if array.null_count:
+        raise column.refuse("holds a struct that is NULL, and R has only such whose fields are", "unnest it in SQL")
+    for child, values in zip(column.children, array.flatten(), strict=True):
+        _append(child, values, folder)
+
+
+def _append_lists(column: Column, array: "pa.ListArray", folder: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    _add(folder, f"{column.number}.null", _filled(pc.list_value_length(array).cast(pa.int32()), -1))
+    _append(column.children[0], array.flatten(), folder)
+
+
+def _column(number: str, field: "pa.Field", exact: bool, path: str = "") -> Column:
     """Return how a column of this type crosses. Raise Refused for a type that R has no exact form of."""
     from pyarrow import types
 
     def column(kind: str, encode: Callable[["pa.Array", Column], Values], zone: str = "") -> Column:
-        return Column(number, field.name, kind, encode, zone)
+        return Column(number, field.name, kind, encode, zone, path=path or field.name)
 
     kind = field.type
     if types.is_null(kind) or types.is_boolean(kind):
@@ -123,8 +156,23 @@ def _column(number: int, field: "pa.Field", exact: bool) -> Column:
         return column("time", _seconds_of_day)
     if types.is_timestamp(kind):
         return column("datetime", _seconds, "UTC" if kind.tz else "")
+    return _nested(number, field, exact, path or field.name)
+
+
+def _nested(number: str, field: "pa.Field", exact: bool, path: str) -> Column:
+    from pyarrow import types
+
+    kind = field.type
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        child = _column(f"{number}.1", kind.value_field, exact, f"{path}[]")
+        return Column(number, field.name, "list", _doubles, path=path, children=(child,))
+    if types.is_struct(kind):
+        children = tuple(
+            _column(f"{number}.{nth}", inner, exact, f"{path}.{inner.name}") for nth, inner in enumerate(kind, 1)
+        )
+        return Column(number, field.name, "struct", _doubles, path=path, children=children)
     hint = "unnest it in SQL, or cast it to text or a number first"
-    raise Refused(f"column `{field.name}` is `{kind}`, which R's data frames do not hold", hint)
+    raise Refused(f"column `{path}` is `{kind}`, which R's data frames do not hold", hint)
 
 
 def _logicals(array: "pa.Array", column: Column) -> Values:
@@ -276,7 +324,36 @@ def _missing(array: "pa.Array") -> Values:
 
 
 def _texts(array: "pa.Array", column: Column) -> tuple[Any, bytes]:
-    """Return texts, each ended by NUL, and a byte for each that is 1 for NULL."""
+    """Return texts, each ended by NUL, and a byte for each that is 1 for NULL.
+
+    Texts that come again and again are written once, behind a code for each row.
+    """
+    import pyarrow as pa
+
+    levels = _few(array)
+    if levels is None:
+        column.nulls = column.nulls or array.null_count > 0
+        content = _ended(array, column)
+        column.chunks.append({"rows": len(array), "bytes": memoryview(content).nbytes, "levels": 0})
+        return content, _missing(array).astype("u1").tobytes()
+    texts = bytes(_ended(levels.dictionary, column))
+    column.chunks.append({"rows": len(array), "bytes": len(texts), "levels": len(levels.dictionary)})
+    codes = _filled(levels.indices.cast(pa.int32()), -1) + np.int32(1)
+    codes[_missing(levels.indices)] = NA_INTEGER
+    return codes.tobytes() + texts, bytes(len(array))
+
+
+def _few(array: "pa.Array") -> "pa.DictionaryArray | None":
+    """Return texts as codes, if there are few of them that come again and again."""
+    sample = array.slice(0, _SAMPLE)
+    if len(sample) < _SAMPLE // 100 or len(sample.unique()) * 2 > len(sample):
+        return None
+    coded = array.dictionary_encode()
+    return coded if 0 < len(coded.dictionary) * 4 < len(array) else None
+
+
+def _ended(array: "pa.Array", column: Column) -> Any:
+    """Return the bytes of texts, each ended by NUL."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -288,8 +365,7 @@ def _texts(array: "pa.Array", column: Column) -> tuple[Any, bytes]:
         raise column.refuse(
             f"holds a NUL, as in {array[row].as_py()[:40]!r}, which no text of R can", "cast it to blob"
         )
-    column.nulls = column.nulls or array.null_count > 0
-    return content, _missing(array).astype("u1").tobytes()
+    return content
 
 
 def _blobs(array: "pa.Array", column: Column) -> tuple[Any, bytes]:
@@ -297,6 +373,7 @@ def _blobs(array: "pa.Array", column: Column) -> tuple[Any, bytes]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    column.chunks.append({"rows": len(array), "bytes": 0, "levels": 0})
     lengths = _filled(pc.binary_length(array).cast(pa.int32()), -1)
     return _content(array.cast(pa.large_binary()).fill_null(b"")), lengths.tobytes()
 

@@ -1,1 +1,1 @@
-select [1, 2] as items, 1 as id
+select interval 1 day as items, 1 as id
