@@ -1,21 +1,18 @@
 """What R files declare: every file of fixtures/functions.R, and what R itself says of its own functions."""
 
 import json
-import re
 import subprocess
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
+from declared import Case, cases, said
 
 from sqlflow.core.errors import ProjectError
-from sqlflow.core.runtime import Declared, FunctionFile
+from sqlflow.core.runtime import FunctionFile
 from sqlflow.core.text import SourceFile
 from sqlflow.read.yaml import parse
 from sqlflow_r.read import declared, formals
 from sqlflow_r.tokens import expressions, tokens
 
-FIXTURE = Path(__file__).parent / "fixtures" / "functions.R"
 CASES_AT_LEAST = 60
 FUNCTIONS_AT_LEAST = 3_000
 LIB = {
@@ -28,28 +25,7 @@ LIB = {
 }
 
 
-@dataclass(frozen=True)
-class Case:
-    name: str
-    text: str
-    says: dict[str, str] = field(hash=False)
-    wrong: tuple[str, ...] = ()
-
-
-def _cases() -> list[Case]:
-    found = []
-    for text in re.split(r"^#;\s*$", FIXTURE.read_text("utf-8"), flags=re.MULTILINE):
-        start = text.find("#? name:")
-        if start < 0:
-            continue
-        pairs = re.findall(r"^#\? (\w+): (.*)$", text[start:], flags=re.MULTILINE)
-        code = re.sub(r"^#\? .*\n", "", text[start:], flags=re.MULTILINE)
-        says = {key: value for key, value in pairs if key not in ("name", "wrong")}
-        found.append(Case(dict(pairs)["name"], code, says, tuple(value for key, value in pairs if key == "wrong")))
-    return found
-
-
-CASES = _cases()
+CASES = cases("functions.R")
 
 
 def _of(text: str) -> FunctionFile:
@@ -58,7 +34,7 @@ def _of(text: str) -> FunctionFile:
 
 @pytest.mark.parametrize("case", [case for case in CASES if not case.wrong], ids=lambda case: case.name)
 def test_what_a_file_declares(case: Case) -> None:
-    assert _said(_of(case.text)) == case.says
+    assert said(_of(case.text), "data.frame") == case.says
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.wrong], ids=lambda case: case.name)
@@ -67,30 +43,6 @@ def test_what_is_wrong_with_a_file(case: Case) -> None:
         _of(case.text)
     problems = raised.value.problems
     assert {f"{p.place.line}:{p.place.column} {p.message}" for p in problems if p.place} == set(case.wrong)
-
-
-def _said(file: FunctionFile) -> dict[str, str]:
-    """Return what a file declares in the words of the fixture, without what it does not."""
-    block = file.block
-    said = {
-        "block": _head(block),
-        "options": " ".join(f"{name}={value!r}" for name, value in block.options),
-        "checks": ", ".join(_head(check) for check in file.assertions),
-        "settings": ", ".join(key.text for key, _ in block.settings.pairs) if block.settings else "",
-        "packages": ", ".join(file.packages),
-        "env": ", ".join(block.env),
-        "asks": ", ".join(asked.text for asked in block.asked),
-        "modules": ", ".join(file.modules),
-        "volatile": block.volatile,
-    }
-    return {key: value for key, value in said.items() if value}
-
-
-def _head(function: Declared) -> str:
-    tables = [*([function.output] if function.output else []), *function.arguments]
-    shown = [f"`{one.name}`" if " " in one.name else one.name for one in tables]
-    frames = ["" if one.frame == "data.frame" else f" {one.frame}" for one in tables]
-    return f"{function.name}({', '.join(name + frame for name, frame in zip(shown, frames, strict=True))})"
 
 
 def test_the_fixture_is_as_large_as_promised_and_its_names_are_unique() -> None:
