@@ -122,7 +122,7 @@ def _plain_kind(kind: type, column: str, values: Any) -> type:
     row = next(number for number, value in enumerate(values, 1) if type(value) is kind)
     name = kind.__name__
     raise Refused(
-        f"the column `{column}`, row {row}: a `{name}` cannot be stored", "make text, a number, a list or a dict of it"
+        f"the column `{column}`, row {row}: `{name}` cannot be stored", "make text, a number, a list or a dict of it"
     )
 
 
@@ -232,7 +232,8 @@ def _check_nested(values: Sequence[Any], column: str) -> None:
                 hint = "give every dict the same keys, None where there is no value"
                 raise Refused(f"the column `{column}`, row {row}: the dict has other keys than those before", hint)
             raise Refused(
-                f"the column `{column}`, row {row}: the list is mixed: its values are of other types than before"
+                f"the column `{column}`, row {row}: what is inside is of another type than before",
+                "make all values of one type",
             )
         shape = merged
 
