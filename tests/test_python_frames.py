@@ -34,12 +34,16 @@ COLUMNS = {
     "usmallint": ["0", "65535"],
     "uinteger": ["0", "4294967295"],
     "ubigint": ["0", "18446744073709551615"],
+    "hugeint": ["-99999999999999999999999999999999999999", "0"],
+    "uhugeint": ["0", "99999999999999999999999999999999999999"],
     "float": ["'nan'", "'inf'", "'-inf'", "-0.0", "3.4028235e38", "1e-45"],
     "double": ["'nan'", "'inf'", "'-inf'", "-0.0", "1.7976931348623157e308", "5e-324", "0.1"],
     "decimal(4,1)": ["-999.9", "999.9", "0"],
     "decimal(18,3)": ["-999999999999999.999", "0.001"],
     "decimal(38,10)": ["-9999999999999999999999999999.9999999999", "0.0000000001"],
     "varchar": ["''", "'NULL'", "'a''b\"c'", "e'line\\nbreak\\ttab'", "'日本語 🦆 é'", LONG],
+    "uuid": ["'00000000-0000-0000-0000-000000000000'", "'ffffffff-ffff-ffff-ffff-ffffffffffff'"],
+    "enum('a', 'é', '')": ["'é'", "''"],
     "blob": ["''::blob", "'\\x00\\xFF'::blob"],
     "date": ["'0001-01-01'", "'1970-01-01'", "'9999-12-31'", "'1582-10-15'"],
     "time": ["'00:00:00'", "'23:59:59.999999'"],
@@ -63,6 +67,8 @@ POLARS = ("polars", "polars-lazy")
 REFUSED = {(kind, type_) for kind in POLARS for type_ in ("interval", "map(varchar, integer)")}
 """What polars does not have."""
 CHANGED = {(kind, "timestamp_s"): "TIMESTAMP_MS" for kind in POLARS}
+CHANGED |= {(kind, wide): "DECIMAL(38,0)" for kind in KINDS for wide in ("hugeint", "uhugeint")}
+CHANGED |= {(kind, text): "VARCHAR" for kind in KINDS for text in ("uuid", "enum('a', 'é', '')")}
 """What comes back under another type that holds the same values."""
 
 

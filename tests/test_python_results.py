@@ -88,7 +88,10 @@ BECOMES: list[tuple[str, str, list[str | None]]] = [
     ('map(lambda n: pa.table({"x": [n]}), [1, 2])', "BIGINT", ["1", "2"]),
 ]
 REFUSED = [
-    ('pd.DataFrame({"x": pd.Series(["a", "b" + chr(0xD800)], dtype=object)})', "?"),
+    (
+        'pd.DataFrame({"x": pd.Series(["a", "b" + chr(0xD800)], dtype=object)})',
+        "the column `x`, row 2: the text is not UTF-8: it holds half a character",
+    ),
     ('pd.DataFrame({"x": [1, 2]}, index=["a", "b"])', "the frame has an index of `str`, which would be lost"),
     ('pd.DataFrame({"x": [1]}, index=pd.Index([3], name="k"))', "the frame has an index `k`, which would be lost"),
     ('pd.DataFrame({"x": ["a", 1]})', "the column `x` is mixed: row 2 is `int` after `str`"),

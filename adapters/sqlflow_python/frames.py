@@ -1,6 +1,6 @@
 """From an Arrow file to the frame that a function's annotation asks for. Runs in the process of the function."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,21 @@ def _polars(path: Path) -> Any:
 
 def _polars_lazy(path: Path) -> Any:
     import polars as pl
+    import pyarrow.types as is_
 
-    _refuse_what_polars_changes(table(path).schema)
+    schema = table(path).schema
+    _refuse_what_polars_changes(schema)
+    if any(_holds(field.type, is_.is_dictionary) for field in schema):
+        rows: Any = pl.from_arrow(table(path))  # polars' own reader trips over the code of a NULL
+        return rows.lazy()
     return pl.scan_ipc(path)
+
+
+def _holds(kind: Any, is_wanted: Callable[[Any], bool]) -> bool:
+    """Tell whether a type, or one inside of it, is of a kind."""
+    return is_wanted(kind) or any(
+        _holds(kind.field(number).type, is_wanted) for number in range(getattr(kind, "num_fields", 0))
+    )
 
 
 def _refuse_what_polars_changes(schema: Any) -> None:
@@ -52,10 +64,9 @@ def _not_in_polars(kind: Any) -> str:
     """Return DuckDB's word for a type, or for one inside of it, that polars does not have."""
     import pyarrow.types as is_
 
-    if is_.is_interval(kind) or is_.is_map(kind):
-        return "an INTERVAL" if is_.is_interval(kind) else "a MAP"
-    inner = [kind.field(number).type for number in range(kind.num_fields)] if is_.is_nested(kind) else []
-    return next((odd for one in inner if (odd := _not_in_polars(one))), "")
+    if _holds(kind, is_.is_interval):
+        return "an INTERVAL"
+    return "a MAP" if _holds(kind, is_.is_map) else ""
 
 
 def _batches(path: Path) -> Any:

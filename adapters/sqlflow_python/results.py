@@ -95,10 +95,12 @@ def _streamed(value: Any, scratch: Path) -> Any:
     if _is(value, "duckdb", "DuckDBPyRelation"):
         return value.to_arrow_reader() if hasattr(value, "to_arrow_reader") else value.fetch_record_batch()
     if _is(value, "polars", "LazyFrame"):
+        import polars as pl
+
         from sqlflow_python.frames import frame
 
         path = scratch / "lazy-result.arrow"
-        value.sink_ipc(path)
+        value.sink_ipc(path, compat_level=pl.CompatLevel.oldest())  # pyarrow casts no dictionary of newer text
         return _microsecond_times(frame(path, "arrow-batches"))
     if _is(value, "narwhals", "LazyFrame") or _is(value, "narwhals.stable.v1", "LazyFrame"):
         return _streamed(value.to_native(), scratch)
