@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -139,6 +140,7 @@ def in_process(folder: Path, failure: str = NO_FAILURE, threads: int = 1, said: 
 def _command(words: tuple[str, ...], folder: Path, failure: str, said: Any) -> None:
     from sqlflow.cli.main import main
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it starts behind it ignore this signal
     os.chdir(folder)
     sys.stdout = sys.stderr = os.fdopen(os.dup(said.fileno()), "w", buffering=1)
     sys.argv = ["sqlflow", *words]
