@@ -70,15 +70,16 @@ def _not_in_polars(kind: Any) -> str:
 
 
 def _batches(path: Path) -> Any:
+    """Return the file batch by batch, read and not mapped: mapped pages count as the process's memory."""
     import pyarrow as pa
 
     def read() -> Iterator[Any]:
-        with pa.memory_map(str(path)) as source:
+        with pa.OSFile(str(path)) as source:
             file = pa.ipc.open_file(source)
             for number in range(file.num_record_batches):
                 yield file.get_batch(number)
 
-    with pa.memory_map(str(path)) as source:
+    with pa.OSFile(str(path)) as source:
         schema = pa.ipc.open_file(source).schema
     return pa.RecordBatchReader.from_batches(schema, read())
 

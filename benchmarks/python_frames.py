@@ -1,0 +1,133 @@
+"""How long rows take into a Python function and back, beside the same conversions by hand in one process.
+
+    python benchmarks/python_frames.py [ROWS] [STREAMED]
+
+ROWS (10 million) go through a function for each kind of frame; STREAMED (100 million) go through as batches, and the peak
+of memory of both processes is told. CPU seconds of both processes, one after the other on the same machine.
+"""
+
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+
+from sqlflow.core.runtime import Call, Surroundings, Worker
+from sqlflow.core.text import SourceFile
+from sqlflow.read.yaml import parse
+from sqlflow_python import RUNTIME
+
+FRAME = """
+    select range::integer as i, (range * 7919 + 9007199254740993)::bigint as big, random() as d,
+           case when range % 50 > 0 then 'N' || lpad((range * 31 % 4000)::text, 5, '0') || 'AA' end as s,
+           date '2013-01-01' + (range % 365)::integer as day,
+           timestamp '2013-01-01 00:00:00.000001' + to_microseconds(range * 3_000_017) as t
+    from range({rows})
+"""
+IMPORTS = "import duckdb, pandas as pd, polars as pl, pyarrow as pa\nfrom sqlflow import block\n@block\n"
+Reader = pa.RecordBatchReader
+
+
+def _by_pandas(rows: Reader) -> Any:
+    return pa.Table.from_pandas(rows.read_all().to_pandas(types_mapper=pd.ArrowDtype), preserve_index=False)
+
+
+def _by_polars(rows: Reader) -> Any:
+    frame = pl.from_arrow(rows.read_all())
+    assert isinstance(frame, pl.DataFrame)
+    return frame.to_arrow()
+
+
+BY_HAND: dict[str, Callable[[Reader], Any]] = {
+    "pd.DataFrame": _by_pandas, "pl.DataFrame": _by_polars, "pa.Table": Reader.read_all, "pa.RecordBatchReader": lambda rows: rows,
+}  # fmt: skip
+
+
+def main() -> None:
+    rows = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000
+    streamed = int(sys.argv[2]) if len(sys.argv) > 2 else 100_000_000
+    with tempfile.TemporaryDirectory() as name:
+        connection = duckdb.connect(str(Path(name) / "bench.duckdb"), config={"memory_limit": "256MB"})
+        if streamed:
+            _stream(connection, Path(name), streamed)
+            return
+        _compare(connection, Path(name), rows)
+
+
+def _compare(connection: duckdb.DuckDBPyConnection, folder: Path, rows: int) -> None:
+    connection.execute(f"create table frame as {FRAME.format(rows=rows)}")
+    worker = RUNTIME.start()
+    for _ in range(3):
+        with timed("an empty block in a warm process", worker):
+            _through(worker, folder, connection, "def empty(frame: pa.Table): return frame", "from frame limit 0")
+    for kind, by_hand in BY_HAND.items():
+        for attempt in ("first", "second"):
+            with timed(f"{kind} by hand, {attempt}", worker):
+                _stored(connection, by_hand(connection.cursor().sql("from frame").to_arrow_reader()), "by_hand")
+            with timed(f"{kind} in a block, {attempt}", worker):
+                _through(worker, folder, connection, f"def same(frame: {kind}): return frame", "from frame", "back")
+        wrong = connection.execute(
+            "select count(*) from (from frame except all from back union all (from back except all from frame))"
+        ).fetchall()
+        print(f"  rows that are not as they were: {wrong[0][0]}")
+    worker.close()
+
+
+def _stream(connection: duckdb.DuckDBPyConnection, folder: Path, rows: int) -> None:
+    worker = RUNTIME.start()
+    text = "def same(frame: pa.RecordBatchReader): return frame"
+    with timed(f"{rows:,} rows streamed", worker):
+        _through(worker, folder, connection, text, FRAME.format(rows=rows), "back")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    print(f"peak memory: {peak:.0f} MB here, {_peak_of(worker):.0f} MB in the function's process")
+    worker.close()
+
+
+def _stored(connection: duckdb.DuckDBPyConnection, rows: Any, table: str) -> None:
+    connection.register("rows", rows)
+    connection.execute(f"create or replace table {table} as from rows")
+    connection.unregister("rows")
+
+
+def _through(
+    worker: Worker, folder: Path, connection: duckdb.DuckDBPyConnection, text: str, query: str, table: str = "back"
+) -> None:
+    source = SourceFile("blocks/bench.py", IMPORTS + text + "\n")
+    file = RUNTIME.read(source, parse, {})
+    assert file is not None
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        inside = Path(scratch) / "call"
+        inside.mkdir()
+        call = Call(file.block, source, folder, inside, {}, Surroundings("main.bench", "dev", "run", 1, {}, {}))
+        rows = connection.cursor().sql(query).to_arrow_reader()
+        with worker.run(call, iter([("frame", rows)]), lambda _: nullcontext(), print) as batches:  # type: ignore[arg-type, return-value]
+            _stored(connection, batches, table)
+
+
+@contextmanager
+def timed(what: str, worker: Any) -> Iterator[None]:
+    wall, cpu, child = time.perf_counter(), time.process_time(), _cpu_of(worker)
+    yield
+    here, there = time.process_time() - cpu, _cpu_of(worker) - child
+    print(f"{what}: {time.perf_counter() - wall:.3f} s, CPU {here:.2f} s here and {there:.2f} s there", flush=True)
+
+
+def _cpu_of(worker: Any) -> float:
+    fields = Path(f"/proc/{worker._child.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+def _peak_of(worker: Any) -> float:
+    return int(Path(f"/proc/{worker._child.pid}/status").read_text().split("VmHWM:")[1].split()[0]) / 1e3
+
+
+if __name__ == "__main__":
+    main()
