@@ -58,8 +58,9 @@ def wait_until_gone(pid: int) -> None:
         os.close(watch)
 
 
-def test_children_that_are_left_end_with_their_parent(start: Start) -> None:
-    (line,) = printed(start(SPAWN.format(False)))
+@pytest.mark.parametrize("in_a_session_of_its_own", [False, True])
+def test_children_that_are_left_end_with_their_parent(in_a_session_of_its_own: bool, start: Start) -> None:
+    (line,) = printed(start(SPAWN.format(in_a_session_of_its_own)))
     wait_until_gone(int(line))
     assert is_gone(int(line))
 

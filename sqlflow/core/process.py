@@ -6,12 +6,14 @@ and its own children print comes line by line; what they take of memory and proc
 
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 PRINTED_BYTES_AT_MOST = 10 << 20
@@ -20,11 +22,14 @@ PROCESSES_AT_MOST = 512
 _LINE_CHARACTERS = 2_000
 _LAST_LINES = 10
 _WATCH_SECONDS = 0.02
+_ROUNDS = 100
 _PIPE_BYTES = 1 << 20
 _PASSED = re.compile(
     r"PATH|HOME|USER|LOGNAME|TMPDIR|TEMP|TMP|LANG|VIRTUAL_ENV|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE"
     r"|LD_LIBRARY_PATH|DYLD_\w+|\w+_proxy|\w+_PROXY|(OMP|OPENBLAS|MKL|NUMEXPR|VECLIB|POLARS|ARROW|LOKY)_\w+|R_\w+|JAVA_HOME"
 )
+_TOKEN = "SQLFLOW_CHILD"
+"""The variable by which the descendants of a process are known."""
 _LAUNCHER = """
 import ctypes, os, signal, sys
 parent = int(sys.argv[1])
@@ -53,10 +58,12 @@ class Child:
     ):
         reading, writing = os.pipe()
         _widen(writing)
+        self._token = secrets.token_hex(16)
         launched = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), *command]
         try:
             self._process = subprocess.Popen(
-                launched, stdin=subprocess.DEVNULL, stdout=writing, stderr=writing, env=dict(environment), cwd=folder,
+                launched, stdin=subprocess.DEVNULL, stdout=writing, stderr=writing, cwd=folder,
+                env={**environment, _TOKEN: self._token},
                 pass_fds=pass_fds, start_new_session=True,
             )  # fmt: skip
         except BaseException:
@@ -101,10 +108,14 @@ class Child:
         self.prints.join()
 
     def _end_session(self) -> None:
-        try:
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            return
+        for _ in range(_ROUNDS):  # what is forked while the others are killed is met in the next one
+            for pid in (left := _having(f"{_TOKEN}={self._token}".encode())):
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            if not left:
+                return
 
     def _watch(self) -> None:
         """Look after the process as long as it lives: it may take no more than it was given."""
@@ -115,6 +126,16 @@ class Child:
                 self.kill(f"it took more memory than its limit of {size_text(limit)}")
             elif processes > PROCESSES_AT_MOST:
                 self.kill(f"it started more than {PROCESSES_AT_MOST} processes")
+
+
+def _having(text: bytes) -> list[int]:
+    """Return the living processes that began with a text in their environment: those that left their session, too."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if text in path.read_bytes():
+                found.append(int(path.parent.name))
+    return found
 
 
 def _widen(pipe: int) -> None:
