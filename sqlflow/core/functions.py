@@ -88,5 +88,12 @@ class Context:
         """
         value = self.secrets.get(name, default)
         if value is None:
-            raise KeyError(f"the environment variable `{name}` is not set, or not listed below `env:` in sqlflow.yml")
+            raise NotSet(f"the environment variable `{name}` is not set, or not listed below `env:` in sqlflow.yml")
         return value
+
+
+class NotSet(KeyError):
+    """An environment variable has no value. It is told without the quotes of other KeyErrors."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
