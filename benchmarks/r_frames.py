@@ -41,12 +41,16 @@ def main() -> None:
         for _ in range(3):
             with timed("an empty block in a warm process", worker):
                 called(worker, folder, "empty <- function(context) data.frame(x = 1L)", connection, {})
+        with timed("of what follows, DuckDB's reading and storing", worker):
+            connection.execute("create table copied as from frame")
+            for _ in connection.cursor().sql("from frame").to_arrow_reader():
+                pass
         with timed(f"{rows:,} rows × 6 columns in and out", worker):
             called(worker, folder, "identity <- function(frame) frame", connection, {"frame": "from frame"}, "back")
-        (wrong,) = connection.execute(
+        wrong = connection.execute(
             "select count(*) from (from frame except all from back union all (from back except all from frame))"
-        ).fetchone() or (None,)
-        print(f"rows that are not as they were: {wrong}")
+        ).fetchall()
+        print(f"rows that are not as they were: {wrong[0][0]}")
         saved = f"save <- function(frame) {{ saveRDS(frame, {str(folder / 'frame.rds')!r}, compress = FALSE); data.frame(x = 1L) }}"
         called(worker, folder, saved, connection, {"frame": "from frame"})
         worker.close()

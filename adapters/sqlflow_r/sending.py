@@ -22,6 +22,8 @@ EXACT = 1 << 53
 DAYS_FOREVER = (1 << 31) - 1
 MICROS_FOREVER = (1 << 63) - 1
 """What DuckDB and Arrow call infinity as a date and as a time stamp; R has Inf for both."""
+MICROS_NEAR = (1 << 33) * 1_000_000
+"""Up to here, from 1697 to 2242, a double of seconds tells every microsecond."""
 _DECIMAL_DIGITS = 15
 """Up to so many digits, a decimal and the nearest double name each other."""
 _SAMPLE = 10_000
@@ -255,6 +257,8 @@ def _days(array: "pa.Array", column: Column) -> Values:
 
 def _seconds(array: "pa.Array", column: Column) -> Values:
     micros = _micros(array, column)
+    if len(micros) and np.abs(micros).max() < MICROS_NEAR:
+        return _with_na(micros / 1e6, array)
     seconds = _forever(in_seconds(micros), micros, MICROS_FOREVER)
     _refuse_rounded(
         micros, np.where(np.isinf(seconds), micros, in_micros(np.where(np.isinf(seconds), 0, seconds))), array, column
