@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sqlflow.core import block as nouns
 from sqlflow.core.engine import Connection, Rows, Session
+from sqlflow.core.environment import PROD, Environment
 from sqlflow.core.errors import BuildError, StatementError, TargetError, UsageError, did_you_mean
 from sqlflow.core.events import Event, Listener
 from sqlflow.core.failpoints import failing, point
@@ -24,15 +25,17 @@ from sqlflow.plan.plan import Plan
 from sqlflow.plan.selection import selected
 from sqlflow.plan.why import Why, why
 from sqlflow.read.cache import LoadCache
+from sqlflow.read.environments import published_in
 from sqlflow.read.project import load, renderer_of
 from sqlflow.read.runtimes import missing
 from sqlflow.read.versions import file_versions
 from sqlflow.run import publish, source_versions, state
 from sqlflow.run.build import current_query, told
 from sqlflow.run.execute import Options, binder_of, execute, new_run
-from sqlflow.run.lease import Lease, Taking, beating
+from sqlflow.run.lease import Lease, Taking, beating, refuse_others
 from sqlflow.run.report import Report
 from sqlflow.run.signals import told_to
+from sqlflow.run.sweep import sweep
 from sqlflow.run.waiting import LOCK_SECONDS, waited
 from sqlflow.run.work import Work
 from sqlflow.run.workers import Workers
@@ -62,16 +65,21 @@ class Project:
 
     @classmethod
     def load(
-        cls, path: str | Path = ".", target: str | None = None, vars: Mapping[str, Any] | None = None
-    ) -> "Project":
-        """Return the project in the folder `path`. Raise ProjectError with every fault of its files."""
+        cls, path: str | Path = ".", target: str | None = None, vars: Mapping[str, Any] | None = None,
+        environment: str = PROD.name,
+    ) -> "Project":  # fmt: skip
+        """Return the project in the folder `path`, to be published in an environment.
+
+        Raise ProjectError with every fault of its files, and UsageError for a name that no environment can have.
+        """
+        where = Environment.parse(environment)
         root = Path(path)
         if not root.is_dir():
             raise UsageError(f"`{path}` is no folder", hint="give the project's folder to `--project-dir`")
         kept = _kept(root)
         loaded = load(root, target, vars, cache=kept)
         _keep(root, kept)
-        return cls(loaded, kept)
+        return cls(published_in(loaded, where), kept)
 
     @cached_property
     def graph(self) -> Graph:
@@ -154,9 +162,16 @@ class Project:
 
     def _looked_at(self, connection: Connection, session: Session, adopt: bool) -> Current:
         """Return what the target shows, with the versions of the sources that blocks read."""
-        current = publish.current(connection, session, self.loaded.blocks.values(), adopt)
+        current = publish.current(connection, session, self.loaded.environment, self.loaded.blocks.values(), adopt)
         names = frozenset().union(*self.graph.sources.values())
         return replace(current, sources=source_versions.versions(self.loaded, names, session))
+
+    def _published(self, connection: Connection, session: Session) -> Current:
+        """Return what is published. Raise UsageError if the environment is none that has been built."""
+        environment = self.loaded.environment
+        if not environment.is_prod:
+            state.refuse_unknown(connection, session, environment)
+        return publish.current(connection, session, environment, (), True)
 
     def build(
         self, select: Iterable[str] = (), exclude: Iterable[str] = (), *, threads: int | None = None,
@@ -195,7 +210,7 @@ class Project:
         """Run the assertions of the selected blocks on what is published, and return the report."""
         chosen = self.selected(select, exclude)
         with _held(self.loaded, lock_timeout, listener) as (connection, session, lease):
-            current = publish.current(connection, session, (), True)
+            current = self._published(connection, session)
             made = planning.test_plan(self.graph, chosen, current)
             planning.refuse(made.problems)
             options = Options(threads or self.loaded.config.threads)
@@ -215,7 +230,7 @@ class Project:
         """
         block = self.block(name)
         with _opened(self.loaded, readonly=True) as (connection, session):
-            current = publish.current(connection, session, (), True)
+            current = self._published(connection, session)
             if not cte and block.name in current.published:
                 return session.rows(f"select * from {current.published[block.name].sql}", limit)
             made = planning.test_plan(self.graph, frozenset(), current)
@@ -228,7 +243,8 @@ class Project:
         self, work: Work, current: Current, block: nouns.Block, cte: str, limit: int, session: Session
     ) -> Rows:
         if block.query is None:
-            raise UsageError(f"`{block.name}` has never been built", hint=f"run `sqlflow build {block.name}`")
+            hint = f"run `sqlflow build {block.name}{self.loaded.environment.flag}`"
+            raise UsageError(f"`{block.name}` has never been built", hint=hint)
         missing = [
             name
             for name in self.graph.inputs[block.name]
@@ -237,7 +253,7 @@ class Project:
         if missing:
             raise UsageError(
                 f"`{block.name}` reads `{missing[0]}`, which has never been built",
-                hint=f"run `sqlflow build +{block.name}`",
+                hint=f"run `sqlflow build +{block.name}{self.loaded.environment.flag}`",
             )
         query = current_query(work, block, session)
         body = work.binder.bound(query, block.name.schema)
@@ -253,9 +269,10 @@ class Project:
 
         block = self.block(name)
         with _opened(self.loaded, readonly=True) as (connection, session):
-            shown = publish.current(connection, session, (), True).published.get(block.name)
+            shown = self._published(connection, session).published.get(block.name)
             if shown is None:
-                raise UsageError(f"`{block.name}` is not published", hint=f"run `sqlflow build {block.name}`")
+                hint = f"run `sqlflow build {block.name}{self.loaded.environment.flag}`"
+                raise UsageError(f"`{block.name}` is not published", hint=hint)
             table = session.batches(f"select * from {shown.sql}").read_all()
             frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
             return frame
@@ -266,7 +283,7 @@ class Project:
         if not _is_there(self.loaded):
             return ()
         with _opened(self.loaded, readonly=True) as (connection, session):
-            return state.failures(session, wanted) if state.exists(connection) else ()
+            return state.failures(session, self.loaded.environment, wanted) if state.exists(connection) else ()
 
     def _is_assertion(self, name: str) -> bool:
         return any(assertion.name == name for assertion in self.loaded.assertions)
@@ -276,7 +293,8 @@ class Project:
         if not _is_there(self.loaded):
             return ()
         with _held(self.loaded, lock_timeout, listener) as (connection, session, _):
-            return state.sweep(connection, session)
+            waited(lambda: refuse_others(connection, session, self.loaded.environment), lock_timeout, listener)
+            return sweep(connection, session, self.loaded.environment)
 
     def check_connection(self) -> Rows:
         """Open the target and ask it for one row. Raise BusyError or TargetError if that cannot be."""
@@ -346,7 +364,7 @@ def _held(project: nouns.Project, seconds: float, tell: Listener) -> Iterator[tu
         session = connection.session()
         try:
             state.ensure(connection, session)
-            lease = waited(Taking(connection, session, new_run()), seconds, tell)
+            lease = waited(Taking(connection, session, project.environment, new_run()), seconds, tell)
             point("lease taken")
             with beating(lease, partial(connection.session, lease.owner)):
                 yield connection, session, lease

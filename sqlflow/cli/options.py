@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,19 +22,21 @@ class Place:
     project_dir: str
     target: str | None
     given_vars: tuple[str, ...]
+    environment: str = "prod"
 
     def load(self) -> "Project":
         """Return the project."""
         from sqlflow.app import Project
         from sqlflow.read.config import given_vars
 
-        return Project.load(_entered(self.project_dir), self.target, given_vars(self.given_vars))
+        return Project.load(_entered(self.project_dir), self.target, given_vars(self.given_vars), self.environment)
 
     @property
     def flags(self) -> str:
         """The options as they would be typed again, with a blank before them."""
         directory = f" --project-dir {self.project_dir}" if self.project_dir != "." else ""
-        return directory + (f" --target {self.target}" if self.target else "")
+        target = f" --target {self.target}" if self.target else ""
+        return directory + target + (f" --env {self.environment}" if self.environment != "prod" else "")
 
 
 def _entered(project_dir: str) -> str:
@@ -76,6 +78,19 @@ def project_options(command: Command) -> Command:
         ),
         click.option("--debug", is_flag=True, help="Show tracebacks of errors."),
     )  # fmt: skip
+
+
+def environment_option(command: Command) -> Command:
+    """Add the option that names an environment; it becomes a part of the command's `place`."""
+
+    @wraps(command)
+    def call(place: Place, environment: str, **others: Any) -> Any:
+        return command(place=replace(place, environment=environment), **others)
+
+    return click.option(
+        "--env", "environment", default="prod", metavar="NAME",
+        help="The environment: `dev` publishes `marts.x` as `dev__marts.x`.  [default: prod]",
+    )(call)  # fmt: skip
 
 
 def _block_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

@@ -105,7 +105,8 @@ def described(event: Event) -> str:
         case events.Waiting():
             return f"waiting for the target, up to {seconds(event.seconds)}: {event.message}"
         case events.RunStarted():
-            return f"run {event.run} on {event.target}: {count(event.blocks, 'block')}, {count(event.assertions, 'assertion')}"
+            where = event.target if event.environment == "prod" else f"{event.target}, environment {event.environment}"
+            return f"run {event.run} on {where}: {count(event.blocks, 'block')}, {count(event.assertions, 'assertion')}"
         case events.BlockBuilt():
             rows = "" if event.rows is None else count(event.rows, "row")
             return f"{_mark('built')} {event.block:<40} {event.materialize:<6} {rows:>18}  {seconds(event.seconds):>8}"

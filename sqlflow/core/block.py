@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from sqlflow.core.config import BlockConfig, ProjectConfig, Severity, SourceConfig
 from sqlflow.core.engine import Engine
+from sqlflow.core.environment import PROD, Environment
 from sqlflow.core.names import TableName
 from sqlflow.core.runtime import Declared, Runtime
 from sqlflow.core.text import MappedText, Place, SourceFile
@@ -222,3 +223,5 @@ class Project:
     """The blocks that are switched off by `enabled: false`, and their files."""
     skipped: tuple[str, ...] = ()
     """Files below the block folders that were passed over, such as dot files."""
+    environment: Environment = PROD
+    """Where its blocks are published."""

@@ -20,7 +20,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """What the target shows now: the relation behind each published block. Empty where that is not known.
+    """What an environment shows now: the relation behind each published block. Empty where that is not known.
 
     `made` are the versions that are there, `entries` say how they were made, and `checked` are the keys of assertions
     that have passed.
@@ -36,6 +36,8 @@ class Current:
     """The versions of the tables that sqlflow did not make; those that are not here are not known."""
     readers: Mapping[TableName, tuple[TableName, ...]] = field(default_factory=dict)
     """The views of others that read a published relation."""
+    borrowed: frozenset[TableName] = frozenset()
+    """Those of the published blocks that the environment does not show yet: they are read as `prod` shows them."""
 
 
 NOTHING_KNOWN = Current({}, is_known=False)

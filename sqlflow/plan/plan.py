@@ -60,6 +60,8 @@ class Plan:
     """How everything is made; None if all is to be built, whatever is there."""
     renewed: frozenset[TableName] = frozenset()
     """Those of the reused blocks whose inputs have changed, in nothing that they read."""
+    borrowed: Mapping[TableName, TableName] = field(default_factory=dict)
+    """What takes no part, and is shown from now on as `prod` shows it."""
 
     @property
     def project(self) -> Project:
@@ -119,7 +121,7 @@ def plan(
     )  # fmt: skip
     changes = column_changes(cookbook, [step.block for step in steps if step.action == "build"])
     steps = tuple(replace(step, columns=changes.get(step.block)) for step in steps)
-    removed = tuple(sorted(set(current.published) - _relations(graph.project)))
+    removed = tuple(sorted(set(current.published) - current.borrowed - _relations(graph.project)))
     checks = tuple(
         check
         for check in checks_of(graph, frozenset(reasons), known)
@@ -141,6 +143,7 @@ def plan(
         current.readers,
         cookbook=cookbook,
         renewed=renewed,
+        borrowed={name: current.published[name] for name in sorted(current.borrowed & _relations(graph.project))},
     )
 
 
@@ -301,11 +304,12 @@ def test_plan(graph: Graph, chosen: frozenset[TableName], current: Current) -> P
 
     A block that has never been built is a problem.
     """
+    flag = graph.project.environment.flag
     problems = [
         Problem(
             f"`{name}` has never been built",
             Place(graph.project.blocks[name].source.path),
-            f"run `sqlflow build {name}`",
+            f"run `sqlflow build {name}{flag}`",
         )
         for name in sorted(graph.upstream(chosen, 0) & _relations(graph.project) - set(current.published))
     ]
@@ -329,7 +333,7 @@ def _unread(graph: Graph, chosen: frozenset[TableName], current: Current) -> Ite
     for assertion, gates, read in _assertions_read(graph) if missing else ():
         for name in sorted(read & missing) if gates & chosen else ():
             message = f"the assertion `{assertion.name}` reads `{name}`, which has never been built"
-            yield Problem(message, assertion.place, f"run `sqlflow build {name}`")
+            yield Problem(message, assertion.place, f"run `sqlflow build {name}{graph.project.environment.flag}`")
 
 
 def refuse(problems: Iterable[Problem]) -> None:

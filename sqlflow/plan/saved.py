@@ -36,6 +36,7 @@ def read(text: str, path: str) -> Mapping[str, Any]:
         "project": str,
         "state": str,
         "target": str,
+        "environment": str,
         "select": list,
         "exclude": list,
         "is_offline": bool,
@@ -55,6 +56,10 @@ def refuse_stale(document: Mapping[str, Any], plan: Plan, path: str) -> None:
     if document["target"] != plan.project.target.name:
         raise UsageError(
             f"the plan in `{path}` is for the target `{document['target']}`, not `{plan.project.target.name}`"
+        )
+    if document["environment"] != plan.project.environment.name:
+        raise UsageError(
+            f"the plan in `{path}` is for the environment `{document['environment']}`, not `{plan.project.environment.name}`"
         )
     for part, what in (("project", "the project has changed"), ("state", "something else has been published")):
         if document[part] != now[part]:

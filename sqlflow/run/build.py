@@ -21,6 +21,7 @@ from sqlflow.read.sql import infer
 from sqlflow.run import functions, seeds, source_versions, state
 from sqlflow.run.compose import selectable
 from sqlflow.run.sources import bound
+from sqlflow.run.statements import in_environment
 from sqlflow.run.work import Work
 
 if TYPE_CHECKING:
@@ -44,12 +45,16 @@ def build(work: Work, block: Block, session: Session) -> Built:
     if block.function is not None:
         return Built(relation, _call(work, block, relation, session))
     with time_limit(session.interrupt, *_limit(work, block)):
-        for statement in block.pre_statements:
-            run_statement(session, work.binder.bound(statement, block.name.schema), work, block)
+        _run_all(block.pre_statements, work, block, session)
         rows = _seed(work, block, relation, session) if block.query is None else _select(work, block, relation, session)
-        for statement in block.post_statements:
-            run_statement(session, work.binder.bound(statement, block.name.schema), work, block)
+        _run_all(block.post_statements, work, block, session)
     return Built(relation, rows)
+
+
+def _run_all(statements: tuple[Query, ...], work: Work, block: Block, session: Session) -> None:
+    for statement in statements:
+        text = work.binder.bound(statement, block.name.schema)
+        run_statement(session, in_environment(text, work.plan), work, block)
 
 
 def found_or_built(work: Work, block: Block, session: Session) -> Built:

@@ -34,6 +34,7 @@ from sqlflow.run.pools import Pools
 from sqlflow.run.report import AssertionResult, BlockResult, Report, RunStatus
 from sqlflow.run.retry import is_lost, retried
 from sqlflow.run.signals import told_to
+from sqlflow.run.sweep import sweep
 from sqlflow.run.work import Work
 from sqlflow.run.workers import Workers
 
@@ -79,8 +80,8 @@ def execute(
     run = lease.owner
     session = connection.session()
     try:
-        _sweep(connection, session, _names(plan.reused.values()), plan, run, tell)
-        binder = binder_of(plan, state.shown(connection, session), run)
+        _sweep(connection, session, _names(plan.reused.values()), plan, lease, tell)
+        binder = binder_of(plan, state.read_from(connection, session, lease.environment), run)
     finally:
         session.close()
     tell = _one_at_a_time(tell)
@@ -130,9 +131,8 @@ class _Execution:
 
     def report(self) -> Report:
         run, plan = self.work.run, self.plan
-        self.tell(
-            events.RunStarted(run, plan.project.target.name, state.ENVIRONMENT, len(plan.built), len(plan.checks))
-        )
+        where = plan.project.target.name, self.lease.environment.name
+        self.tell(events.RunStarted(run, *where, len(plan.built), len(plan.checks)))
         for name, reason in self.plan.left_out.items():
             self._skip(name, reason)
         if self.lease.interrupted:
@@ -367,13 +367,14 @@ class _Execution:
             for result in found:
                 state.record_failure(
                     session,
+                    self.lease.environment,
                     state.Failure(
                         self.work.run, result.block or result.assertion, result.assertion, result.severity, result.failing,
                         result.columns, result.sample, "\n".join(problem.message for problem in result.problems),
                     ),
                 )  # fmt: skip
             if found:
-                state.forget_old_failures(session)
+                state.forget_old_failures(session, self.lease.environment)
         except SqlflowError as error:
             self.tell(events.Warned(self.work.run, f"the failing rows could not be kept: {error.problems[0].message}"))
         finally:
@@ -395,15 +396,16 @@ class _Execution:
             if name not in wrong and name in self.results and name not in self.plan.left_out
         ]
 
-    def _to_show(self, passing: list[TableName], session: Session) -> list[TableName]:
-        """Return those of the passing blocks that are not shown as they are."""
-        shown, looks = state.shown(self.connection, session), state.looks(session)
-        return [
-            name
-            for name in passing
-            if shown.get(name) != self.work.binder.relations[name]
-            or looks[name] != publish.look_of(self.plan.block(name))
-        ]
+    def _to_show(self, passing: list[TableName], session: Session) -> dict[TableName, TableName]:
+        """Return the relation of each block that is not shown as it is: of those that pass, and of those of `prod`."""
+        environment = self.lease.environment
+        shown, looks = state.shown(self.connection, session, environment), state.looks(session, environment)
+        relations = {**self.plan.borrowed, **{name: self.work.binder.relations[name] for name in passing}}
+        return {
+            name: relation
+            for name, relation in relations.items()
+            if shown.get(name) != relation or looks[name] != publish.look_of(self.plan.block(name))
+        }
 
     def _published(self) -> Report:
         passing = self._passing()
@@ -416,23 +418,30 @@ class _Execution:
         started = time.perf_counter()
         session = self.connection.session()
         try:
-            names = self._to_show(passing, session)
+            relations = self._to_show(passing, session)
             prune = self.options.prune and is_whole and bool(self.plan.removed)
-            if not names and not prune:
+            if not relations and not prune:
                 status: RunStatus = "succeeded" if is_whole and not self._failures() else "failed"
                 return self._copied(session, status)
-            relations = dict(self.work.binder.relations)
             if waiting := self.connection.settle():
                 message = f"published over readers that have begun before, who may find tables empty: {waiting}"
                 self.tell(events.Warned(self.work.run, message))
             dropped = publish.publish(
-                self.connection, session, self.plan, names, relations, self.lease, prune, self.options.adopt,
+                self.connection,
+                session,
+                self.plan,
+                relations,
+                self.lease,
+                prune,
+                self.options.adopt,
                 self.options.cascade,
-            )  # fmt: skip
-            self.tell(events.Published(self.work.run, len(names), time.perf_counter() - started))
-            aside = _names(relations[name] for name in self.bad if name in relations)
-            _sweep(self.connection, session, aside, self.plan, self.work.run, self.tell)
-            return self._copied(session, "succeeded" if is_whole else "failed", tuple(names), dropped)
+            )
+            self.tell(events.Published(self.work.run, len(relations), time.perf_counter() - started))
+            built = self.work.binder.relations
+            aside = _names(built[name] for name in self.bad if name in built)
+            _sweep(self.connection, session, aside, self.plan, self.lease, self.tell)
+            shown = tuple(map(self.lease.environment.relation, relations))
+            return self._copied(session, "succeeded" if is_whole else "failed", shown, dropped)
         except SqlflowError as error:
             self.tell(events.NotPublished(self.work.run, str(error)))
             return self._finished("failed", problems=error.problems, exit_code=error.exit_code)
@@ -442,11 +451,13 @@ class _Execution:
     def _copied(
         self, session: Session, status: RunStatus, published: tuple[TableName, ...] = (), dropped: tuple[TableName, ...] = (),
     ) -> Report:  # fmt: skip
-        """Finish, with a copy of what is published where the target wants one."""
-        if not self.connection.wants_copy:
+        """Finish, with a copy of what `prod` shows where the target wants one."""
+        environment = self.lease.environment
+        if not self.connection.wants_copy or not environment.is_prod:
             return self._finished(status, published, dropped)
         try:
-            self.connection.write_copy(sorted(state.shown(self.connection, session)), state.latest(session))
+            names = sorted(state.shown(self.connection, session, environment))
+            self.connection.write_copy(names, state.latest(session, environment))
         except SqlflowError as error:
             return self._finished("failed", published, dropped, error.problems, error.exit_code)
         return self._finished(status, published, dropped)
@@ -485,12 +496,12 @@ class _Execution:
         return replace(result, reason=self.bad.get(name, "")) if result.status in ("built", "reused") else result
 
 
-def _sweep(connection: Connection, session: Session, keep: list[str], plan: Plan, run: str, tell: Listener) -> None:
+def _sweep(connection: Connection, session: Session, keep: list[str], plan: Plan, lease: Lease, tell: Listener) -> None:
     """Drop what is not needed any more. What cannot be dropped now is dropped by a later run."""
     try:
-        state.sweep(connection, session, keep, plan.project.config.keep)
+        sweep(connection, session, lease.environment, keep, plan.project.config.keep)
     except SqlflowError as error:
-        tell(events.Warned(run, f"old versions could not be dropped: {error.problems[0].message}"))
+        tell(events.Warned(lease.owner, f"old versions could not be dropped: {error.problems[0].message}"))
 
 
 def _names(relations: Iterable[TableName]) -> list[str]:

@@ -4,6 +4,9 @@ The lease is a row of the state with the run that has it. A holder shows that it
 seconds. A waiting run takes over when the engine knows that the holder has ended, or when it has itself seen the same
 heartbeat for too long: no two clocks are compared. Whoever was overtaken finds another owner in the row when it wants to
 publish, in the publishing transaction itself, and cannot.
+
+Each environment has a lease of its own: where the engine lets two processes write, environments are built side by side.
+Versions are shared by all of them, so that none may go while a run of another environment may be about to use it.
 """
 
 import os
@@ -13,8 +16,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlflow.core.engine import Connection, Holder, Session
+from sqlflow.core.environment import PROD, Environment
 from sqlflow.core.errors import BusyError, SqlflowError, StatementError
 from sqlflow.core.names import literal
 from sqlflow.run import state
@@ -23,7 +28,6 @@ from sqlflow.run.signals import told_to
 BEAT_SECONDS = 3.0
 DEAD_SECONDS = 12.0
 """How long the same heartbeat must have been seen to take the holder for dead."""
-_HERE = f"environment = {literal(state.ENVIRONMENT)}"
 
 
 @dataclass
@@ -31,6 +35,7 @@ class Lease:
     """The right of one run to change the environment, as long as nobody has overtaken it."""
 
     owner: str
+    environment: Environment = PROD
     interrupted: Holder | None = None
     """The run that had the lease before and has not given it back."""
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -38,13 +43,13 @@ class Lease:
     def confirm(self, session: Session) -> None:
         """Raise BusyError if another run has the lease; else nobody can take it before the session's transaction ends."""
         session.execute(f"update {state.LEASES} set heartbeat = {literal(state.now())} where {self._mine}")
-        holder = _holder(session)
+        holder = _holder(session, self.environment)
         if holder is None or holder.run != self.owner:
             raise _overtaken(holder)
 
     @property
     def _mine(self) -> str:
-        return f"{_HERE} and run = {literal(self.owner)}"
+        return f"{state.of(self.environment)} and run = {literal(self.owner)}"
 
     def beat(self, session: Session) -> None:
         """Show that the run lives."""
@@ -59,35 +64,49 @@ class Lease:
 class Taking:
     """The tries of one run to get the lease; it remembers since when the holder's heart stands still."""
 
-    def __init__(self, connection: Connection, session: Session, owner: str) -> None:
+    def __init__(self, connection: Connection, session: Session, environment: Environment, owner: str) -> None:
         self.connection = connection
         self.session = session
+        self.environment = environment
         self.owner = owner
         self.seen: tuple[Holder, str] | None = None
         self.seen_at = 0.0
 
     def __call__(self) -> Lease:
         """Return the lease. Raise BusyError, with its holder, while another run has it."""
-        found = self.session.rows(
-            f"select run, host, pid, since, heartbeat, sequence from {state.LEASES} where {_HERE}"
-        ).rows
-        run, host, pid, since, heartbeat, sequence = found[0]
+        here = state.of(self.environment)
+        run, host, pid, since, heartbeat, sequence = self._row(here)
         holder = Holder(host, pid, run, str(since)) if run else None
         if holder is not None and not self._has_ended(holder, str(heartbeat)):
             raise _busy(holder)
         try:
             with self.session.transaction():
+                _one_at_a_time(self.session)
                 self.session.execute(
                     f"update {state.LEASES} set run = {literal(self.owner)}, host = {literal(socket.gethostname())},"
                     f" pid = {os.getpid()}, since = {literal(state.now())}, heartbeat = {literal(state.now())},"
-                    f" sequence = {sequence + 1} where {_HERE} and sequence = {sequence}"
+                    f" sequence = {sequence + 1} where {here} and sequence = {sequence}"
                 )
         except StatementError as error:  # another run has taken it in this moment
             raise _busy(holder) from error
-        now = _holder(self.session)
+        now = _holder(self.session, self.environment)
         if now is None or now.run != self.owner:
             raise _busy(now)
-        return Lease(self.owner, holder)
+        return Lease(self.owner, self.environment, holder)
+
+    def _row(self, here: str) -> tuple[Any, ...]:
+        """Return the lease's row; it is made where the environment has never been built."""
+        query = f"select run, host, pid, since, heartbeat, sequence from {state.LEASES} where {here}"
+        found = self.session.rows(query).rows
+        if not found:
+            with self.session.transaction():
+                _one_at_a_time(self.session)
+                if not self.session.rows(query).rows:
+                    self.session.execute(
+                        f"insert into {state.LEASES} values ({literal(self.environment.name)}, '', '', 0, null, null, 0)"
+                    )
+            found = self.session.rows(query).rows
+        return found[0]
 
     def _has_ended(self, holder: Holder, heartbeat: str) -> bool:
         if self.connection.has_ended(holder):
@@ -97,9 +116,26 @@ class Taking:
         return time.monotonic() - self.seen_at >= DEAD_SECONDS
 
 
-def _holder(session: Session) -> Holder | None:
-    found = session.rows(f"select host, pid, run, since from {state.LEASES} where {_HERE} and run <> ''").rows
-    return Holder(found[0][0], found[0][1], found[0][2], str(found[0][3])) if found else None
+def _one_at_a_time(session: Session) -> None:
+    """Let others who ask for the same wait until the session's transaction ends."""
+    session.execute(f"update {state.table_of('sqlflow_state')} set form = {state.FORM}")
+
+
+def _holders(session: Session, condition: str) -> list[Holder]:
+    found = session.rows(f"select host, pid, run, since from {state.LEASES} where {condition} and run <> ''").rows
+    return [Holder(host, pid, run, str(since)) for host, pid, run, since in found]
+
+
+def _holder(session: Session, environment: Environment) -> Holder | None:
+    return next(iter(_holders(session, state.of(environment))), None)
+
+
+def refuse_others(connection: Connection, session: Session, environment: Environment) -> None:
+    """Raise BusyError if another environment is being built; else none can begin before the session's transaction ends."""
+    _one_at_a_time(session)
+    for holder in _holders(session, f"not {state.of(environment)}"):
+        if not connection.has_ended(holder):
+            raise _busy(holder)
 
 
 def described(holder: Holder) -> str:

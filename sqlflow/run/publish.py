@@ -1,10 +1,11 @@
 """Makes versions visible: all views of a run, and the state that says so, in one transaction."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from sqlflow.core.block import Block
 from sqlflow.core.engine import Connection, Relation, Session
+from sqlflow.core.environment import Environment
 from sqlflow.core.errors import BuildError, BusyError, Problem, SqlflowError, StatementError, TargetError
 from sqlflow.core.names import TableName, literal, quoted
 from sqlflow.core.text import Place
@@ -19,39 +20,57 @@ ADOPTED = "__before_sqlflow"
 _TIMES_ASKED = 3
 
 
-def current(connection: Connection, session: Session, blocks: Iterable[Block], adopt: bool) -> Current:
-    """Return what the target shows, and the problems of names that somebody else's relations have."""
+def current(
+    connection: Connection, session: Session, environment: Environment, blocks: Iterable[Block], adopt: bool
+) -> Current:
+    """Return what an environment shows, and the problems of names that somebody else's relations have."""
     has_state = state.exists(connection)
     if has_state:
         state.form(session)
-    shown = state.shown(connection, session) if has_state else {}
-    wanted = {block.name: block for block in blocks if block.config.materialize != "ephemeral"}
+    shown = state.shown(connection, session, environment) if has_state else {}
+    wanted = {environment.relation(block.name): block for block in blocks if block.config.materialize != "ephemeral"}
     schemas = sorted({name.schema for name in wanted})
+    elsewhere = state.shown_elsewhere(session, environment) if has_state else {}
     problems = []
     for relation in sorted(connection.relations(schemas), key=lambda relation: relation.name):
-        if relation.name in wanted and relation.name not in shown and not adopt:
-            problems.append(_foreign(relation, wanted[relation.name]))
+        block = wanted.get(relation.name)
+        if block is None or block.name in shown:
+            continue
+        if relation.name in elsewhere:
+            problems.append(_shown_elsewhere(relation.name, elsewhere[relation.name], block))
+        elif not adopt:
+            problems.append(_foreign(relation, block))
     if not has_state:
         return Current({}, tuple(problems))
-    made = state.made(connection, session)
+    made = state.made(connection, session, environment)
+    read = state.read_from(connection, session, environment)
     return Current(
-        shown,
+        read,
         tuple(problems),
         True,
         made,
         state.checked(session),
         state.recipes(session, made),
-        readers=_readers(connection, shown),
+        readers=_readers(connection, shown, environment),
+        borrowed=frozenset(read) - frozenset(shown),
     )
 
 
-def _readers(connection: Connection, shown: Mapping[TableName, TableName]) -> dict[TableName, tuple[TableName, ...]]:
-    """Return the views of others on each published relation."""
+def _readers(
+    connection: Connection, shown: Mapping[TableName, TableName], environment: Environment
+) -> dict[TableName, tuple[TableName, ...]]:
+    """Return the views of others on the relation of each published block."""
+    ours = {environment.relation(block): block for block in shown}
     found: dict[TableName, tuple[TableName, ...]] = {}
-    for name, reader in connection.dependents(sorted(shown)):
-        if reader not in shown:
-            found[name] = (*found.get(name, ()), reader)
+    for name, reader in connection.dependents(sorted(ours)):
+        if reader not in ours:
+            found[ours[name]] = (*found.get(ours[name], ()), reader)
     return found
+
+
+def _shown_elsewhere(name: TableName, other: str, block: Block) -> Problem:
+    message = f"the environment `{other}` shows a block as `{name}`, where the block's view would be"
+    return Problem(message, Place(block.source.path), "rename the block, or its schema")
 
 
 def _foreign(relation: Relation, block: Block) -> Problem:
@@ -63,39 +82,40 @@ def _foreign(relation: Relation, block: Block) -> Problem:
 
 
 def publish(
-    connection: Connection, session: Session, plan: Plan, passing: Sequence[TableName],
-    relations: dict[TableName, TableName], lease: Lease, prune: bool, adopt: bool, cascade: bool = False,
+    connection: Connection, session: Session, plan: Plan, relations: Mapping[TableName, TableName], lease: Lease,
+    prune: bool, adopt: bool, cascade: bool = False,
 ) -> tuple[TableName, ...]:  # fmt: skip
-    """Show the versions of the `passing` blocks and return the relations dropped by `prune`.
+    """Show the version of each block of `relations`, and return the relations dropped by `prune`.
 
     Raise BuildError if the target refuses, TargetError if it fails, and BusyError if the run was overtaken; nothing is
     changed then. A COMMIT whose answer is an error may have happened: the run's mark, read by a new session, is what
     counts.
     """
-    project, run = plan.project, lease.owner
-    names = sorted(name for name in passing if project.blocks[name].config.materialize != "ephemeral")
-    shown = state.shown(connection, session)
-    there = {relation.name: relation for relation in connection.relations(sorted({name.schema for name in names}))}
-    foreign = [there[name] for name in names if name in there and name not in shown]
-    if foreign and not adopt:  # somebody has taken the name while the run lasted
-        raise BuildError(_foreign(relation, project.blocks[relation.name]) for relation in foreign)
+    project, run, environment = plan.project, lease.owner, lease.environment
+    names = sorted(relations)
+    schemas = sorted({environment.relation(name).schema for name in names})
+    shown = state.shown(connection, session, environment)
+    there = {relation.name: relation for relation in connection.relations(schemas)}
+    taken = {name: there[at] for name in names if (at := environment.relation(name)) in there and name not in shown}
+    if taken and not adopt:  # somebody has taken the name while the run lasted
+        raise BuildError(_foreign(relation, project.blocks[name]) for name, relation in taken.items())
     dropped = [name for name in plan.removed if prune and name in shown]
     lock_seconds = getattr(project.target.settings, "publish_lock_timeout", None)
 
     def attempt() -> None:
         with lease.lock, session.transaction(lock_seconds):
             lease.confirm(session)
-            for schema in sorted({name.schema for name in names}):
+            for schema in schemas:
                 session.execute(f"create schema if not exists {quoted(schema)}")
-            for relation in foreign:
+            for relation in taken.values():
                 _set_aside(relation, session)
             for name in names:
-                _show(project.blocks[name], relations[name], run, session, cascade)
+                _show(project.blocks[name], relations[name], lease, session, cascade)
             for name in dropped:
-                session.execute(f"drop view {name.sql}{' cascade' if cascade else ''}")
+                session.execute(f"drop view {environment.relation(name).sql}{' cascade' if cascade else ''}")
             for name in plan.removed if prune else ():
-                state.hide(session, name)
-            state.mark(session, run, project.config.name)
+                state.hide(session, environment, name)
+            state.mark(session, environment, run, project.config.name)
 
     try:
         retried(attempt, lambda error: isinstance(error, StatementError))
@@ -109,18 +129,18 @@ def publish(
             raise _refused(error) from error
     if not _has_happened(connection, run):
         raise BuildError("publishing was not confirmed: the run's mark is not in the target")
-    return tuple(dropped)
+    return tuple(map(environment.relation, dropped))
 
 
-def _show(block: Block, relation: TableName, run: str, session: Session, cascade: bool) -> None:
-    view = block.name.sql
-    session.show(block.name, relation, cascade)
+def _show(block: Block, relation: TableName, lease: Lease, session: Session, cascade: bool) -> None:
+    view = lease.environment.relation(block.name).sql
+    session.show(lease.environment.relation(block.name), relation, cascade)
     if block.config.description:
         session.execute(f"comment on view {view} is {literal(block.config.description)}")
     for name, column in block.config.columns.items():
         if column.description:
             session.execute(f"comment on column {view}.{quoted(name)} is {literal(column.description)}")
-    state.show(session, block.name, relation, look_of(block), run)
+    state.show(session, lease.environment, block.name, relation, look_of(block), lease.owner)
 
 
 def look_of(block: Block) -> str:

@@ -6,30 +6,30 @@
     sqlflow_recipes    how each version was made; again for each later state of its inputs for which it is still good
     sqlflow_contents   hashes of what versions hold, of the columns that were asked for
     sqlflow_checked    the keys of assertions that have passed
-    sqlflow_published  one row for each relation that is shown, and the version behind it
-    sqlflow_leases     one row: the run that may change the environment, see `run/lease.py`
+    sqlflow_published  one row for each block that an environment shows, and the version behind it
+    sqlflow_leases     one row for each environment: the run that may change it, see `run/lease.py`
     sqlflow_failures   the failing rows of the last runs, a few for each assertion
 
 All times are UTC.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlflow.core.engine import Connection, Relation, Rows, Session
-from sqlflow.core.errors import StateError, StatementError
+from sqlflow.core.environment import PROD, Environment
+from sqlflow.core.errors import StateError, StatementError, UsageError, did_you_mean
 from sqlflow.core.names import TableName, literal, quoted
 from sqlflow.core.secrets import masked
 from sqlflow.plan.current import Made
 from sqlflow.plan.recipes import Entry
 from sqlflow.plan.versions import STATE_SCHEMA, Key
 
-FORM = 3
-ENVIRONMENT = "prod"
-_TABLES = {
+FORM = 4
+TABLES = {
     "sqlflow_state": "form integer",
     "sqlflow_runs": "run text, environment text, sequence integer, project text, published_at timestamp",
     "sqlflow_versions": "relation text, block text, kind text, key text, code text, reads text, run text, inputs text,"
@@ -41,8 +41,10 @@ _TABLES = {
     "sqlflow_leases": "environment text, run text, host text, pid integer, since timestamp, heartbeat timestamp,"
     " sequence integer",
     "sqlflow_failures": "run text, block text, assertion text, severity text, failing bigint, columns text, sample text,"
-    " error text, checked_at timestamp",
+    " error text, checked_at timestamp, environment text",
 }
+_ADDED = {"sqlflow_failures": f"environment text default {literal(PROD.name)}"}
+"""The columns that tables of an older form do not have."""
 _RUNS_OF_FAILURES_KEPT = 20
 
 
@@ -72,11 +74,17 @@ class Failure:
     error: str = ""
 
 
-def _table(name: str) -> str:
+def table_of(name: str) -> str:
+    """Return a table of the state as SQL names it."""
     return f"{quoted(STATE_SCHEMA)}.{quoted(name)}"
 
 
-LEASES = _table("sqlflow_leases")
+LEASES = table_of("sqlflow_leases")
+
+
+def of(environment: Environment) -> str:
+    """Return the condition for the rows of an environment."""
+    return f"environment = {literal(environment.name)}"
 
 
 def now() -> str:
@@ -95,7 +103,7 @@ def exists(connection: Connection) -> bool:
 
 def form(session: Session) -> int:
     """Return the form of the state that is there. Raise StateError for one that this sqlflow cannot use."""
-    found = session.rows(f"select form from {_table('sqlflow_state')}").rows
+    found = session.rows(f"select form from {table_of('sqlflow_state')}").rows
     if len(found) != 1:
         hint = f"the table `{STATE_SCHEMA}.sqlflow_state` must hold one row: put the target's backup back"
         raise StateError(f"the state in `{STATE_SCHEMA}` has lost its version", hint=hint)
@@ -115,33 +123,54 @@ def ensure(connection: Connection, session: Session) -> None:
     try:
         with session.transaction():
             session.execute(f"create schema if not exists {quoted(STATE_SCHEMA)}")
-            for name, columns in _TABLES.items():
-                session.execute(f"create table if not exists {_table(name)} ({columns})")
-            session.execute(f"delete from {_table('sqlflow_state')}")
-            session.execute(f"insert into {_table('sqlflow_state')} values ({FORM})")
+            for name, columns in TABLES.items():
+                session.execute(f"create table if not exists {table_of(name)} ({columns})")
+            for name, column in _ADDED.items():
+                session.execute(f"alter table {table_of(name)} add column if not exists {column}")
+            session.execute(f"delete from {table_of('sqlflow_state')}")
+            session.execute(f"insert into {table_of('sqlflow_state')} values ({FORM})")
             if not session.rows(f"select 1 from {LEASES}").rows:
-                session.execute(f"insert into {LEASES} values ({literal(ENVIRONMENT)}, '', '', 0, null, null, 0)")
+                session.execute(f"insert into {LEASES} values ({literal(PROD.name)}, '', '', 0, null, null, 0)")
     except StatementError:  # another build may have made it in this moment
         if not exists(connection) or form(session) != FORM:
             raise
 
 
-def published(session: Session) -> dict[TableName, TableName]:
-    """Return the relation behind each published name."""
+def published(session: Session, environment: Environment) -> dict[TableName, TableName]:
+    """Return the relation behind each block that is published."""
     found = session.rows(
-        f"select schema_name, name, relation from {_table('sqlflow_published')} where environment = {literal(ENVIRONMENT)}"
+        f"select schema_name, name, relation from {table_of('sqlflow_published')} where {of(environment)}"
     )
     return {TableName(schema, name): TableName(STATE_SCHEMA, relation) for schema, name, relation in found.rows}
 
 
-def made(connection: Connection, session: Session) -> tuple[Made, ...]:
-    """Return the versions that are there with all that they need, the newest last and those that are shown behind them."""
+def refuse_unknown(connection: Connection, session: Session, environment: Environment) -> None:
+    """Raise UsageError if the environment shows nothing."""
+    query = f"select distinct environment from {table_of('sqlflow_published')}"
+    known = [name for (name,) in session.rows(query).rows] if exists(connection) else []
+    if environment.name not in known:
+        hint = did_you_mean(environment.name, known) or f"`sqlflow build --env {environment.name}` makes it"
+        raise UsageError(f"there is no environment `{environment.name}`", hint=hint)
+
+
+def shown_elsewhere(session: Session, environment: Environment) -> dict[TableName, str]:
+    """Return the published relations of all other environments, each with its environment's name."""
+    found = session.rows(
+        f"select environment, schema_name, name from {table_of('sqlflow_published')} where not {of(environment)}"
+    )
+    return {Environment(other).relation(TableName(schema, name)): other for other, schema, name in found.rows}
+
+
+def made(connection: Connection, session: Session, environment: Environment) -> tuple[Made, ...]:
+    """Return the versions that are there with all that they need, the newest last; behind them those that `prod` shows,
+    and those that the environment shows.
+    """
     there = {relation.name.name for relation in connection.relations([STATE_SCHEMA])}
     found = session.rows(
-        f"select relation, key, code, reads, inputs from {_table('sqlflow_versions')} order by built_at"
+        f"select relation, key, code, reads, inputs from {table_of('sqlflow_versions')} order by built_at"
     )
-    shown = {relation.name for relation in published(session).values()}
-    rows = sorted(found.rows, key=lambda row: row[0] in shown)
+    own, prod = ({relation.name for relation in published(session, where).values()} for where in (environment, PROD))
+    rows = sorted(found.rows, key=lambda row: (row[0] in own, row[0] in prod))
     return tuple(
         Made(TableName(STATE_SCHEMA, relation), key, code, json.loads(reads))
         for relation, key, code, reads, inputs in rows
@@ -155,21 +184,21 @@ def recipes(session: Session, versions: Iterable[Made]) -> tuple[Entry, ...]:
         return ()
     good = {made.relation.name for made in versions}
     found = session.rows(
-        f"select relation, block, key, code, recipe from {_table('sqlflow_recipes')} order by built_at"
+        f"select relation, block, key, code, recipe from {table_of('sqlflow_recipes')} order by built_at"
     )
     return tuple(Entry(*row) for row in found.rows if row[0] in good)
 
 
 def record_recipe(session: Session, entry: Entry, run: str) -> None:
     session.execute(
-        f"insert into {_table('sqlflow_recipes')} values "
+        f"insert into {table_of('sqlflow_recipes')} values "
         + _values(entry.relation, entry.block, entry.key, entry.code, entry.text, run, now())
     )
 
 
 def content(session: Session, relation: TableName, columns: str, query: str) -> str:
     """Return the hash of what a version holds in the given columns; it is asked of the engine once and then kept."""
-    table, where = _table("sqlflow_contents"), f"relation = {literal(relation.name)} and columns = {literal(columns)}"
+    table, where = table_of("sqlflow_contents"), f"relation = {literal(relation.name)} and columns = {literal(columns)}"
     known = session.rows(f"select content from {table} where {where}").rows
     if known:
         return str(known[0][0])
@@ -180,40 +209,44 @@ def content(session: Session, relation: TableName, columns: str, query: str) -> 
 
 def checked(session: Session) -> frozenset[str]:
     """Return the keys of assertions that have passed."""
-    return frozenset(key for (key,) in session.rows(f"select key from {_table('sqlflow_checked')}").rows)
+    return frozenset(key for (key,) in session.rows(f"select key from {table_of('sqlflow_checked')}").rows)
 
 
 def record_checked(session: Session, keys: Iterable[str], run: str) -> None:
     """Remember that assertions have passed."""
     rows = ", ".join(_values(key, run) for key in sorted(set(keys)))
     if rows:
-        session.execute(f"insert into {_table('sqlflow_checked')} values {rows}")
+        session.execute(f"insert into {table_of('sqlflow_checked')} values {rows}")
 
 
-def looks(session: Session) -> dict[TableName, str]:
-    """Return what describes each published relation, as it was when it was published."""
-    found = session.rows(
-        f"select schema_name, name, look from {_table('sqlflow_published')} where environment = {literal(ENVIRONMENT)}"
-    )
+def looks(session: Session, environment: Environment) -> dict[TableName, str]:
+    """Return what describes each published block, as it was when it was published."""
+    found = session.rows(f"select schema_name, name, look from {table_of('sqlflow_published')} where {of(environment)}")
     return {TableName(schema, name): look for schema, name, look in found.rows}
 
 
-def shown(connection: Connection, session: Session) -> dict[TableName, TableName]:
-    """Return the relation behind each published name that is still there, as the view that we made."""
-    rows = published(session)
-    there = {relation.name: relation for relation in connection.relations(sorted({name.schema for name in rows}))}
-    return {name: behind for name, behind in rows.items() if name in there and _is_ours(there[name], rows)}
+def shown(connection: Connection, session: Session, environment: Environment) -> dict[TableName, TableName]:
+    """Return the relation behind each published block whose view is still there, as we made it."""
+    rows = published(session, environment)
+    schemas = sorted({environment.relation(name).schema for name in rows})
+    there = {relation.name: relation for relation in connection.relations(schemas)}
+    return {name: behind for name, behind in rows.items() if _is_ours(there.get(environment.relation(name)), behind)}
 
 
-def _is_ours(relation: Relation, shown: Mapping[TableName, TableName]) -> bool:
-    """Tell whether sqlflow made a relation: the state says so, and it is still the view that we made."""
-    behind = shown.get(relation.name)
-    return behind is not None and relation.kind == "view" and behind.name in relation.definition
+def read_from(connection: Connection, session: Session, environment: Environment) -> dict[TableName, TableName]:
+    """Return the relation that each block is read from where it is not built: the environment's own, else that of `prod`."""
+    own = shown(connection, session, environment)
+    return own if environment.is_prod else shown(connection, session, PROD) | own
+
+
+def _is_ours(relation: Relation | None, behind: TableName) -> bool:
+    """Tell whether a relation is still the view that we made."""
+    return relation is not None and relation.kind == "view" and behind.name in relation.definition
 
 
 def record_version(session: Session, version: Version) -> None:
     session.execute(
-        f"insert into {_table('sqlflow_versions')} values "
+        f"insert into {table_of('sqlflow_versions')} values "
         + _values(
             version.relation.name, version.block, version.kind, version.key.text or version.relation.name,
             version.key.code, json.dumps(dict(version.key.inputs)), version.run, json.dumps(version.inputs), now(),
@@ -223,18 +256,18 @@ def record_version(session: Session, version: Version) -> None:
 
 def is_recorded(session: Session, relation: TableName) -> bool:
     """Tell whether a version is there."""
-    found = session.rows(f"select 1 from {_table('sqlflow_versions')} where relation = {literal(relation.name)}")
+    found = session.rows(f"select 1 from {table_of('sqlflow_versions')} where relation = {literal(relation.name)}")
     return bool(found.rows)
 
 
-def record_failure(session: Session, failure: Failure) -> None:
+def record_failure(session: Session, environment: Environment, failure: Failure) -> None:
     """Keep what an assertion found; the failures of older runs go."""
     sample = [[_as_text(value) for value in row] for row in failure.sample]
     session.execute(
-        f"insert into {_table('sqlflow_failures')} values "
+        f"insert into {table_of('sqlflow_failures')} values "
         + _values(
             failure.run, failure.block, failure.assertion, failure.severity, failure.failing,
-            json.dumps(failure.columns), json.dumps(sample), masked(failure.error), now(),
+            json.dumps(failure.columns), json.dumps(sample), masked(failure.error), now(), environment.name,
         )
     )  # fmt: skip
 
@@ -247,23 +280,24 @@ def _as_text(value: Any) -> Any:
     return masked(str(value))
 
 
-def forget_old_failures(session: Session) -> None:
-    """Drop the failures of all but the latest runs. Run ids sort by time."""
-    table = _table("sqlflow_failures")
+def forget_old_failures(session: Session, environment: Environment) -> None:
+    """Drop the failures of all but the environment's latest runs. Run ids sort by time."""
+    table = table_of("sqlflow_failures")
     session.execute(
-        f"delete from {table} where run not in "
-        f"(select distinct run from {table} order by run desc limit {_RUNS_OF_FAILURES_KEPT})"
+        f"delete from {table} where {of(environment)} and run not in "
+        f"(select distinct run from {table} where {of(environment)} order by run desc limit {_RUNS_OF_FAILURES_KEPT})"
     )
 
 
-def failures(session: Session, block: str = "") -> tuple[Failure, ...]:
-    """Return what failed in the latest run that had failures, of one block or of all."""
-    where = f"run = (select max(run) from {_table('sqlflow_failures')})"
+def failures(session: Session, environment: Environment, block: str = "") -> tuple[Failure, ...]:
+    """Return what failed in the environment's latest run that had failures, of one block or of all."""
+    here = of(environment) if form(session) == FORM else str(environment.is_prod).lower()
+    where = f"run = (select max(run) from {table_of('sqlflow_failures')} where {here})"
     if block:
         where += f" and block = {literal(block)}"
     found = session.rows(
         "select run, block, assertion, severity, failing, columns, sample, error"
-        f" from {_table('sqlflow_failures')} where {where} order by block, assertion"
+        f" from {table_of('sqlflow_failures')} where {where} order by block, assertion"
     )
     return tuple(
         Failure(run, block, name, severity, failing, tuple(json.loads(columns)), _rows(sample), error)
@@ -275,99 +309,46 @@ def _rows(sample: str) -> tuple[tuple[Any, ...], ...]:
     return tuple(tuple(row) for row in json.loads(sample))
 
 
-def mark(session: Session, run: str, project: str) -> None:
+def mark(session: Session, environment: Environment, run: str, project: str) -> None:
     """Say in the publishing transaction that the run has published."""
-    table = _table("sqlflow_runs")
+    table = table_of("sqlflow_runs")
     session.execute(
-        f"insert into {table} select {literal(run)}, {literal(ENVIRONMENT)}, coalesce(max(sequence), 0) + 1,"
-        f" {literal(project)}, {literal(now())} from {table} where environment = {literal(ENVIRONMENT)}"
+        f"insert into {table} select {literal(run)}, {literal(environment.name)}, coalesce(max(sequence), 0) + 1,"
+        f" {literal(project)}, {literal(now())} from {table} where {of(environment)}"
     )
 
 
-def latest(session: Session) -> str:
+def latest(session: Session, environment: Environment) -> str:
     """Return the run that was the last to publish; empty if there was none."""
     found = session.rows(
-        f"select run from {_table('sqlflow_runs')} where environment = {literal(ENVIRONMENT)} order by sequence desc limit 1"
+        f"select run from {table_of('sqlflow_runs')} where {of(environment)} order by sequence desc limit 1"
     )
     return str(found.rows[0][0]) if found.rows else ""
 
 
 def is_marked(session: Session, run: str) -> bool:
     """Tell whether the run's publishing has been committed."""
-    found: Rows = session.rows(f"select 1 from {_table('sqlflow_runs')} where run = {literal(run)}")
+    found: Rows = session.rows(f"select 1 from {table_of('sqlflow_runs')} where run = {literal(run)}")
     return bool(found.rows)
 
 
-def show(session: Session, name: TableName, relation: TableName, look: str, run: str) -> None:
-    """Record that `name` now shows `relation`; `look` tells whether its comments are as they should be."""
-    hide(session, name)
+def show(
+    session: Session, environment: Environment, block: TableName, relation: TableName, look: str, run: str
+) -> None:
+    """Record that `block` is shown by `relation` now; `look` tells whether its comments are as they should be."""
+    hide(session, environment, block)
     session.execute(
-        f"insert into {_table('sqlflow_published')} values "
-        + _values(ENVIRONMENT, name.schema, name.name, relation.name, look, run)
+        f"insert into {table_of('sqlflow_published')} values "
+        + _values(environment.name, block.schema, block.name, relation.name, look, run)
     )
 
 
-def hide(session: Session, name: TableName) -> None:
-    """Record that `name` is not published any more."""
+def hide(session: Session, environment: Environment, name: TableName) -> None:
+    """Record that a block is not published any more."""
     session.execute(
-        f"delete from {_table('sqlflow_published')} where environment = {literal(ENVIRONMENT)}"
+        f"delete from {table_of('sqlflow_published')} where {of(environment)}"
         f" and schema_name = {literal(name.schema)} and name = {literal(name.name)}"
     )
-
-
-def sweep(connection: Connection, session: Session, keep: Iterable[str] = (), seconds: float = 0.0) -> tuple[str, ...]:
-    """Drop the versions that nothing shows, views first, and return their names.
-
-    Those of `keep` stay, those that may be used again and are younger than `seconds`, and all that any of these is made
-    from. What cannot be dropped, because somebody else's view reads it, stays too. Assertions that have passed longer ago
-    are forgotten: they run again.
-    """
-    kept = _needed(session, keep, seconds)
-    gone = []
-    relations = [relation for relation in connection.relations([STATE_SCHEMA]) if relation.name.name not in _TABLES]
-    for relation in sorted(relations, key=lambda relation: relation.kind != "view"):
-        name = relation.name.name
-        if name in kept:
-            continue
-        try:
-            with session.transaction():
-                session.execute(f"drop {relation.kind} {relation.name.sql}")
-                for table in ("sqlflow_versions", "sqlflow_recipes", "sqlflow_contents"):
-                    session.execute(f"delete from {_table(table)} where relation = {literal(name)}")
-        except StatementError:
-            continue
-        gone.append(name)
-    if seconds:
-        oldest = datetime.now(UTC) - timedelta(seconds=seconds)
-        session.execute(f"delete from {_table('sqlflow_checked')} where run < {literal(f'{oldest:%Y%m%dT%H%M%S}')}")
-        _forget_old_recipes(session, oldest)
-    return tuple(gone)
-
-
-def _forget_old_recipes(session: Session, oldest: datetime) -> None:
-    """Drop the recipes that are older than `oldest`, but the latest of each version."""
-    table, time = _table("sqlflow_recipes"), oldest.replace(tzinfo=None).isoformat(sep=" ")
-    session.execute(
-        f"delete from {table} where built_at < {literal(time)} and exists (select 1 from {table} as later"
-        f" where later.relation = {table}.relation and later.built_at > {table}.built_at)"
-    )
-
-
-def _needed(session: Session, keep: Iterable[str], seconds: float) -> frozenset[str]:
-    """Return the relations that stay, with all that they are made from."""
-    found = session.rows(f"select relation, key, inputs, built_at from {_table('sqlflow_versions')}").rows
-    inputs = {relation: tuple(json.loads(names)) for relation, _, names, _ in found}
-    oldest = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=seconds)
-    young = [relation for relation, key, _, built_at in found if seconds and key != relation and built_at >= oldest]
-    shown = [relation for (relation,) in session.rows(f"select relation from {_table('sqlflow_published')}").rows]
-    waiting = [*shown, *young, *keep]
-    kept: set[str] = set()
-    while waiting:
-        relation = waiting.pop()
-        if relation not in kept:
-            kept.add(relation)
-            waiting += inputs.get(relation, ())
-    return frozenset(kept)
 
 
 def names_of(relations: Sequence[TableName]) -> tuple[str, ...]:

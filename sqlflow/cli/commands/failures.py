@@ -5,13 +5,14 @@ import sys
 
 import click
 
-from sqlflow.cli.options import Place, json_option, project_options
+from sqlflow.cli.options import Place, environment_option, json_option, project_options
 
 
 @click.command("failures")
 @click.argument("block", required=False, default="")
 @json_option
 @project_options
+@environment_option
 def command(block: str, output: str, place: Place) -> None:
     """Show the rows that broke assertions in the latest run that had any: of a BLOCK, an assertion's file, or all."""
     from sqlflow.cli import as_json

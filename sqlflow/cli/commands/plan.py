@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlflow.cli.options import Place, Selection, json_option, project_options, selection_options
+from sqlflow.cli.options import Place, Selection, environment_option, json_option, project_options, selection_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @click.option("--offline", is_flag=True, help="Do not look into the target: check the project alone.")
 @json_option
 @project_options
+@environment_option
 def command(selection: Selection, offline: bool, output: str, place: Place) -> None:
     """Show what `sqlflow build` would do to each block, and why. Nothing is changed."""
     from sqlflow.cli import as_json
@@ -35,6 +36,7 @@ def command(selection: Selection, offline: bool, output: str, place: Place) -> N
             "removed": plan.removed,
             "problems": plan.problems,
             "target": plan.project.target.name,
+            "environment": plan.project.environment.name,
             "select": selection.select,
             "exclude": selection.exclude,
             "is_offline": offline,
@@ -75,6 +77,9 @@ def _text(plan: "Plan", project: "Project") -> str:
         )
     if plan.removed:
         lines.append("not in the project any more, dropped by `--prune`: " + ", ".join(map(str, plan.removed)))
+    borrowed = sorted(set(plan.borrowed) - set(plan.built) - set(plan.reused))
+    if borrowed:
+        lines.append("not selected, shown as `prod` shows it: " + ", ".join(map(str, borrowed)))
     skipped = sum(step.action == "skip" and step.block not in plan.left_out for step in plan.steps)
     left = f", {len(plan.left_out)} to skip" if plan.left_out else ""
     left += f", {skipped} not selected" if skipped else ""

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from sqlflow.cli.options import Place, block_argument, json_option, project_options
+from sqlflow.cli.options import Place, block_argument, environment_option, json_option, project_options
 
 
 @click.command("show")
@@ -14,6 +14,7 @@ from sqlflow.cli.options import Place, block_argument, json_option, project_opti
 @click.option("--cte", default="", metavar="NAME", help="Show a CTE of the block's query instead.")
 @json_option
 @project_options
+@environment_option
 def command(block: str, limit: int, cte: str, output: str, place: Place) -> None:
     """Show the first rows of a block as it is published, or of one of its CTEs run over what is published."""
     from sqlflow.cli import as_json

@@ -7,6 +7,7 @@ import click
 from sqlflow.cli.options import (
     Place,
     Selection,
+    environment_option,
     events_option,
     lock_timeout_option,
     project_options,
@@ -23,6 +24,7 @@ from sqlflow.cli.options import (
 @events_option
 @quiet_option
 @project_options
+@environment_option
 def command(
     selection: Selection, threads: int | None, lock_timeout: float, output: str, quiet: bool, place: Place
 ) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlflow.cli.options import Place, block_argument, json_option, project_options
+from sqlflow.cli.options import Place, block_argument, environment_option, json_option, project_options
 
 if TYPE_CHECKING:
     from sqlflow.plan.why import Why
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 @block_argument
 @json_option
 @project_options
+@environment_option
 def command(block: str, output: str, place: Place) -> None:
     """Show why `sqlflow build` would build BLOCK or not: what has changed, what is the same, and what to change."""
     from sqlflow.cli import as_json

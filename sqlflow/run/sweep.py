@@ -1,0 +1,76 @@
+"""Drops the versions that are not needed any more: what cannot be dropped now is dropped by a later run."""
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from sqlflow.core.engine import Connection, Session
+from sqlflow.core.environment import Environment
+from sqlflow.core.errors import BusyError, StatementError
+from sqlflow.core.names import literal
+from sqlflow.plan.versions import STATE_SCHEMA
+from sqlflow.run.lease import refuse_others
+from sqlflow.run.state import TABLES, table_of
+
+_LOCK_SECONDS = 0.5
+"""How long to wait for a reader of a version that is to go."""
+
+
+def sweep(
+    connection: Connection, session: Session, environment: Environment, keep: Iterable[str] = (), seconds: float = 0.0
+) -> tuple[str, ...]:
+    """Drop the versions that no environment shows, views first, and return their names.
+
+    Those of `keep` stay, those that may be used again and are younger than `seconds`, and all that any of these is made
+    from. What cannot be dropped, because somebody else's view reads it, stays too. While another environment is being
+    built all stay: it may be about to use them. Assertions that have passed longer ago are forgotten: they run again.
+    """
+    kept = _needed(session, keep, seconds)
+    gone = []
+    relations = [relation for relation in connection.relations([STATE_SCHEMA]) if relation.name.name not in TABLES]
+    for relation in sorted(relations, key=lambda relation: relation.kind != "view"):
+        name = relation.name.name
+        if name in kept:
+            continue
+        try:
+            with session.transaction(_LOCK_SECONDS):
+                refuse_others(connection, session, environment)
+                session.execute(f"drop {relation.kind} {relation.name.sql}")
+                for table in ("sqlflow_versions", "sqlflow_recipes", "sqlflow_contents"):
+                    session.execute(f"delete from {table_of(table)} where relation = {literal(name)}")
+        except BusyError:
+            break
+        except StatementError:
+            continue
+        gone.append(name)
+    if seconds:
+        oldest = datetime.now(UTC) - timedelta(seconds=seconds)
+        session.execute(f"delete from {table_of('sqlflow_checked')} where run < {literal(f'{oldest:%Y%m%dT%H%M%S}')}")
+        _forget_old_recipes(session, oldest)
+    return tuple(gone)
+
+
+def _forget_old_recipes(session: Session, oldest: datetime) -> None:
+    """Drop the recipes that are older than `oldest`, but the latest of each version."""
+    table, time = table_of("sqlflow_recipes"), oldest.replace(tzinfo=None).isoformat(sep=" ")
+    session.execute(
+        f"delete from {table} where built_at < {literal(time)} and exists (select 1 from {table} as later"
+        f" where later.relation = {table}.relation and later.built_at > {table}.built_at)"
+    )
+
+
+def _needed(session: Session, keep: Iterable[str], seconds: float) -> frozenset[str]:
+    """Return the relations that stay, with all that they are made from."""
+    found = session.rows(f"select relation, key, inputs, built_at from {table_of('sqlflow_versions')}").rows
+    inputs = {relation: tuple(json.loads(names)) for relation, _, names, _ in found}
+    oldest = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=seconds)
+    young = [relation for relation, key, _, built_at in found if seconds and key != relation and built_at >= oldest]
+    shown = [relation for (relation,) in session.rows(f"select relation from {table_of('sqlflow_published')}").rows]
+    waiting = [*shown, *young, *keep]
+    kept: set[str] = set()
+    while waiting:
+        relation = waiting.pop()
+        if relation not in kept:
+            kept.add(relation)
+            waiting += inputs.get(relation, ())
+    return frozenset(kept)

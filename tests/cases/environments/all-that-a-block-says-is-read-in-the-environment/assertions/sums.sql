@@ -1,0 +1,1 @@
+select * from marts.revenue as revenue where revenue.revenue not in (30, 31)

@@ -1,0 +1,120 @@
+"""Environments share versions and nothing else: what one builds is used by all, and what one shows no other one changes."""
+
+import random
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from support import times, write
+from test_publish import second_connection
+
+from sqlflow import Project
+from sqlflow.core import events
+from sqlflow.core.errors import BusyError
+from sqlflow.run.report import Report
+
+FILES = {
+    "blocks/staging/a.sql": "select {{ var('a') }} as n",
+    "blocks/staging/b.sql": "/*---\nmaterialize: view\n---*/\nselect n, {{ var('b') }} as b from staging.a",
+    "blocks/marts/c.sql": "/*---\nassert: [n >= 0]\n---*/\nselect n + b as n from staging.b",
+    "blocks/marts/d.sql": "select {{ var('d') }} as d, n from marts.c",
+}
+VARS = {"a": 0, "b": 0, "d": 0}
+
+
+@pytest.fixture(params=["duckdb", "postgres"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Write a project of that engine, and return the engine's name."""
+    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else ""
+    target = f"targets: {{dev: {{engine: postgres, url: '{url}'}}}}\n" if url else ""
+    write(tmp_path, {"sqlflow.yml": f"name: p\nvars: {VARS}\n{target}", **FILES})
+    return str(request.param)
+
+
+def build(folder: Path, environment: str = "prod", edits: Mapping[str, int] | None = None) -> tuple[Report, list[str]]:
+    """Build, and return the report with the blocks that were built."""
+    built: list[str] = []
+
+    def listen(event: events.Event) -> None:
+        if isinstance(event, events.BlockBuilt):
+            built.append(event.block)
+
+    project = Project.load(folder, vars={**VARS, **(edits or {})}, environment=environment)
+    return project.build(listener=listen), built
+
+
+def test_any_order_of_builds_in_environments_builds_no_version_twice(tmp_path: Path, engine: str) -> None:
+    chance, built, edits = random.Random(7), Counter[tuple[str, str]](), dict(VARS)
+    for _ in range(times(12, 200)):
+        edits[chance.choice(list(VARS))] = chance.randrange(2)
+        environment = chance.choice(["prod", "dev", "nightly"])
+        project = Project.load(tmp_path, vars=edits, environment=environment)
+        keys = {str(name): key.text for name, key in project.plan().keys.items()}
+        report, names = build(tmp_path, environment, edits)
+        built.update((name, keys[name]) for name in names)
+        assert report.ok
+        assert project.shown("marts.d").rows == ((edits["d"], edits["a"] + edits["b"]),)
+    assert set(built.values()) == {1}
+
+
+def test_publishing_in_one_environment_changes_nothing_in_another(tmp_path: Path, engine: str) -> None:
+    assert build(tmp_path)[1] == ["staging.a", "staging.b", "marts.c", "marts.d"]
+    assert build(tmp_path, "dev", {"a": 5})[1] == ["staging.a", "staging.b", "marts.c", "marts.d"]
+    assert build(tmp_path, "nightly", {"d": 1})[1] == ["marts.d"]
+    with second_connection(Project.load(tmp_path)) as session:
+        shown = {
+            schema: session.rows(f"select d, n from {schema}.d").rows
+            for schema in ("marts", "dev__marts", "nightly__marts")
+        }
+    assert shown == {"marts": ((0, 0),), "dev__marts": ((0, 5),), "nightly__marts": ((1, 0),)}
+
+
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+def test_two_environments_are_built_side_by_side_and_one_is_not(tmp_path: Path, engine: str) -> None:
+    said: list[object] = []
+
+    def look(event: events.Event) -> None:
+        if isinstance(event, events.BlockBuilt) and event.block == "staging.a":
+            said.append(build(tmp_path, "dev", {"a": 2})[0].status)
+            with pytest.raises(BusyError, match="another build: run 20"):
+                Project.load(tmp_path).build(lock_timeout=0)
+
+    assert Project.load(tmp_path, vars={"a": 1}).build(listener=look).ok
+    assert said == ["succeeded"]
+    shown = [Project.load(tmp_path, environment=name).shown("marts.c").rows for name in ("prod", "dev")]
+    assert shown == [((1,),), ((2,),)]
+
+
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+def test_nothing_is_dropped_that_a_run_in_another_environment_may_be_about_to_use(tmp_path: Path, engine: str) -> None:
+    write(tmp_path, {"sqlflow.yml": (tmp_path / "sqlflow.yml").read_text() + "keep: 0.000001\n"})
+    write(tmp_path, {"blocks/staging/a.sql": "select {{ var('a') }} as n, random() < 2 as always"})
+    assert build(tmp_path, "dev")[0].ok
+
+    def look(event: events.Event) -> None:
+        if isinstance(event, events.BlockBuilt) and event.block == "staging.a":
+            assert build(tmp_path, "dev", {"a": 2})[0].ok
+            with pytest.raises(BusyError, match="another build: run 20"):
+                Project.load(tmp_path, environment="dev").clean(lock_timeout=0)
+
+    assert Project.load(tmp_path, vars={"a": 1}).build(listener=look).ok
+    assert Project.load(tmp_path).shown("marts.c").rows == ((1,),)
+    assert build(tmp_path, "dev", {"a": 2})[0].ok
+    with second_connection(Project.load(tmp_path)) as session:
+        needed = session.rows("select count(distinct relation) from _sqlflow.sqlflow_published").rows
+        there = session.rows("select count(*) from _sqlflow.sqlflow_versions").rows
+    assert there == needed
+
+
+def test_a_state_from_before_there_were_environments_is_brought_up_to_date(tmp_path: Path, engine: str) -> None:
+    assert build(tmp_path)[0].ok
+    assert not build(tmp_path, edits={"a": -1})[0].ok
+    with second_connection(Project.load(tmp_path)) as session:
+        session.execute("alter table _sqlflow.sqlflow_failures drop column environment")
+        session.execute("update _sqlflow.sqlflow_state set form = 3")
+    assert [failure.block for failure in Project.load(tmp_path).failures()] == ["marts.c"]
+    assert Project.load(tmp_path, environment="dev").failures() == ()
+    assert build(tmp_path, "dev")[1] == []
+    assert [failure.block for failure in Project.load(tmp_path).failures()] == ["marts.c"]
+    assert Project.load(tmp_path, environment="dev").failures() == ()
