@@ -1,9 +1,8 @@
 """The one place where the floors meet: what the command line and Python programs call."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,7 +11,6 @@ from sqlflow.core.engine import Connection, Rows, Session
 from sqlflow.core.environment import PROD, Environment
 from sqlflow.core.errors import BuildError, StatementError, TargetError, UsageError, did_you_mean
 from sqlflow.core.events import Event, Listener
-from sqlflow.core.failpoints import failing, point
 from sqlflow.core.names import TableName
 from sqlflow.core.text import MappedText
 from sqlflow.plan import plan as planning
@@ -22,6 +20,7 @@ from sqlflow.plan.current import Current
 from sqlflow.plan.graph import Graph, graph
 from sqlflow.plan.origins import Read
 from sqlflow.plan.plan import Plan
+from sqlflow.plan.promote import Promotion, promoted
 from sqlflow.plan.selection import selected
 from sqlflow.plan.why import Why, why
 from sqlflow.read.cache import LoadCache
@@ -32,10 +31,10 @@ from sqlflow.read.versions import file_versions
 from sqlflow.run import publish, source_versions, state
 from sqlflow.run.build import current_query, told
 from sqlflow.run.execute import Options, binder_of, execute, new_run
-from sqlflow.run.lease import Lease, Taking, beating, refuse_others
+from sqlflow.run.lease import refuse_others
 from sqlflow.run.report import Report
-from sqlflow.run.signals import told_to
 from sqlflow.run.sweep import sweep
+from sqlflow.run.target import held, is_there, opened
 from sqlflow.run.waiting import LOCK_SECONDS, waited
 from sqlflow.run.work import Work
 from sqlflow.run.workers import Workers
@@ -155,9 +154,9 @@ class Project:
         return why(made, block, current.published.get(block))
 
     def _current(self, adopt: bool = False) -> Current:
-        if not _is_there(self.loaded):
+        if not is_there(self.loaded):
             return Current({})
-        with _opened(self.loaded, readonly=True) as (connection, session):
+        with opened(self.loaded, readonly=True) as (connection, session):
             return self._looked_at(connection, session, adopt)
 
     def _looked_at(self, connection: Connection, session: Session, adopt: bool) -> Current:
@@ -190,7 +189,7 @@ class Project:
         chosen = self.selected(document["select"], document["exclude"]) if document else self.selected(select, exclude)
         _keep(self.loaded.root, self.cache, make_folder=True)
         options = Options(threads or self.loaded.config.threads, publish_what, fail_fast, prune, adopt, cascade)
-        with _held(self.loaded, lock_timeout, listener) as (connection, session, lease):
+        with held(self.loaded, lock_timeout, listener) as (connection, session, lease):
             current = self._looked_at(connection, session, adopt)
             made = self._plan(chosen, current, full_refresh)
             if document is not None:
@@ -209,12 +208,44 @@ class Project:
     ) -> Report:  # fmt: skip
         """Run the assertions of the selected blocks on what is published, and return the report."""
         chosen = self.selected(select, exclude)
-        with _held(self.loaded, lock_timeout, listener) as (connection, session, lease):
+        with held(self.loaded, lock_timeout, listener) as (connection, session, lease):
             current = self._published(connection, session)
             made = planning.test_plan(self.graph, chosen, current)
             planning.refuse(made.problems)
             options = Options(threads or self.loaded.config.threads)
             return execute(made, connection, renderer_of(self.loaded), options, listener, lease)
+
+    def promote(
+        self, environment: str, *, threads: int | None = None, lock_timeout: float = LOCK_SECONDS,
+        listener: Listener = _silent,
+    ) -> Report:  # fmt: skip
+        """Publish what an environment shows, build nothing, and return the report.
+
+        Assertions that are not known to have passed on it run first. Raise UsageError, with each block that differs, if it
+        is not what the project says now.
+        """
+        source = Environment.parse(environment)
+        self._refuse_unknown(source)
+        with held(self.loaded, lock_timeout, listener) as (connection, session, lease):
+            here = self._looked_at(connection, session, adopt=False)
+            if here.problems:
+                raise BuildError(here.problems)
+            there = replace(publish.current(connection, session, source, (), True), sources=here.sources)
+            made = self._plan(self.selected(), there, full_refresh=False)
+            plan = promoted(Promotion(source, made, there, here, state.built_at(session)))
+            options = Options(threads or self.loaded.config.threads)
+            return execute(plan, connection, renderer_of(self.loaded), options, listener, lease)
+
+    def _refuse_unknown(self, environment: Environment) -> None:
+        """Raise UsageError for an environment that shows nothing, and for the one that is published into."""
+        if environment == self.loaded.environment:
+            raise UsageError(
+                f"`{environment.name}` cannot be promoted to itself", hint="name the environment to promote"
+            )
+        if not is_there(self.loaded):
+            raise state.unknown(environment, ())
+        with opened(self.loaded, readonly=True) as (connection, session):
+            state.refuse_unknown(connection, session, environment)
 
     def rendered(self, name: str) -> MappedText:
         """Return a block's SQL as the engine would get it, but with published names, or its function's file. Seeds have none."""
@@ -229,7 +260,7 @@ class Project:
         A block that is published as it stands is read from its relation.
         """
         block = self.block(name)
-        with _opened(self.loaded, readonly=True) as (connection, session):
+        with opened(self.loaded, readonly=True) as (connection, session):
             current = self._published(connection, session)
             if not cte and block.name in current.published:
                 return session.rows(f"select * from {current.published[block.name].sql}", limit)
@@ -268,7 +299,7 @@ class Project:
         import pandas as pd
 
         block = self.block(name)
-        with _opened(self.loaded, readonly=True) as (connection, session):
+        with opened(self.loaded, readonly=True) as (connection, session):
             shown = self._published(connection, session).published.get(block.name)
             if shown is None:
                 hint = f"run `sqlflow build {block.name}{self.loaded.environment.flag}`"
@@ -280,9 +311,9 @@ class Project:
     def failures(self, name: str = "") -> tuple[state.Failure, ...]:
         """Return the failing rows of the latest run that had any."""
         wanted = str(self.block(name).name) if name and not self._is_assertion(name) else name
-        if not _is_there(self.loaded):
+        if not is_there(self.loaded):
             return ()
-        with _opened(self.loaded, readonly=True) as (connection, session):
+        with opened(self.loaded, readonly=True) as (connection, session):
             return state.failures(session, self.loaded.environment, wanted) if state.exists(connection) else ()
 
     def _is_assertion(self, name: str) -> bool:
@@ -290,15 +321,15 @@ class Project:
 
     def clean(self, *, lock_timeout: float = LOCK_SECONDS, listener: Listener = _silent) -> tuple[str, ...]:
         """Drop the versions that nothing shows, and return their names."""
-        if not _is_there(self.loaded):
+        if not is_there(self.loaded):
             return ()
-        with _held(self.loaded, lock_timeout, listener) as (connection, session, _):
+        with held(self.loaded, lock_timeout, listener) as (connection, session, _):
             waited(lambda: refuse_others(connection, session, self.loaded.environment), lock_timeout, listener)
             return sweep(connection, session, self.loaded.environment)
 
     def check_connection(self) -> Rows:
         """Open the target and ask it for one row. Raise BusyError or TargetError if that cannot be."""
-        with _opened(self.loaded) as (_, session):
+        with opened(self.loaded) as (_, session):
             return session.rows("select 1 as one")
 
 
@@ -334,49 +365,6 @@ def _text_of(path: str | Path) -> str:
         raise UsageError(f"the plan `{path}` cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"the plan `{path}` cannot be read: it is not UTF-8") from error
-
-
-def _is_there(project: nouns.Project) -> bool:
-    """Tell whether the target can have anything: a database file that is not there yet holds nothing."""
-    path = getattr(project.target.settings, "path", None)
-    return path is None or path == ":memory:" or (project.root / path).exists()
-
-
-@contextmanager
-def _opened(project: nouns.Project, readonly: bool = False) -> Iterator[tuple[Connection, Session]]:
-    connection = project.target.engine.open(project.target.settings, project.root, readonly)
-    try:
-        session = connection.session()
-        try:
-            yield connection, session
-        finally:
-            session.close()
-    finally:
-        connection.close()
-
-
-@contextmanager
-def _held(project: nouns.Project, seconds: float, tell: Listener) -> Iterator[tuple[Connection, Session, Lease]]:
-    """Open the target and take the lease that lets one run change it, waiting up to `seconds` for each of them."""
-    engine, settings = project.target.engine, project.target.settings
-    connection = failing(waited(lambda: engine.open(settings, project.root), seconds, tell))
-    try:
-        session = connection.session()
-        try:
-            state.ensure(connection, session)
-            lease = waited(Taking(connection, session, project.environment, new_run()), seconds, tell)
-            point("lease taken")
-            with beating(lease, partial(connection.session, lease.owner)):
-                yield connection, session, lease
-        finally:
-            session.close()
-    finally:
-        with told_to(_unheard):
-            connection.close()
-
-
-def _unheard(exit_code: int) -> None:
-    """What has been done is done: closing is not cut off by a signal."""
 
 
 def _cte_query(body: MappedText, cte: str, project: nouns.Project, block: nouns.Block) -> MappedText:

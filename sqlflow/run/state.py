@@ -149,8 +149,13 @@ def refuse_unknown(connection: Connection, session: Session, environment: Enviro
     query = f"select distinct environment from {table_of('sqlflow_published')}"
     known = [name for (name,) in session.rows(query).rows] if exists(connection) else []
     if environment.name not in known:
-        hint = did_you_mean(environment.name, known) or f"`sqlflow build --env {environment.name}` makes it"
-        raise UsageError(f"there is no environment `{environment.name}`", hint=hint)
+        raise unknown(environment, known)
+
+
+def unknown(environment: Environment, known: Iterable[str]) -> UsageError:
+    """Return the error for an environment that shows nothing."""
+    hint = did_you_mean(environment.name, known) or f"`sqlflow build --env {environment.name}` makes it"
+    return UsageError(f"there is no environment `{environment.name}`", hint=hint)
 
 
 def shown_elsewhere(session: Session, environment: Environment) -> dict[TableName, str]:
@@ -252,6 +257,12 @@ def record_version(session: Session, version: Version) -> None:
             version.key.code, json.dumps(dict(version.key.inputs)), version.run, json.dumps(version.inputs), now(),
         )
     )  # fmt: skip
+
+
+def built_at(session: Session) -> dict[TableName, Any]:
+    """Return when each version was built."""
+    found = session.rows(f"select relation, built_at from {table_of('sqlflow_versions')}")
+    return {TableName(STATE_SCHEMA, relation): time for relation, time in found.rows}
 
 
 def is_recorded(session: Session, relation: TableName) -> bool:

@@ -1,0 +1,100 @@
+"""From what an environment shows to a Plan that shows it elsewhere and builds nothing."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlflow.core.environment import Environment
+from sqlflow.core.errors import Problem, UsageError
+from sqlflow.core.names import TableName
+from sqlflow.core.text import Place
+from sqlflow.plan.current import Current
+from sqlflow.plan.plan import Plan
+from sqlflow.plan.reuse import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """What is promoted: a plan of all blocks in `source`, and what `source` and the environment promoted to show.
+
+    `built` says when each version was built, as anything that sorts.
+    """
+
+    source: Environment
+    plan: Plan
+    there: Current
+    here: Current
+    built: Mapping[TableName, Any]
+
+
+def promoted(promotion: Promotion) -> Plan:
+    """Return the plan that shows what the source shows.
+
+    Raise UsageError, with each block that differs, if the source does not show what the project says now.
+    """
+    plan, shown = promotion.plan, promotion.there.published
+    blocks = [step.block for step in plan.steps if step.action in ("build", "reuse")]
+    differing = list(_differing(promotion, blocks))
+    if differing:
+        message = f"`{promotion.source.name}` does not show what the project says now: nothing was promoted"
+        hint = f"run `sqlflow build{promotion.source.flag}`, and promote then"
+        raise UsageError([Problem(message, hint=hint), *differing])
+    why = f"as `{promotion.source.name}` shows it"
+    steps = tuple(
+        Step(step.block, "reuse", why) if step.block in shown and step.action != "inline" else step
+        for step in plan.steps
+    )
+    return replace(
+        plan, steps=steps, reused={name: shown[name] for name in blocks}, removed=(), problems=(), lacking=(),
+        renewed=frozenset(), borrowed={},
+    )  # fmt: skip
+
+
+def _differing(promotion: Promotion, blocks: list[TableName]) -> Iterator[Problem]:
+    there = {version.relation for version in promotion.there.made}
+    for name in blocks:
+        relation = promotion.there.published.get(name)
+        if relation is None or relation not in there:
+            reason = "it has never been built"
+        else:
+            reason = _difference(promotion, name, relation)
+        if reason:
+            yield Problem(f"`{name}`: {reason}", Place(promotion.plan.block(name).source.path))
+
+
+def _difference(promotion: Promotion, name: TableName, relation: TableName) -> str:
+    """Return how a version differs from what the block is now; empty where nothing is known to."""
+    plan, key = promotion.plan, promotion.plan.keys[name]
+    if plan.reused.get(name) == relation:
+        return ""
+    code, reads = _made_from(promotion, relation)
+    if code != key.code:
+        return "its code or settings changed"
+    now = dict(key.inputs)
+    changed = [read for read in sorted({*reads, *now}) if _differ(reads.get(read), now.get(read))]
+    if changed:
+        return f"`{changed[0]}` has changed"
+    if key.text:
+        return "what it was made from is not known"
+    if _is_older(relation, promotion.here.published.get(name), promotion.built):
+        return "it has been built in `prod` since, and what it reads has no known version"
+    return ""
+
+
+def _differ(one: str | None, other: str | None) -> bool:
+    """Tell whether two versions are known to be others: an empty one is not known, and None is of what is not read."""
+    return one != other and "" not in (one, other)
+
+
+def _made_from(promotion: Promotion, relation: TableName) -> tuple[str, Mapping[str, str]]:
+    """Return the code that a version was made by, and the versions of what it read when it was last found to be good."""
+    cookbook = promotion.plan.cookbook
+    entries = cookbook.entries.get(relation.name, []) if cookbook else []
+    if cookbook and entries:
+        return entries[0].code, cookbook.reads(entries[0])
+    version = next(version for version in promotion.there.made if version.relation == relation)
+    return version.code, version.inputs
+
+
+def _is_older(relation: TableName, shown: TableName | None, built: Mapping[TableName, Any]) -> bool:
+    return shown is not None and shown in built and relation in built and built[relation] < built[shown]
