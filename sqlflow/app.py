@@ -33,6 +33,7 @@ from sqlflow.run.build import current_query, told
 from sqlflow.run.execute import Options, binder_of, execute, new_run
 from sqlflow.run.lease import refuse_others
 from sqlflow.run.report import Report
+from sqlflow.run.rollback import Rollback, roll_back
 from sqlflow.run.sweep import sweep
 from sqlflow.run.target import held, is_there, opened
 from sqlflow.run.waiting import LOCK_SECONDS, waited
@@ -225,6 +226,8 @@ class Project:
         is not what the project says now.
         """
         source = Environment.parse(environment)
+        if source == self.loaded.environment:
+            raise UsageError(f"`{source.name}` cannot be promoted to itself", hint="name the environment to promote")
         self._refuse_unknown(source)
         with held(self.loaded, lock_timeout, listener) as (connection, session, lease):
             here = self._looked_at(connection, session, adopt=False)
@@ -237,15 +240,22 @@ class Project:
             return execute(plan, connection, renderer_of(self.loaded), options, listener, lease)
 
     def _refuse_unknown(self, environment: Environment) -> None:
-        """Raise UsageError for an environment that shows nothing, and for the one that is published into."""
-        if environment == self.loaded.environment:
-            raise UsageError(
-                f"`{environment.name}` cannot be promoted to itself", hint="name the environment to promote"
-            )
+        """Raise UsageError for an environment that shows nothing."""
         if not is_there(self.loaded):
             raise state.unknown(environment, ())
         with opened(self.loaded, readonly=True) as (connection, session):
             state.refuse_unknown(connection, session, environment)
+
+    def rollback(self, *, lock_timeout: float = LOCK_SECONDS, listener: Listener = _silent) -> Rollback:
+        """Take the latest publish back, and return what that was.
+
+        Raise UsageError if there is none, or if what it has replaced is not there any more.
+        """
+        self._refuse_unknown(self.loaded.environment)
+        with held(self.loaded, lock_timeout, listener) as (connection, session, lease):
+            done = roll_back(connection, session, self.loaded, lease)
+            publish.copy(connection, session, self.loaded.environment)
+            return done
 
     def rendered(self, name: str) -> MappedText:
         """Return a block's SQL as the engine would get it, but with published names, or its function's file. Seeds have none."""

@@ -37,7 +37,7 @@ NORMALISED = (
     (r'"seconds":[0-9.e-]+', '"seconds":0'),
     (r'"(project|state)":"[0-9a-f]{32}"', r'"\1":"HASH"'),
     (r" *\b(\d+ m \d+|\d+\.\d\d) s\b", " … s"),
-    (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\.\d{6}", "NOW"),
+    (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{6}| UTC\b)", "NOW"),
     (r"this one knows \d+", "this one knows N"),
 )
 

@@ -1,8 +1,11 @@
 """Environments share versions and nothing else: what one builds is used by all, and what one shows no other one changes."""
 
+import itertools
 import random
+import shutil
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,8 +13,8 @@ from support import times, write
 from test_publish import second_connection
 
 from sqlflow import Project
-from sqlflow.core import events
-from sqlflow.core.errors import BusyError
+from sqlflow.core import events, failpoints
+from sqlflow.core.errors import BusyError, SqlflowError
 from sqlflow.run.report import Report
 
 FILES = {
@@ -112,9 +115,47 @@ def test_a_state_from_before_there_were_environments_is_brought_up_to_date(tmp_p
     assert not build(tmp_path, edits={"a": -1})[0].ok
     with second_connection(Project.load(tmp_path)) as session:
         session.execute("alter table _sqlflow.sqlflow_failures drop column environment")
+        session.execute("drop table _sqlflow.sqlflow_replaced")
         session.execute("update _sqlflow.sqlflow_state set form = 3")
     assert [failure.block for failure in Project.load(tmp_path).failures()] == ["marts.c"]
     assert Project.load(tmp_path, environment="dev").failures() == ()
     assert build(tmp_path, "dev")[1] == []
     assert [failure.block for failure in Project.load(tmp_path).failures()] == ["marts.c"]
     assert Project.load(tmp_path, environment="dev").failures() == ()
+
+
+def test_a_rollback_shares_versions_with_all_that_was_built(tmp_path: Path, engine: str) -> None:
+    built = [build(tmp_path, edits={"a": edition})[1] for edition in (1, 2)]
+    built.append(build(tmp_path, "dev", {"a": 1})[1])
+    Project.load(tmp_path).rollback()
+    assert Project.load(tmp_path).shown("marts.d").rows == ((0, 1),)
+    built.append(build(tmp_path, edits={"a": 1})[1])
+    built.append(build(tmp_path, "dev", {"a": 2})[1])
+    Project.load(tmp_path, vars={"a": 2, "b": 0, "d": 0}).promote("dev")
+    assert Project.load(tmp_path).shown("marts.d").rows == ((0, 2),)
+    assert [len(names) for names in built] == [4, 4, 0, 0, 0]
+
+
+def test_a_rollback_that_is_cut_off_at_any_statement_leaves_one_whole_set(tmp_path: Path) -> None:
+    whole = write(tmp_path / "whole", {"sqlflow.yml": f"name: p\nvars: {VARS}\n", **FILES})
+    assert build(whole)[0].ok
+    write(whole, {"blocks/marts/e.sql": "select n from marts.d"})
+    assert build(whole, edits={"a": 1})[0].ok
+    for nth in itertools.count(1):
+        project = Project.load(shutil.copytree(whole, tmp_path / str(nth)))
+        with failpoints.armed(f"any:{nth}:raise") as failure, suppress(SqlflowError):
+            project.rollback()
+        if set_shown(project) != ((0,), 2):
+            assert set_shown(project) == ((1,), 3)
+            project.rollback()
+        assert set_shown(project) == ((0,), 2)
+        if not failure.has_happened:
+            break
+    assert nth > 20
+
+
+def set_shown(project: Project) -> tuple[tuple[int, ...], int]:
+    """Return the rows of `marts.d`, and how many relations the schema shows."""
+    with second_connection(project) as session:
+        views = session.rows("select count(*) from duckdb_views() where schema_name = 'marts'").rows[0][0]
+        return session.rows("select n from marts.d").rows[0], views

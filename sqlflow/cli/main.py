@@ -20,6 +20,7 @@ COMMANDS = {
     "render": "Show a block's SQL, rendered.",
     "test": "Run assertions on what is published.",
     "promote": "Publish in prod what another environment shows.",
+    "rollback": "Show again what the latest publish has replaced.",
     "failures": "Show the rows that broke assertions in the latest run.",
     "lineage": "Show what a block is made from and what is made from it.",
     "debug": "Check the project, the engines and every connection.",

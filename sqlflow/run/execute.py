@@ -452,12 +452,8 @@ class _Execution:
         self, session: Session, status: RunStatus, published: tuple[TableName, ...] = (), dropped: tuple[TableName, ...] = (),
     ) -> Report:  # fmt: skip
         """Finish, with a copy of what `prod` shows where the target wants one."""
-        environment = self.lease.environment
-        if not self.connection.wants_copy or not environment.is_prod:
-            return self._finished(status, published, dropped)
         try:
-            names = sorted(state.shown(self.connection, session, environment))
-            self.connection.write_copy(names, state.latest(session, environment))
+            publish.copy(self.connection, session, self.lease.environment)
         except SqlflowError as error:
             return self._finished("failed", published, dropped, error.problems, error.exit_code)
         return self._finished(status, published, dropped)

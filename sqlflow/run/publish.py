@@ -1,9 +1,9 @@
 """Makes versions visible: all views of a run, and the state that says so, in one transaction."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
-from sqlflow.core.block import Block
+from sqlflow.core.block import Block, Project
 from sqlflow.core.engine import Connection, Relation, Session
 from sqlflow.core.environment import Environment
 from sqlflow.core.errors import BuildError, BusyError, Problem, SqlflowError, StatementError, TargetError
@@ -12,7 +12,7 @@ from sqlflow.core.text import Place
 from sqlflow.plan.current import Current
 from sqlflow.plan.plan import Plan
 from sqlflow.plan.versions import NAME_BYTES
-from sqlflow.run import state
+from sqlflow.run import history, state
 from sqlflow.run.lease import Lease
 from sqlflow.run.retry import retried
 
@@ -39,7 +39,7 @@ def current(
         if relation.name in elsewhere:
             problems.append(_shown_elsewhere(relation.name, elsewhere[relation.name], block))
         elif not adopt:
-            problems.append(_foreign(relation, block))
+            problems.append(foreign(relation, block))
     if not has_state:
         return Current({}, tuple(problems))
     made = state.made(connection, session, environment)
@@ -73,10 +73,11 @@ def _shown_elsewhere(name: TableName, other: str, block: Block) -> Problem:
     return Problem(message, Place(block.source.path), "rename the block, or its schema")
 
 
-def _foreign(relation: Relation, block: Block) -> Problem:
+def foreign(relation: Relation, block: Block | None) -> Problem:
+    """Return the problem that a relation of somebody else stands where a block's view would be."""
     return Problem(
         f"the target has a {relation.kind} `{relation.name}` that was not made by sqlflow, where the block's view would be",
-        Place(block.source.path),
+        Place(block.source.path) if block else None,
         f"rename the block, or run `sqlflow build --adopt`: the {relation.kind} is kept as `{relation.name.name}{ADOPTED}`",
     )
 
@@ -87,9 +88,7 @@ def publish(
 ) -> tuple[TableName, ...]:  # fmt: skip
     """Show the version of each block of `relations`, and return the relations dropped by `prune`.
 
-    Raise BuildError if the target refuses, TargetError if it fails, and BusyError if the run was overtaken; nothing is
-    changed then. A COMMIT whose answer is an error may have happened: the run's mark, read by a new session, is what
-    counts.
+    Raise what `committed` raises, and BuildError for names that somebody else has taken.
     """
     project, run, environment = plan.project, lease.owner, lease.environment
     names = sorted(relations)
@@ -98,24 +97,42 @@ def publish(
     there = {relation.name: relation for relation in connection.relations(schemas)}
     taken = {name: there[at] for name in names if (at := environment.relation(name)) in there and name not in shown}
     if taken and not adopt:  # somebody has taken the name while the run lasted
-        raise BuildError(_foreign(relation, project.blocks[name]) for name, relation in taken.items())
+        raise BuildError(foreign(relation, project.blocks[name]) for name, relation in taken.items())
     dropped = [name for name in plan.removed if prune and name in shown]
-    lock_seconds = getattr(project.target.settings, "publish_lock_timeout", None)
+
+    def change() -> None:
+        history.remember(session, environment, run, {*names, *(plan.removed if prune else ())})
+        for schema in schemas:
+            session.execute(f"create schema if not exists {quoted(schema)}")
+        for relation in taken.values():
+            _set_aside(relation, session)
+        for name in names:
+            _show(project.blocks[name], relations[name], lease, session, cascade)
+        for name in dropped:
+            session.execute(f"drop view {environment.relation(name).sql}{' cascade' if cascade else ''}")
+        for name in plan.removed if prune else ():
+            state.hide(session, environment, name)
+
+    committed(connection, session, project, lease, change)
+    return tuple(map(environment.relation, dropped))
+
+
+def committed(
+    connection: Connection, session: Session, project: Project, lease: Lease, change: Callable[[], None]
+) -> None:
+    """Change what an environment shows, in one transaction with the mark of the run.
+
+    Raise BuildError if the target refuses, TargetError if it fails, and BusyError if the run was overtaken; nothing is
+    changed then. A COMMIT whose answer is an error may have happened: the run's mark, read by a new session, is what
+    counts.
+    """
+    run, lock_seconds = lease.owner, getattr(project.target.settings, "publish_lock_timeout", None)
 
     def attempt() -> None:
         with lease.lock, session.transaction(lock_seconds):
             lease.confirm(session)
-            for schema in schemas:
-                session.execute(f"create schema if not exists {quoted(schema)}")
-            for relation in taken.values():
-                _set_aside(relation, session)
-            for name in names:
-                _show(project.blocks[name], relations[name], lease, session, cascade)
-            for name in dropped:
-                session.execute(f"drop view {environment.relation(name).sql}{' cascade' if cascade else ''}")
-            for name in plan.removed if prune else ():
-                state.hide(session, environment, name)
-            state.mark(session, environment, run, project.config.name)
+            change()
+            state.mark(session, lease.environment, run, project.config.name)
 
     try:
         retried(attempt, lambda error: isinstance(error, StatementError))
@@ -129,7 +146,12 @@ def publish(
             raise _refused(error) from error
     if not _has_happened(connection, run):
         raise BuildError("publishing was not confirmed: the run's mark is not in the target")
-    return tuple(map(environment.relation, dropped))
+
+
+def copy(connection: Connection, session: Session, environment: Environment) -> None:
+    """Copy what `prod` shows where the target wants that. Raise TargetError if the copy cannot be written."""
+    if connection.wants_copy and environment.is_prod:
+        connection.write_copy(sorted(state.shown(connection, session, environment)), state.latest(session, environment))
 
 
 def _show(block: Block, relation: TableName, lease: Lease, session: Session, cascade: bool) -> None:

@@ -7,6 +7,7 @@
     sqlflow_contents   hashes of what versions hold, of the columns that were asked for
     sqlflow_checked    the keys of assertions that have passed
     sqlflow_published  one row for each block that an environment shows, and the version behind it
+    sqlflow_replaced   what each publish has replaced, one row for each block, see `run/history.py`
     sqlflow_leases     one row for each environment: the run that may change it, see `run/lease.py`
     sqlflow_failures   the failing rows of the last runs, a few for each assertion
 
@@ -28,7 +29,9 @@ from sqlflow.plan.current import Made
 from sqlflow.plan.recipes import Entry
 from sqlflow.plan.versions import STATE_SCHEMA, Key
 
-FORM = 4
+FORM = 5
+_FORM_OF_RECIPES = 3
+_FORM_OF_ENVIRONMENTS = 4
 TABLES = {
     "sqlflow_state": "form integer",
     "sqlflow_runs": "run text, environment text, sequence integer, project text, published_at timestamp",
@@ -38,6 +41,7 @@ TABLES = {
     "sqlflow_contents": "relation text, columns text, content text",
     "sqlflow_checked": "key text, run text",
     "sqlflow_published": "environment text, schema_name text, name text, relation text, look text, run text",
+    "sqlflow_replaced": "environment text, run text, schema_name text, name text, relation text",
     "sqlflow_leases": "environment text, run text, host text, pid integer, since timestamp, heartbeat timestamp,"
     " sequence integer",
     "sqlflow_failures": "run text, block text, assertion text, severity text, failing bigint, columns text, sample text,"
@@ -92,8 +96,9 @@ def now() -> str:
     return datetime.now(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
 
 
-def _values(*values: Any) -> str:
-    return "(" + ", ".join(literal(value) for value in values) + ")"
+def values(*row: Any) -> str:
+    """Return a row as it stands behind `insert into … values`."""
+    return "(" + ", ".join(literal(value) for value in row) + ")"
 
 
 def exists(connection: Connection) -> bool:
@@ -154,6 +159,8 @@ def refuse_unknown(connection: Connection, session: Session, environment: Enviro
 
 def unknown(environment: Environment, known: Iterable[str]) -> UsageError:
     """Return the error for an environment that shows nothing."""
+    if environment.is_prod:
+        return UsageError("nothing has been published in `prod` yet", hint="run `sqlflow build`")
     hint = did_you_mean(environment.name, known) or f"`sqlflow build --env {environment.name}` makes it"
     return UsageError(f"there is no environment `{environment.name}`", hint=hint)
 
@@ -185,7 +192,7 @@ def made(connection: Connection, session: Session, environment: Environment) -> 
 
 def recipes(session: Session, versions: Iterable[Made]) -> tuple[Entry, ...]:
     """Return how the given versions were made, the latest last. An older state knows nothing of that."""
-    if form(session) < FORM:
+    if form(session) < _FORM_OF_RECIPES:
         return ()
     good = {made.relation.name for made in versions}
     found = session.rows(
@@ -197,7 +204,7 @@ def recipes(session: Session, versions: Iterable[Made]) -> tuple[Entry, ...]:
 def record_recipe(session: Session, entry: Entry, run: str) -> None:
     session.execute(
         f"insert into {table_of('sqlflow_recipes')} values "
-        + _values(entry.relation, entry.block, entry.key, entry.code, entry.text, run, now())
+        + values(entry.relation, entry.block, entry.key, entry.code, entry.text, run, now())
     )
 
 
@@ -208,7 +215,7 @@ def content(session: Session, relation: TableName, columns: str, query: str) -> 
     if known:
         return str(known[0][0])
     found = " ".join(map(str, session.rows(query).rows[0]))
-    session.execute(f"insert into {table} values " + _values(relation.name, columns, found))
+    session.execute(f"insert into {table} values " + values(relation.name, columns, found))
     return found
 
 
@@ -219,7 +226,7 @@ def checked(session: Session) -> frozenset[str]:
 
 def record_checked(session: Session, keys: Iterable[str], run: str) -> None:
     """Remember that assertions have passed."""
-    rows = ", ".join(_values(key, run) for key in sorted(set(keys)))
+    rows = ", ".join(values(key, run) for key in sorted(set(keys)))
     if rows:
         session.execute(f"insert into {table_of('sqlflow_checked')} values {rows}")
 
@@ -252,7 +259,7 @@ def _is_ours(relation: Relation | None, behind: TableName) -> bool:
 def record_version(session: Session, version: Version) -> None:
     session.execute(
         f"insert into {table_of('sqlflow_versions')} values "
-        + _values(
+        + values(
             version.relation.name, version.block, version.kind, version.key.text or version.relation.name,
             version.key.code, json.dumps(dict(version.key.inputs)), version.run, json.dumps(version.inputs), now(),
         )
@@ -276,7 +283,7 @@ def record_failure(session: Session, environment: Environment, failure: Failure)
     sample = [[_as_text(value) for value in row] for row in failure.sample]
     session.execute(
         f"insert into {table_of('sqlflow_failures')} values "
-        + _values(
+        + values(
             failure.run, failure.block, failure.assertion, failure.severity, failure.failing,
             json.dumps(failure.columns), json.dumps(sample), masked(failure.error), now(), environment.name,
         )
@@ -302,7 +309,7 @@ def forget_old_failures(session: Session, environment: Environment) -> None:
 
 def failures(session: Session, environment: Environment, block: str = "") -> tuple[Failure, ...]:
     """Return what failed in the environment's latest run that had failures, of one block or of all."""
-    here = of(environment) if form(session) == FORM else str(environment.is_prod).lower()
+    here = of(environment) if form(session) >= _FORM_OF_ENVIRONMENTS else str(environment.is_prod).lower()
     where = f"run = (select max(run) from {table_of('sqlflow_failures')} where {here})"
     if block:
         where += f" and block = {literal(block)}"
@@ -350,7 +357,7 @@ def show(
     hide(session, environment, block)
     session.execute(
         f"insert into {table_of('sqlflow_published')} values "
-        + _values(environment.name, block.schema, block.name, relation.name, look, run)
+        + values(environment.name, block.schema, block.name, relation.name, look, run)
     )
 
 

@@ -9,6 +9,7 @@ from sqlflow.core.environment import Environment
 from sqlflow.core.errors import BusyError, StatementError
 from sqlflow.core.names import literal
 from sqlflow.plan.versions import STATE_SCHEMA
+from sqlflow.run import history
 from sqlflow.run.lease import refuse_others
 from sqlflow.run.state import TABLES, table_of
 
@@ -21,8 +22,8 @@ def sweep(
 ) -> tuple[str, ...]:
     """Drop the versions that no environment shows, views first, and return their names.
 
-    Those of `keep` stay, those that may be used again and are younger than `seconds`, and all that any of these is made
-    from. What cannot be dropped, because somebody else's view reads it, stays too. While another environment is being
+    Those of `keep` stay, those that may be used again and are younger than `seconds`, those that a rollback would show and
+    that were replaced later than that, and all that any of these is made from. What cannot be dropped, because somebody else's view reads it, stays too. While another environment is being
     built all stay: it may be about to use them. Assertions that have passed longer ago are forgotten: they run again.
     """
     kept = _needed(session, keep, seconds)
@@ -47,6 +48,7 @@ def sweep(
         oldest = datetime.now(UTC) - timedelta(seconds=seconds)
         session.execute(f"delete from {table_of('sqlflow_checked')} where run < {literal(f'{oldest:%Y%m%dT%H%M%S}')}")
         _forget_old_recipes(session, oldest)
+        history.forget_older(session, str(oldest.replace(tzinfo=None)))
     return tuple(gone)
 
 
@@ -66,7 +68,8 @@ def _needed(session: Session, keep: Iterable[str], seconds: float) -> frozenset[
     oldest = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=seconds)
     young = [relation for relation, key, _, built_at in found if seconds and key != relation and built_at >= oldest]
     shown = [relation for (relation,) in session.rows(f"select relation from {table_of('sqlflow_published')}").rows]
-    waiting = [*shown, *young, *keep]
+    replaced = history.needed(session, oldest) if seconds else []
+    waiting = [*shown, *young, *replaced, *keep]
     kept: set[str] = set()
     while waiting:
         relation = waiting.pop()

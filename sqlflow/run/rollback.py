@@ -1,0 +1,99 @@
+"""Takes the latest publish of an environment back: what it has replaced is shown again, in one transaction."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlflow.core.block import Project
+from sqlflow.core.engine import Connection, Session
+from sqlflow.core.errors import BuildError, Problem, UsageError
+from sqlflow.core.names import TableName, literal, quoted
+from sqlflow.plan.versions import STATE_SCHEMA
+from sqlflow.run import history, state
+from sqlflow.run.history import Publish
+from sqlflow.run.lease import Lease
+from sqlflow.run.publish import committed, foreign
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """What was taken back: `put_back` shows what it did before `undone`, `dropped` was not shown before it."""
+
+    run: str
+    undone: str
+    published_at: datetime
+    put_back: tuple[TableName, ...]
+    dropped: tuple[TableName, ...]
+
+
+def roll_back(connection: Connection, session: Session, project: Project, lease: Lease) -> Rollback:
+    """Take the latest publish back, and return what that was.
+
+    Raise UsageError if there is none, if nothing was shown before it, or if a version that it has replaced is gone, and BuildError if a relation of
+    somebody else stands in the place of one that was shown.
+    """
+    environment, last = lease.environment, history.latest(session, lease.environment)
+    if last is None:
+        raise UsageError(
+            f"nothing was published in `{environment.name}` that could be taken back",
+            hint="what a publish has replaced is remembered for as long as `keep` says",
+        )
+    if state.published(session, environment).keys() <= {name for name, relation in last.before.items() if not relation}:
+        hint = "" if environment.is_prod else f"`sqlflow env drop {environment.name}` takes the environment away"
+        raise UsageError(f"`{environment.name}` showed nothing before the run {last.run}", hint=hint)
+    gone = list(_gone(connection, last))
+    if gone:
+        raise UsageError(gone)
+    shown = _shown(connection, session, project, lease, last)
+    put_back = [name for name, relation in last.before.items() if relation]
+    dropped = [name for name, relation in last.before.items() if not relation]
+
+    def change() -> None:
+        for schema in sorted({environment.relation(name).schema for name in put_back}):
+            session.execute(f"create schema if not exists {quoted(schema)}")
+        for name, relation in last.before.items():
+            if relation:
+                _show(name, relation, project, lease, session)
+                continue
+            if name in shown:
+                session.execute(f"drop view {environment.relation(name).sql}")
+            state.hide(session, environment, name)
+        history.forget(session, last.run)
+
+    committed(connection, session, project, lease, change)
+    return Rollback(
+        lease.owner, last.run, last.published_at, tuple(map(environment.relation, put_back)),
+        tuple(map(environment.relation, dropped)),
+    )  # fmt: skip
+
+
+def _show(name: TableName, relation: TableName, project: Project, lease: Lease, session: Session) -> None:
+    """Show what was shown. Its look is left open, so that the next build sees to the comments of its columns."""
+    view, block = lease.environment.relation(name), project.blocks.get(name)
+    session.show(view, relation)
+    if block and block.config.description:
+        session.execute(f"comment on view {view.sql} is {literal(block.config.description)}")
+    state.show(session, lease.environment, name, relation, "", lease.owner)
+
+
+def _gone(connection: Connection, last: Publish) -> Iterator[Problem]:
+    there = {relation.name.name for relation in connection.relations([STATE_SCHEMA])}
+    for name, relation in last.before.items():
+        if relation and relation.name not in there:
+            yield Problem(
+                f"`{name}` cannot be put back: the version that it showed before the run {last.run} is gone",
+                hint="put the project back as it was, and build it",
+            )
+
+
+def _shown(
+    connection: Connection, session: Session, project: Project, lease: Lease, last: Publish
+) -> frozenset[TableName]:
+    """Return the blocks whose views are there as we made them. Raise BuildError for relations of others in their place."""
+    shown = state.shown(connection, session, lease.environment)
+    places = {lease.environment.relation(name): name for name, relation in last.before.items() if relation}
+    there = connection.relations(sorted({place.schema for place in places}))
+    taken = [relation for relation in there if relation.name in places and places[relation.name] not in shown]
+    if taken:
+        raise BuildError(foreign(relation, project.blocks.get(places[relation.name])) for relation in taken)
+    return frozenset(shown)
