@@ -30,7 +30,9 @@ from sqlflow.read.runtimes import missing
 from sqlflow.read.versions import file_versions
 from sqlflow.run import publish, source_versions, state
 from sqlflow.run.build import current_query, told
+from sqlflow.run.compose import cte_query
 from sqlflow.run.execute import Options, binder_of, execute, new_run
+from sqlflow.run.kept import keep, kept_of
 from sqlflow.run.lease import refuse_others
 from sqlflow.run.report import Report
 from sqlflow.run.rollback import Rollback, roll_back
@@ -42,9 +44,6 @@ from sqlflow.run.workers import Workers
 
 if TYPE_CHECKING:
     import pandas as pd
-
-CACHE_FILE = Path(".sqlflow/loaded.bin")
-"""What was read of the project's files the last time, so that the next load reads what has changed alone."""
 
 
 def _silent(event: Event) -> None:
@@ -76,9 +75,9 @@ class Project:
         root = Path(path)
         if not root.is_dir():
             raise UsageError(f"`{path}` is no folder", hint="give the project's folder to `--project-dir`")
-        kept = _kept(root)
+        kept = kept_of(root)
         loaded = load(root, target, vars, cache=kept)
-        _keep(root, kept)
+        keep(root, kept)
         return cls(published_in(loaded, where), kept)
 
     @cached_property
@@ -188,7 +187,7 @@ class Project:
         """
         document = None if plan_file is None else saved.read(_text_of(plan_file), str(plan_file))
         chosen = self.selected(document["select"], document["exclude"]) if document else self.selected(select, exclude)
-        _keep(self.loaded.root, self.cache, make_folder=True)
+        keep(self.loaded.root, self.cache, make_folder=True)
         options = Options(threads or self.loaded.config.threads, publish_what, fail_fast, prune, adopt, cascade)
         with held(self.loaded, lock_timeout, listener) as (connection, session, lease):
             current = self._looked_at(connection, session, adopt)
@@ -298,7 +297,7 @@ class Project:
             )
         query = current_query(work, block, session)
         body = work.binder.bound(query, block.name.schema)
-        statement = _cte_query(body, cte, self.loaded, block) if cte else body
+        statement = cte_query(body, cte, self.loaded, block) if cte else body
         try:
             return session.rows(statement.text, limit)
         except StatementError as error:
@@ -343,31 +342,6 @@ class Project:
             return session.rows("select 1 as one")
 
 
-def _kept(root: Path) -> LoadCache:
-    """Return what was kept of the last load; nothing where there is none, or where it cannot be read."""
-    try:
-        return LoadCache.decoded((root / CACHE_FILE).read_bytes())
-    except OSError:
-        return LoadCache()
-
-
-def _keep(root: Path, cache: LoadCache, make_folder: bool = False) -> None:
-    """Write what was loaded for the next time: loading alone makes no folder for it, building does."""
-    file = root / CACHE_FILE
-    if not cache.is_changed:
-        return
-    try:
-        if make_folder and not file.parent.is_dir():
-            file.parent.mkdir()
-            (file.parent / ".gitignore").write_text("*\n")
-        if file.parent.is_dir():
-            new = file.with_suffix(".new")
-            new.write_bytes(cache.encoded())
-            new.replace(file)
-    except OSError:
-        return
-
-
 def _text_of(path: str | Path) -> str:
     try:
         return Path(path).read_text()
@@ -375,20 +349,3 @@ def _text_of(path: str | Path) -> str:
         raise UsageError(f"the plan `{path}` cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"the plan `{path}` cannot be read: it is not UTF-8") from error
-
-
-def _cte_query(body: MappedText, cte: str, project: nouns.Project, block: nouns.Block) -> MappedText:
-    """Return the query cut so that it selects from one of its own CTEs."""
-    import sqlglot
-    from sqlglot import exp
-
-    tree = sqlglot.parse_one(body.text, read=project.target.engine.dialect)
-    with_ = tree.args.get("with_") or tree.args.get("with")
-    names = [found.alias for found in with_.expressions] if with_ is not None else []
-    known = {name.lower(): name for name in names if not name.startswith("_sqlflow_")}
-    if cte.lower() not in known:
-        listed = ", ".join(f"`{name}`" for name in known.values()) or "none"
-        raise UsageError(f"`{block.name}` has no CTE `{cte}`; it has {listed}", hint=did_you_mean(cte, known))
-    select = exp.select("*").from_(exp.to_table(known[cte.lower()]))
-    select.set("with_" if "with_" in tree.args else "with", with_)
-    return MappedText.plain(select.sql(project.target.engine.dialect))

@@ -10,11 +10,11 @@ import pytest
 from support import write
 
 from sqlflow import Project
-from sqlflow.app import CACHE_FILE
 from sqlflow.core import block as nouns
 from sqlflow.read import cache as caching
 from sqlflow.read.cache import LoadCache
 from sqlflow.read.project import load
+from sqlflow.run.kept import CACHE_FILE
 
 FILES = {
     "sqlflow.yml": "name: p\nvars: {limit: 3}\nenv: [MARK]\ndefaults:\n  blocks/marts: {tags: [daily]}\n"

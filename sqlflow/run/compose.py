@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlflow.core.block import Project, Query, TableUse
+from sqlflow.core.block import Block, Project, Query, TableUse
+from sqlflow.core.errors import UsageError, did_you_mean
 from sqlflow.core.names import TableName, quoted
 from sqlflow.core.text import MappedText
 from sqlflow.plan.graph import Link, Resolver
@@ -126,3 +127,20 @@ def _replacement(use: TableUse, written: str, new: str) -> str:
 def selectable(text: MappedText) -> MappedText:
     """Return the query in a form that may stand behind `create table … as`."""
     return "select * from (\n" + text + "\n) as described" if _DESCRIBES.match(text.text) else text
+
+
+def cte_query(body: MappedText, cte: str, project: Project, block: Block) -> MappedText:
+    """Return the query cut so that it selects from one of its own CTEs."""
+    import sqlglot
+    from sqlglot import exp
+
+    tree = sqlglot.parse_one(body.text, read=project.target.engine.dialect)
+    with_ = tree.args.get("with_") or tree.args.get("with")
+    names = [found.alias for found in with_.expressions] if with_ is not None else []
+    known = {name.lower(): name for name in names if not name.startswith("_sqlflow_")}
+    if cte.lower() not in known:
+        listed = ", ".join(f"`{name}`" for name in known.values()) or "none"
+        raise UsageError(f"`{block.name}` has no CTE `{cte}`; it has {listed}", hint=did_you_mean(cte, known))
+    select = exp.select("*").from_(exp.to_table(known[cte.lower()]))
+    select.set("with_" if "with_" in tree.args else "with", with_)
+    return MappedText.plain(select.sql(project.target.engine.dialect))
