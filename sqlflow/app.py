@@ -31,6 +31,7 @@ from sqlflow.read.versions import file_versions
 from sqlflow.run import publish, source_versions, state
 from sqlflow.run.build import current_query, told
 from sqlflow.run.compose import cte_query
+from sqlflow.run.environments import Listed, drop, listed
 from sqlflow.run.execute import Options, binder_of, execute, new_run
 from sqlflow.run.kept import keep, kept_of
 from sqlflow.run.lease import refuse_others
@@ -328,13 +329,42 @@ class Project:
     def _is_assertion(self, name: str) -> bool:
         return any(assertion.name == name for assertion in self.loaded.assertions)
 
+    def environments(self) -> tuple[Listed, ...]:
+        """Return the environments that show something, `prod` first."""
+        if not is_there(self.loaded):
+            return ()
+        with opened(self.loaded, readonly=True) as (connection, session):
+            return listed(session) if state.exists(connection) else ()
+
+    def drop_environment(
+        self, name: str, *, lock_timeout: float = LOCK_SECONDS, listener: Listener = _silent
+    ) -> tuple[TableName, ...]:
+        """Take an environment away, and return its relations that were dropped. Raise UsageError for `prod`."""
+        environment = Environment.parse(name)
+        if environment.is_prod:
+            raise UsageError("`prod` cannot be dropped", hint="remove blocks, and run `sqlflow build --prune`")
+        self._refuse_unknown(environment)
+        with held(replace(self.loaded, environment=environment), lock_timeout, listener) as (
+            connection,
+            session,
+            lease,
+        ):
+            return drop(connection, session, self.loaded, lease)
+
+    def gc(self, *, lock_timeout: float = LOCK_SECONDS, listener: Listener = _silent) -> tuple[str, ...]:
+        """Drop the versions that nothing shows and that are older than `keep`, and return their names."""
+        return self._swept(self.loaded.config.keep, lock_timeout, listener)
+
     def clean(self, *, lock_timeout: float = LOCK_SECONDS, listener: Listener = _silent) -> tuple[str, ...]:
         """Drop the versions that nothing shows, and return their names."""
+        return self._swept(0.0, lock_timeout, listener)
+
+    def _swept(self, seconds: float, lock_timeout: float, listener: Listener) -> tuple[str, ...]:
         if not is_there(self.loaded):
             return ()
         with held(self.loaded, lock_timeout, listener) as (connection, session, _):
             waited(lambda: refuse_others(connection, session, self.loaded.environment), lock_timeout, listener)
-            return sweep(connection, session, self.loaded.environment)
+            return sweep(connection, session, self.loaded.environment, seconds=seconds)
 
     def check_connection(self) -> Rows:
         """Open the target and ask it for one row. Raise BusyError or TargetError if that cannot be."""

@@ -140,6 +140,12 @@ def command_of(name: str) -> click.Command:
     return found
 
 
+def parameters_of(command: click.Command) -> list[click.Parameter]:
+    """Return the parameters of a command, those of the commands below it included."""
+    below = command.commands.values() if isinstance(command, click.Group) else ()
+    return [*command.params, *(parameter for one in below for parameter in parameters_of(one))]
+
+
 def renderer() -> Renderer:
     return Renderer(target(), {}, {}, (), pytest.fail)
 
@@ -156,7 +162,7 @@ def test_the_page_of_a_command_names_its_options_and_no_others(name: str) -> Non
     text = (DOCS / "commands" / f"{name}.md").read_text()
     options = {
         flag
-        for parameter in command_of(name).params
+        for parameter in parameters_of(command_of(name))
         if isinstance(parameter, click.Option)
         for flag in (*parameter.opts, *parameter.secondary_opts)
     }

@@ -21,9 +21,11 @@ COMMANDS = {
     "test": "Run assertions on what is published.",
     "promote": "Publish in prod what another environment shows.",
     "rollback": "Show again what the latest publish has replaced.",
+    "env": "List environments, or drop one.",
     "failures": "Show the rows that broke assertions in the latest run.",
     "lineage": "Show what a block is made from and what is made from it.",
     "debug": "Check the project, the engines and every connection.",
+    "gc": "Drop what no published relation needs and what is older than `keep`.",
     "clean": "Drop what no published relation needs.",
     "completion": "Print the shell's completion script.",
 }

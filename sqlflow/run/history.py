@@ -14,7 +14,7 @@ from sqlflow.core.names import TableName, literal
 from sqlflow.plan.versions import STATE_SCHEMA
 from sqlflow.run.state import of, published, table_of, values
 
-_TABLE = table_of("sqlflow_replaced")
+TABLE = table_of("sqlflow_replaced")
 _RUNS = table_of("sqlflow_runs")
 
 
@@ -33,7 +33,7 @@ def remember(session: Session, environment: Environment, run: str, blocks: Itera
     names = {name: shown[name].name if name in shown else "" for name in blocks}
     rows = ", ".join(values(environment.name, run, name.schema, name.name, names[name]) for name in sorted(names))
     if rows:
-        session.execute(f"insert into {_TABLE} values {rows}")
+        session.execute(f"insert into {TABLE} values {rows}")
 
 
 def latest(session: Session, environment: Environment) -> Publish | None:
@@ -43,7 +43,7 @@ def latest(session: Session, environment: Environment) -> Publish | None:
     if not found:
         return None
     rows = session.rows(
-        f"select schema_name, name, relation from {_TABLE} where {of(environment)} and run = {literal(found[0][0])}"
+        f"select schema_name, name, relation from {TABLE} where {of(environment)} and run = {literal(found[0][0])}"
     ).rows
     before = {
         TableName(schema, name): TableName(STATE_SCHEMA, relation) if relation else None
@@ -54,24 +54,26 @@ def latest(session: Session, environment: Environment) -> Publish | None:
 
 
 def _latest(condition: str) -> str:
-    return f"select run from {_RUNS} where {condition} and run in (select run from {_TABLE}) order by sequence desc limit 1"
+    return (
+        f"select run from {_RUNS} where {condition} and run in (select run from {TABLE}) order by sequence desc limit 1"
+    )
 
 
 def forget(session: Session, run: str) -> None:
     """Remove what a publish has replaced: it is taken back."""
-    session.execute(f"delete from {_TABLE} where run = {literal(run)}")
+    session.execute(f"delete from {TABLE} where run = {literal(run)}")
 
 
 def forget_older(session: Session, oldest: str) -> None:
     """Remove what was replaced before the time `oldest`."""
     session.execute(
-        f"delete from {_TABLE} where run in (select run from {_RUNS} where published_at < {literal(oldest)})"
+        f"delete from {TABLE} where run in (select run from {_RUNS} where published_at < {literal(oldest)})"
     )
 
 
 def needed(session: Session, oldest: datetime) -> list[str]:
     """Return the relations that the latest publish of each environment has replaced, if that is no older than `oldest`."""
-    environments = session.rows(f"select distinct environment from {_TABLE}").rows
+    environments = session.rows(f"select distinct environment from {TABLE}").rows
     found = [latest(session, Environment(name)) for (name,) in environments]
     young = [publish for publish in found if publish and publish.published_at >= oldest]
     return [relation.name for publish in young for relation in publish.before.values() if relation]

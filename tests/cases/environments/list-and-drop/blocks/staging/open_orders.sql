@@ -1,0 +1,4 @@
+/*---
+materialize: view
+---*/
+select id, amount from staging.orders where amount > 5
