@@ -31,6 +31,7 @@ from sqlflow.read.versions import file_versions
 from sqlflow.run import publish, source_versions, state
 from sqlflow.run.build import current_query, told
 from sqlflow.run.compose import cte_query
+from sqlflow.run.diff import Difference, difference, side
 from sqlflow.run.environments import Listed, drop, listed
 from sqlflow.run.execute import Options, binder_of, execute, new_run
 from sqlflow.run.kept import keep, kept_of
@@ -328,6 +329,20 @@ class Project:
 
     def _is_assertion(self, name: str) -> bool:
         return any(assertion.name == name for assertion in self.loaded.assertions)
+
+    def diff(self, name: str, against: str = PROD.name, key: Iterable[str] = (), limit: int = 5) -> Difference:
+        """Return how a block differs in this environment from what `against` shows.
+
+        Raise UsageError where it is not shown, and for a key that is not there or not unique.
+        """
+        block, here, other = self.block(name), self.loaded.environment, Environment.parse(against)
+        if here == other:
+            raise UsageError(
+                f"`{here.name}` is compared with itself", hint="name another environment with `--env` or `--against`"
+            )
+        with opened(self.loaded, readonly=True) as (connection, session):
+            before, after = (side(connection, session, block, environment) for environment in (other, here))
+            return difference(block, before, after, tuple(key), limit, session)
 
     def environments(self) -> tuple[Listed, ...]:
         """Return the environments that show something, `prod` first."""

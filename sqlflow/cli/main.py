@@ -21,6 +21,7 @@ COMMANDS = {
     "test": "Run assertions on what is published.",
     "promote": "Publish in prod what another environment shows.",
     "rollback": "Show again what the latest publish has replaced.",
+    "diff": "Compare what two environments show of a block.",
     "env": "List environments, or drop one.",
     "failures": "Show the rows that broke assertions in the latest run.",
     "lineage": "Show what a block is made from and what is made from it.",

@@ -1,0 +1,266 @@
+"""Compares what two environments show of a block: columns, counts, and rows by key, computed in the engine."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlflow.core.block import Block
+from sqlflow.core.engine import Column, Connection, Rows, Session
+from sqlflow.core.environment import Environment
+from sqlflow.core.errors import UsageError, did_you_mean
+from sqlflow.core.names import TableName, quoted
+from sqlflow.run import state
+
+_WITHOUT_EQUALITY = frozenset({"json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle"})
+"""Types of Postgres that have no `=`: their values are compared as text."""
+_FAMILIES = (
+    re.compile(r"u?(tiny|small|big|huge)?int(eger)?|decimal.*|numeric.*|real|float|double( precision)?"),
+    re.compile(r"varchar|text|character.*"),
+)
+"""Types whose values can be compared with one another: 10 as an integer is 10.00 as a decimal."""
+_UNIQUE = re.compile(r"unique\((.*)\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Retyped:
+    name: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    """How many rows there are of a kind, and a few of them."""
+
+    count: int
+    columns: tuple[str, ...] = ()
+    sample: tuple[tuple[Any, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How a block in one environment (`after`) differs from that in another (`before`).
+
+    Without a `key` no row counts as changed. `columns_changed` counts, by column, the rows of both that differ in it, each
+    with the key, the value before and the value after. `keyless` rows have NULL in their key, before and after, and are
+    left out.
+    """
+
+    block: TableName
+    before: str
+    after: str
+    is_same_version: bool
+    columns_added: tuple[Column, ...] = ()
+    columns_removed: tuple[Column, ...] = ()
+    columns_retyped: tuple[Retyped, ...] = ()
+    rows_before: int = 0
+    rows_after: int = 0
+    key: tuple[str, ...] = ()
+    keyless: tuple[int, int] = (0, 0)
+    added: Some = Some(0)
+    removed: Some = Some(0)
+    changed: int = 0
+    columns_changed: Mapping[str, Some] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two: the name of its environment, and the relation that it shows."""
+
+    environment: str
+    relation: TableName
+
+
+def side(connection: Connection, session: Session, block: Block, environment: Environment) -> Side:
+    """Return what an environment shows of a block. Raise UsageError if it shows none, or is no environment."""
+    if block.config.materialize == "ephemeral":
+        raise UsageError(f"`{block.name}` is ephemeral: no environment shows it")
+    state.refuse_unknown(connection, session, environment)
+    relation = state.shown(connection, session, environment).get(block.name)
+    if relation is None:
+        hint = f"run `sqlflow build {block.name}{environment.flag}`"
+        raise UsageError(f"`{environment.name}` does not show `{block.name}`", hint=hint)
+    return Side(environment.name, relation)
+
+
+class _Pair:
+    """The two relations, and the columns that both have."""
+
+    def __init__(self, block: Block, before: Side, after: Side, session: Session) -> None:
+        self.block, self.before, self.after, self.session = block, before, after, session
+        self.old = {column.name.lower(): column for column in self._columns(before)}
+        self.new = {column.name.lower(): column for column in self._columns(after)}
+        self.both = [name for name in self.new if name in self.old]
+
+    def _columns(self, side: Side) -> Sequence[Column]:
+        return self.session.columns(f"select * from {side.relation.sql}")
+
+    def count(self, side: Side, condition: str = "true") -> int:
+        query = f"select count(*) from {side.relation.sql} where {condition}"
+        return int(self.session.rows(query).rows[0][0])
+
+    def text(self, name: str, columns: Mapping[str, Column]) -> str:
+        """Return a column as it can be compared: as text where the types are not of one kind, or know no equality."""
+        types = {self.old[name].type.lower(), self.new[name].type.lower()}
+        own = quoted(columns[name].name)
+        is_one = len(types) == 1 and not types & _WITHOUT_EQUALITY
+        is_like = any(all(family.fullmatch(kind) for kind in types) for family in _FAMILIES)
+        return own if is_one or is_like else f"cast({own} as varchar)"
+
+
+def difference(block: Block, before: Side, after: Side, key: Sequence[str], limit: int, session: Session) -> Difference:
+    """Return how `after` differs from `before`, with at most `limit` rows of each kind.
+
+    The columns of the `key` must be in both; without them it is the first `unique` assertion that gives it. Raise
+    UsageError for a key that is not there or not unique.
+    """
+    pair = _Pair(block, before, after, session)
+    chosen = _given(pair, key) if key else _asserted(pair)
+    if before.relation == after.relation:
+        rows = pair.count(after)
+        names = tuple(pair.new[name].name for name in chosen)
+        return Difference(
+            block.name, before.environment, after.environment, True, rows_before=rows, rows_after=rows, key=names
+        )
+    return _by_key(pair, chosen, limit) if chosen else _whole(pair, limit)
+
+
+def _given(pair: _Pair, key: Sequence[str]) -> list[str]:
+    for name in key:
+        if name.lower() not in pair.both:
+            hint = did_you_mean(name, pair.both) or "both must have the columns of the key"
+            raise UsageError(f"`{pair.block.name}` has no column `{name}` in both environments", hint=hint)
+    return [name.lower() for name in key]
+
+
+def _asserted(pair: _Pair) -> list[str]:
+    for assertion in pair.block.assertions:
+        match = _UNIQUE.fullmatch(assertion.name) if assertion.kind == "unique" else None
+        names = match.group(1).lower().split(", ") if match else []
+        if names and all(name in pair.both for name in names):
+            return names
+    return []
+
+
+def _schema(pair: _Pair) -> dict[str, Any]:
+    retyped = [name for name in pair.both if pair.old[name].type != pair.new[name].type]
+    return {
+        "columns_added": tuple(column for name, column in pair.new.items() if name not in pair.old),
+        "columns_removed": tuple(column for name, column in pair.old.items() if name not in pair.new),
+        "columns_retyped": tuple(Retyped(pair.new[n].name, pair.old[n].type, pair.new[n].type) for n in retyped),
+        "rows_before": pair.count(pair.before),
+        "rows_after": pair.count(pair.after),
+    }
+
+
+def _whole(pair: _Pair, limit: int) -> Difference:
+    """Compare rows as a whole, in the columns that both have: as many equal rows as there are in both are the same."""
+    names = tuple(pair.new[name].name for name in pair.both)
+
+    def only(one: Side, columns: Mapping[str, Column], other: Side, others: Mapping[str, Column]) -> Some:
+        lists = [", ".join(pair.text(name, side) for name in pair.both) for side in (columns, others)]
+        query = f"select {lists[0]} from {one.relation.sql} except all select {lists[1]} from {other.relation.sql}"
+        count = int(pair.session.rows(f"select count(*) from ({query}) as only_here").rows[0][0])
+        order = ", ".join(str(number) for number in range(1, len(names) + 1))
+        rows = (
+            pair.session.rows(f"select * from ({query}) as only_here order by {order}", limit)
+            if count
+            else Rows((), ())
+        )
+        return Some(count, names, rows.rows)
+
+    added = only(pair.after, pair.new, pair.before, pair.old) if names else Some(0)
+    removed = only(pair.before, pair.old, pair.after, pair.new) if names else Some(0)
+    return Difference(
+        pair.block.name, pair.before.environment, pair.after.environment, False,
+        **_schema(pair), added=added, removed=removed,
+    )  # fmt: skip
+
+
+def _by_key(pair: _Pair, key: list[str], limit: int) -> Difference:
+    for side, columns in ((pair.before, pair.old), (pair.after, pair.new)):
+        _refuse_duplicates(pair, side, [quoted(columns[name].name) for name in key])
+    joined = _Joined(pair, key)
+    counts = dict(zip(("added", "removed", "changed", *joined.others), joined.counts(), strict=True))
+    names = tuple(pair.new[name].name for name in pair.both)
+    keyless = tuple(
+        pair.count(side, f"not ({_has_key(key, columns)})")
+        for side, columns in ((pair.before, pair.old), (pair.after, pair.new))
+    )
+    return Difference(
+        pair.block.name, pair.before.environment, pair.after.environment, False, **_schema(pair),
+        key=tuple(pair.new[name].name for name in key), keyless=(keyless[0], keyless[1]),
+        added=Some(counts["added"], names, joined.only("n", "o", limit) if counts["added"] else ()),
+        removed=Some(counts["removed"], names, joined.only("o", "n", limit) if counts["removed"] else ()),
+        changed=counts["changed"],
+        columns_changed={
+            pair.new[name].name: Some(counts[name], joined.titles(name), joined.changed(name, limit))
+            for name in joined.others
+            if counts[name]
+        },
+    )  # fmt: skip
+
+
+def _has_key(key: list[str], columns: Mapping[str, Column]) -> str:
+    return " and ".join(f"{quoted(columns[name].name)} is not null" for name in key)
+
+
+def _refuse_duplicates(pair: _Pair, side: Side, columns: list[str]) -> None:
+    listed = ", ".join(columns)
+    query = (
+        f"select count(*) from (select {listed} from {side.relation.sql}"
+        f" where {' and '.join(f'{column} is not null' for column in columns)}"
+        f" group by {listed} having count(*) > 1) as doubled"
+    )
+    doubled = pair.session.rows(query).rows[0][0]
+    if doubled:
+        what = f"`{pair.block.name}` has {doubled} value{'' if doubled == 1 else 's'} of the key more than once"
+        raise UsageError(f"{what} in `{side.environment}`", hint="name columns that are unique together with `--key`")
+
+
+class _Joined:
+    """The two relations side by side: columns are `k0`, `k1`, … for the key and `c0`, `c1`, … for all that both have."""
+
+    def __init__(self, pair: _Pair, key: list[str]) -> None:
+        self.pair, self.key = pair, key
+        self.others = [name for name in pair.both if name not in key]
+        matches = " and ".join(f"o.k{number} = n.k{number}" for number in range(len(key)))
+        old, new = self._side(pair.before, pair.old), self._side(pair.after, pair.new)
+        self.source = f"({old}) as o full join ({new}) as n on {matches}"
+        self.order = ", ".join(str(number) for number in range(1, len(key) + 1))
+
+    def _side(self, side: Side, columns: Mapping[str, Column]) -> str:
+        listed = [f"{self.pair.text(name, columns)} as k{number}" for number, name in enumerate(self.key)]
+        listed += [f"{self.pair.text(name, columns)} as c{number}" for number, name in enumerate(self.pair.both)]
+        return f"select 1 as here, {', '.join(listed)} from {side.relation.sql} where {_has_key(self.key, columns)}"
+
+    def _differs(self, name: str) -> str:
+        number = self.pair.both.index(name)
+        return f"(o.here = 1 and n.here = 1 and o.c{number} is distinct from n.c{number})"
+
+    def counts(self) -> tuple[int, ...]:
+        """Return how many rows were added, removed and changed, and how many differ in each column beside the key."""
+        each = [self._differs(name) for name in self.others]
+        conditions = ["o.here is null", "n.here is null", " or ".join(each) or "false", *each]
+        listed = ", ".join(f"count(*) filter (where {condition})" for condition in conditions)
+        return tuple(map(int, self.pair.session.rows(f"select {listed} from {self.source}").rows[0]))
+
+    def only(self, here: str, there: str, limit: int) -> tuple[tuple[Any, ...], ...]:
+        """Return the first rows that are on one side alone, in the order of the key."""
+        columns = ", ".join(f"{here}.c{number}" for number in range(len(self.pair.both)))
+        order = ", ".join(f"{here}.k{number}" for number in range(len(self.key)))
+        query = f"select {columns} from {self.source} where {there}.here is null order by {order}"
+        return self.pair.session.rows(query, limit).rows
+
+    def titles(self, name: str) -> tuple[str, ...]:
+        names = (self.pair.new[part].name for part in self.key)
+        column = self.pair.new[name].name
+        return (*names, f"{column} in {self.pair.before.environment}", f"{column} in {self.pair.after.environment}")
+
+    def changed(self, name: str, limit: int) -> tuple[tuple[Any, ...], ...]:
+        """Return the first rows that differ in a column: the key, what was before and what is after."""
+        keys = ", ".join(f"n.k{number}" for number in range(len(self.key)))
+        number = self.pair.both.index(name)
+        query = f"select {keys}, o.c{number}, n.c{number} from {self.source} where {self._differs(name)} order by {self.order}"
+        return self.pair.session.rows(query, limit).rows

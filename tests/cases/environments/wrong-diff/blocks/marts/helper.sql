@@ -1,0 +1,4 @@
+/*---
+materialize: ephemeral
+---*/
+select * from staging.orders
