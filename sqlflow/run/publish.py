@@ -43,7 +43,7 @@ def current(
     if not has_state:
         return Current({}, tuple(problems))
     made = state.made(connection, session, environment)
-    read = state.read_from(connection, session, environment)
+    read = state.read_from(connection, session, environment, shown)
     return Current(
         read,
         tuple(problems),

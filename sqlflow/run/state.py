@@ -181,7 +181,8 @@ def made(connection: Connection, session: Session, environment: Environment) -> 
     found = session.rows(
         f"select relation, key, code, reads, inputs from {table_of('sqlflow_versions')} order by built_at"
     )
-    own, prod = ({relation.name for relation in published(session, where).values()} for where in (environment, PROD))
+    own = {relation.name for relation in published(session, environment).values()}
+    prod = own if environment.is_prod else {relation.name for relation in published(session, PROD).values()}
     rows = sorted(found.rows, key=lambda row: (row[0] in own, row[0] in prod))
     return tuple(
         Made(TableName(STATE_SCHEMA, relation), key, code, json.loads(reads))
@@ -245,9 +246,14 @@ def shown(connection: Connection, session: Session, environment: Environment) ->
     return {name: behind for name, behind in rows.items() if _is_ours(there.get(environment.relation(name)), behind)}
 
 
-def read_from(connection: Connection, session: Session, environment: Environment) -> dict[TableName, TableName]:
-    """Return the relation that each block is read from where it is not built: the environment's own, else that of `prod`."""
-    own = shown(connection, session, environment)
+def read_from(
+    connection: Connection, session: Session, environment: Environment, own: dict[TableName, TableName] | None = None
+) -> dict[TableName, TableName]:
+    """Return the relation that each block is read from where it is not built: the environment's own, else that of `prod`.
+
+    `own` is what the environment shows, where that is known already.
+    """
+    own = shown(connection, session, environment) if own is None else own
     return own if environment.is_prod else shown(connection, session, PROD) | own
 
 
