@@ -196,7 +196,7 @@ class Project:
             made = self._plan(chosen, current, full_refresh)
             if document is not None:
                 saved.refuse_stale(document, made, str(plan_file))
-            files = {self.loaded.blocks[name].source.path for name in made.nodes}
+            files = {self.loaded.blocks[name].source.path for name in {*made.nodes, *made.borrowed}}
             taken = [problem for problem in made.problems if problem.place and problem.place.path in files]
             if taken:
                 raise BuildError(taken)

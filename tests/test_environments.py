@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+import duckdb
 import pytest
 from support import times, write
 from test_publish import second_connection
@@ -159,3 +160,24 @@ def set_shown(project: Project) -> tuple[tuple[int, ...], int]:
     with second_connection(project) as session:
         views = session.rows("select count(*) from duckdb_views() where schema_name = 'marts'").rows[0][0]
         return session.rows("select n from marts.d").rows[0], views
+
+
+def test_a_copy_is_of_what_prod_shows(tmp_path: Path) -> None:
+    target = "targets: {dev: {engine: duckdb, path: w.duckdb, publish_copy: copy.duckdb}}\n"
+    write(tmp_path, {"sqlflow.yml": f"name: p\nvars: {VARS}\n{target}", **FILES})
+    found = []
+    assert build(tmp_path, "dev")[0].ok
+    found.append((tmp_path / "copy.duckdb").exists())
+    for edition in (1, 2):
+        assert build(tmp_path, edits={"a": edition})[0].ok
+        assert build(tmp_path, "dev", {"a": 9})[0].ok
+        found.append(copied(tmp_path))
+    Project.load(tmp_path).rollback()
+    assert [*found, copied(tmp_path)] == [False, 1, 2, 1]
+
+
+def copied(folder: Path) -> int:
+    """Return what `marts.c` holds in the copy, which has nothing of other environments."""
+    with duckdb.connect(str(folder / "copy.duckdb"), read_only=True) as copy:
+        assert copy.execute("select count(*) from duckdb_schemas() where schema_name like 'dev%'").fetchone() == (0,)
+        return int((copy.execute("select n from marts.c").fetchone() or (0,))[0])

@@ -40,10 +40,7 @@ def promoted(promotion: Promotion) -> Plan:
         hint = f"run `sqlflow build{promotion.source.flag}`, and promote then"
         raise UsageError([Problem(message, hint=hint), *differing])
     why = f"as `{promotion.source.name}` shows it"
-    steps = tuple(
-        Step(step.block, "reuse", why) if step.block in shown and step.action != "inline" else step
-        for step in plan.steps
-    )
+    steps = tuple(Step(step.block, "reuse", why) if step.action in ("build", "reuse") else step for step in plan.steps)
     return replace(
         plan, steps=steps, reused={name: shown[name] for name in blocks}, removed=(), problems=(), lacking=(),
         renewed=frozenset(), borrowed={},

@@ -98,15 +98,16 @@ class Taking:
         """Return the lease's row; it is made where the environment has never been built."""
         query = f"select run, host, pid, since, heartbeat, sequence from {state.LEASES} where {here}"
         found = self.session.rows(query).rows
-        if not found:
+        if found:
+            return found[0]
+        row = f"select {literal(self.environment.name)}, '', '', 0, null, null, 0"
+        try:
             with self.session.transaction():
                 _one_at_a_time(self.session)
-                if not self.session.rows(query).rows:
-                    self.session.execute(
-                        f"insert into {state.LEASES} values ({literal(self.environment.name)}, '', '', 0, null, null, 0)"
-                    )
-            found = self.session.rows(query).rows
-        return found[0]
+                self.session.execute(f"insert into {state.LEASES} {row} where not exists ({query})")
+        except StatementError as error:  # another run makes it in this moment
+            raise _busy(None) from error
+        return self.session.rows(query).rows[0]
 
     def _has_ended(self, holder: Holder, heartbeat: str) -> bool:
         if self.connection.has_ended(holder):

@@ -96,7 +96,8 @@ def publish(
     shown = state.shown(connection, session, environment)
     there = {relation.name: relation for relation in connection.relations(schemas)}
     taken = {name: there[at] for name in names if (at := environment.relation(name)) in there and name not in shown}
-    if taken and not adopt:  # somebody has taken the name while the run lasted
+    elsewhere = state.shown_elsewhere(session, environment) if taken else {}
+    if taken and (not adopt or any(relation.name in elsewhere for relation in taken.values())):  # while the run lasted
         raise BuildError(foreign(relation, project.blocks[name]) for name, relation in taken.items())
     dropped = [name for name in plan.removed if prune and name in shown]
 
