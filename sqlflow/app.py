@@ -1,6 +1,7 @@
 """The one place where the floors meet: what the command line and Python programs call."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -35,7 +36,7 @@ from sqlflow.run.diff import Difference, difference, side
 from sqlflow.run.environments import Listed, drop, listed
 from sqlflow.run.execute import Options, binder_of, execute, new_run
 from sqlflow.run.kept import keep, kept_of
-from sqlflow.run.lease import refuse_others
+from sqlflow.run.lease import Lease, refuse_others
 from sqlflow.run.report import Report
 from sqlflow.run.rollback import Rollback, roll_back
 from sqlflow.run.sweep import sweep
@@ -229,8 +230,7 @@ class Project:
         source = Environment.parse(environment)
         if source == self.loaded.environment:
             raise UsageError(f"`{source.name}` cannot be promoted to itself", hint="name the environment to promote")
-        self._refuse_unknown(source)
-        with held(self.loaded, lock_timeout, listener) as (connection, session, lease):
+        with self._held(source, lock_timeout, listener) as (connection, session, lease):
             here = self._looked_at(connection, session, adopt=False)
             if here.problems:
                 raise BuildError(here.problems)
@@ -240,20 +240,23 @@ class Project:
             options = Options(threads or self.loaded.config.threads)
             return execute(plan, connection, renderer_of(self.loaded), options, listener, lease)
 
-    def _refuse_unknown(self, environment: Environment) -> None:
-        """Raise UsageError for an environment that shows nothing."""
+    @contextmanager
+    def _held(
+        self, needed: Environment, lock_timeout: float, listener: Listener
+    ) -> Iterator[tuple[Connection, Session, Lease]]:
+        """Hold the environment of this project. Raise UsageError if the one that is `needed` shows nothing."""
         if not is_there(self.loaded):
-            raise state.unknown(environment, ())
-        with opened(self.loaded, readonly=True) as (connection, session):
-            state.refuse_unknown(connection, session, environment)
+            raise state.unknown(needed, ())
+        with held(self.loaded, lock_timeout, listener) as (connection, session, lease):
+            state.refuse_unknown(connection, session, needed)
+            yield connection, session, lease
 
     def rollback(self, *, lock_timeout: float = LOCK_SECONDS, listener: Listener = _silent) -> Rollback:
         """Take the latest publish back, and return what that was.
 
         Raise UsageError if there is none, or if what it has replaced is not there any more.
         """
-        self._refuse_unknown(self.loaded.environment)
-        with held(self.loaded, lock_timeout, listener) as (connection, session, lease):
+        with self._held(self.loaded.environment, lock_timeout, listener) as (connection, session, lease):
             done = roll_back(connection, session, self.loaded, lease)
             publish.copy(connection, session, self.loaded.environment)
             return done
@@ -358,12 +361,8 @@ class Project:
         environment = Environment.parse(name)
         if environment.is_prod:
             raise UsageError("`prod` cannot be dropped", hint="remove blocks, and run `sqlflow build --prune`")
-        self._refuse_unknown(environment)
-        with held(replace(self.loaded, environment=environment), lock_timeout, listener) as (
-            connection,
-            session,
-            lease,
-        ):
+        there = replace(self, loaded=replace(self.loaded, environment=environment))
+        with there._held(environment, lock_timeout, listener) as (connection, session, lease):
             return drop(connection, session, self.loaded, lease)
 
     def gc(self, *, lock_timeout: float = LOCK_SECONDS, listener: Listener = _silent) -> tuple[str, ...]:
