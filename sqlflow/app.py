@@ -35,7 +35,7 @@ from sqlflow.run.compose import cte_query
 from sqlflow.run.diff import Difference, difference, side
 from sqlflow.run.environments import Listed, drop, listed
 from sqlflow.run.execute import Options, binder_of, execute, new_run
-from sqlflow.run.kept import keep, kept_of
+from sqlflow.run.kept import contents_of, keep, kept_of
 from sqlflow.run.lease import Lease, refuse_others
 from sqlflow.run.report import Report
 from sqlflow.run.rollback import Rollback, roll_back
@@ -140,7 +140,9 @@ class Project:
 
     def _plan(self, chosen: frozenset[TableName], current: Current, full_refresh: bool) -> Plan:
         """Return the plan, with problems for blocks that cannot be built since something is not installed."""
-        files = file_versions(self.loaded)
+        contents = contents_of(self.loaded.root)
+        files = file_versions(self.loaded, contents)
+        keep(self.loaded.root, contents)
         made = planning.plan(self.graph, chosen, current, files, full_refresh)
         lacking = missing(made.block(name) for name in made.built)
         may_skip = {name for name in lacking if made.block(name).config.if_missing == "skip"}

@@ -13,8 +13,9 @@ from sqlflow import Project
 from sqlflow.core import block as nouns
 from sqlflow.read import cache as caching
 from sqlflow.read.cache import LoadCache
+from sqlflow.read.contents import Contents
 from sqlflow.read.project import load
-from sqlflow.run.kept import CACHE_FILE
+from sqlflow.run.kept import CACHE_FILE, CONTENTS_FILE
 
 FILES = {
     "sqlflow.yml": "name: p\nvars: {limit: 3}\nenv: [MARK]\ndefaults:\n  blocks/marts: {tags: [daily]}\n"
@@ -149,3 +150,52 @@ def test_building_keeps_what_was_loaded_and_loading_alone_makes_no_folder(tmp_pa
     assert Project.load(tmp_path).build().ok
     assert (tmp_path / CACHE_FILE).exists()
     assert (tmp_path / ".sqlflow/.gitignore").read_text() == "*\n"
+
+
+def test_a_file_is_hashed_again_only_if_it_was_touched(tmp_path: Path) -> None:
+    file = write(tmp_path, {"a.csv": "id\n1\n"}) / "a.csv"
+    first = Contents()
+    content = first.of(file)
+    kept = Contents.decoded(first.encoded())
+    assert kept.old == first.new != {}
+    told = Contents({path: (*known[:2], b"as it was kept") for path, known in kept.old.items()})
+    assert told.of(file) == b"as it was kept"
+    assert not told.is_changed
+    os.utime(file)
+    assert told.of(file) == content
+
+
+@pytest.mark.parametrize("text", ["id\n2\n", "id\n1\n2\n", ""])
+def test_a_file_that_holds_something_else_has_another_hash(text: str, tmp_path: Path) -> None:
+    file = write(tmp_path, {"a.csv": "id\n1\n"}) / "a.csv"
+    status, first = file.stat(), Contents()
+    before = first.of(file)
+    file.write_text(text)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))  # nothing but the time of change tells of it
+    assert Contents(first.new).of(file) != before
+
+
+def test_a_file_that_has_just_been_changed_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write(tmp_path, {"a.csv": "id\n1\n"}) / "a.csv"
+    changed = file.stat().st_ctime_ns
+    monkeypatch.setattr(time, "time_ns", lambda: changed)
+    contents = Contents()
+    contents.of(file)
+    assert not contents.new
+
+
+@pytest.mark.parametrize("data", [b"", b"short", b"x" * 100])
+def test_damaged_hashes_count_as_none(data: bytes) -> None:
+    assert not Contents.decoded(data).old
+    good = Contents(new={"a": (1, 2, b"3")}).encoded()
+    assert Contents.decoded(good).old == {"a": (1, 2, b"3")}
+    assert not Contents.decoded(good[:-1] + b"!").old
+
+
+def test_a_build_keeps_the_hashes_of_the_files_that_it_read(tmp_path: Path) -> None:
+    write(tmp_path, {"sqlflow.yml": "name: p\n", "seeds/raw/s.csv": "id\n1\n", "blocks/a.sql": "select * from raw.s"})
+    assert Project.load(tmp_path).build().ok
+    (tmp_path / "seeds/raw/s.csv").write_text("id\n2\n")
+    assert Project.load(tmp_path).build().ok
+    assert [tuple(row) for row in Project.load(tmp_path).shown("a").rows] == [(2,)]
+    assert list(Contents.decoded((tmp_path / CONTENTS_FILE).read_bytes()).old) == [str(tmp_path / "seeds/raw/s.csv")]

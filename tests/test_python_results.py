@@ -120,11 +120,11 @@ REFUSED = [
     ('pd.DataFrame({"x": [{"a": 1}, {"b": 1}]})', "the column `x`, row 2: the dict has other keys than those before"),
     (
         'pd.DataFrame({"x": [{"a": 1}, {"a": "x"}]})',
-        "the column `x`, row 2: what is inside is of another type than before",
+        "the column `x`, row 2: the dict is mixed: it holds other types than those before",
     ),
     (
         'pd.DataFrame({"x": [[1], ["a"]]})',
-        "the column `x`, row 2: what is inside is of another type than before",
+        "the column `x`, row 2: the list is mixed: it holds other types than those before",
     ),
     ('pd.DataFrame({"x": [{1, 2}]})', "the column `x`, row 1: `set` cannot be stored"),
     ('pd.DataFrame({"x": [object()]})', "the column `x`, row 1: `object` cannot be stored"),

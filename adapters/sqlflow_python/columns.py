@@ -231,10 +231,9 @@ def _check_nested(values: Sequence[Any], column: str) -> None:
             if isinstance(value, dict) and isinstance(shape, dict) and set(value) != set(shape):
                 hint = "give every dict the same keys, None where there is no value"
                 raise Refused(f"the column `{column}`, row {row}: the dict has other keys than those before", hint)
-            raise Refused(
-                f"the column `{column}`, row {row}: what is inside is of another type than before",
-                "make all values of one type",
-            )
+            what = "dict" if isinstance(value, dict) else "list"
+            message = f"the column `{column}`, row {row}: the {what} is mixed: it holds other types than those before"
+            raise Refused(message, "make all values of one type")
         shape = merged
 
 

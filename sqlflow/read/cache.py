@@ -161,7 +161,7 @@ class LoadCache:
     def block(self, root: Path, path: str) -> "Block | tuple[TableName, str] | None":
         """Return the block of a file that has not changed since, or the name of one that is switched off; else None."""
         entry = self.old.get(path)
-        if entry is None or entry.stamp != _stamp(root / path) or not self._fits(entry):
+        if entry is None or entry.stamp != stamp(root / path) or not self._fits(entry):
             return None
         self.new[path] = entry
         return self._of(entry, path)
@@ -171,8 +171,8 @@ class LoadCache:
         entry = self.old.get(source.path)
         if entry is None or entry.content != _digest(source.text.encode()) or not self._fits(entry):
             return None
-        stamp = _settled(root / source.path, read_at)
-        self.new[source.path] = msgspec.structs.replace(entry, stamp=stamp) if stamp else entry
+        settled = settled_stamp(root / source.path, read_at)
+        self.new[source.path] = msgspec.structs.replace(entry, stamp=settled) if settled else entry
         return self._of(entry, source.path)
 
     def _fits(self, entry: _Entry) -> bool:
@@ -185,19 +185,19 @@ class LoadCache:
 
     def keep(self, root: Path, source: SourceFile, found: "Block | TableName", read_at: int) -> None:
         """Keep what was read of a file, where it may be used again. `read_at` is when, in nanoseconds since 1970."""
-        stamp, content = _settled(root / source.path, read_at), _digest(source.text.encode())
-        if stamp is None:
+        settled, content = settled_stamp(root / source.path, read_at), _digest(source.text.encode())
+        if settled is None:
             return
         if isinstance(found, TableName):
-            self.new[source.path] = _Entry(stamp, content, self.context.plain, None, (found.schema, found.name))
+            self.new[source.path] = _Entry(settled, content, self.context.plain, None, (found.schema, found.name))
             return
         queries = _queries(found)
         stored = _stored(found, self.sources) if queries else None
         if stored is not None:
-            self.new[source.path] = _Entry(stamp, content, self.context.of(found, queries), stored, ("", ""))
+            self.new[source.path] = _Entry(settled, content, self.context.of(found, queries), stored, ("", ""))
 
 
-def _stamp(file: Path) -> tuple[int, int] | None:
+def stamp(file: Path) -> tuple[int, int] | None:
     try:
         status = file.stat()
     except OSError:
@@ -205,10 +205,10 @@ def _stamp(file: Path) -> tuple[int, int] | None:
     return status.st_size, max(status.st_mtime_ns, status.st_ctime_ns)
 
 
-def _settled(file: Path, read_at: int) -> tuple[int, int] | None:
+def settled_stamp(file: Path, read_at: int) -> tuple[int, int] | None:
     """Return a file's stamp, if a later change is sure to show in it."""
-    stamp = _stamp(file)
-    return stamp if stamp and stamp[1] < read_at - _CLOCK_STEP_NANOSECONDS else None
+    found = stamp(file)
+    return found if found and found[1] < read_at - _CLOCK_STEP_NANOSECONDS else None
 
 
 def _queries(block: Block) -> list[Query]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlflow.core.block import Project
+from sqlflow.read.contents import Contents
 
-_CHUNK = 1 << 20
 _CLOCK_STEP_SECONDS = 0.05
 """How much older than the clock a file's time of change may be that was changed just now."""
 
@@ -32,18 +32,17 @@ class FileVersions:
         """Tell whether the files at `path` are still what they were: they are read again only if they were touched."""
         found = _found(self.root, path)
         touched = len(found) != 1 or found[0].stat().st_ctime >= self.seconds - _CLOCK_STEP_SECONDS
-        return not touched or _version(self.root, path) == self.of(path)
+        return not touched or _version(self.root, path, Contents()) == self.of(path)
 
 
 NO_FILES = FileVersions()
 
 
-def file_versions(project: Project) -> FileVersions:
-    """Return the versions of all files that the project reads."""
+def file_versions(project: Project, contents: Contents) -> FileVersions:
+    """Return the versions of all files that the project reads; a file whose hash is among `contents` is not read again."""
     now = time.time()
-    return FileVersions(
-        project.root, {path: _version(project.root, path) for path in sorted(set(_paths(project)))}, now
-    )
+    versions = {path: _version(project.root, path, contents) for path in sorted(set(_paths(project)))}
+    return FileVersions(project.root, versions, now)
 
 
 def _paths(project: Project) -> Iterable[str]:
@@ -55,13 +54,13 @@ def _paths(project: Project) -> Iterable[str]:
     yield from (source.files for source in project.sources.values() if source.files)
 
 
-def _version(root: Path, path: str) -> str:
+def _version(root: Path, path: str, contents: Contents) -> str:
     found = _found(root, path)
     whole = hashlib.blake2b(digest_size=16)
     try:
         for file in found:
             shown = file.relative_to(root) if file.is_relative_to(root) else file
-            whole.update(str(shown).encode() + b"\x00" + _content(file))
+            whole.update(str(shown).encode() + b"\x00" + contents.of(file))
     except OSError:
         return ""
     return whole.hexdigest() if found else ""
@@ -80,11 +79,3 @@ def _found(root: Path, path: str) -> list[Path]:
         return sorted(file for file in base.glob(relative) if file.is_file())
     except (OSError, ValueError, NotImplementedError):
         return []
-
-
-def _content(file: Path) -> bytes:
-    content = hashlib.blake2b(digest_size=16)
-    with file.open("rb") as opened:
-        while chunk := opened.read(_CHUNK):
-            content.update(chunk)
-    return content.digest()

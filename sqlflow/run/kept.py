@@ -1,24 +1,42 @@
-"""What was read of the project's files the last time, kept in its folder, so that the next load reads what has changed alone."""
+"""What is kept in the project's folder for the next time: the blocks that were read, and the hashes of files."""
 
 from pathlib import Path
+from typing import Protocol
 
 from sqlflow.read.cache import LoadCache
+from sqlflow.read.contents import Contents
 
 CACHE_FILE = Path(".sqlflow/loaded.bin")
+CONTENTS_FILE = Path(".sqlflow/files.bin")
+
+
+class _Kept(Protocol):
+    @property
+    def is_changed(self) -> bool: ...
+    def encoded(self) -> bytes: ...
 
 
 def kept_of(root: Path) -> LoadCache:
     """Return what was kept of the last load; nothing where there is none, or where it cannot be read."""
+    return LoadCache.decoded(_read(root / CACHE_FILE))
+
+
+def contents_of(root: Path) -> Contents:
+    """Return the hashes of files that were kept, in the same way."""
+    return Contents.decoded(_read(root / CONTENTS_FILE))
+
+
+def _read(file: Path) -> bytes:
     try:
-        return LoadCache.decoded((root / CACHE_FILE).read_bytes())
+        return file.read_bytes()
     except OSError:
-        return LoadCache()
+        return b""
 
 
-def keep(root: Path, cache: LoadCache, make_folder: bool = False) -> None:
-    """Write what was loaded for the next time: loading alone makes no folder for it, building does."""
-    file = root / CACHE_FILE
-    if not cache.is_changed:
+def keep(root: Path, kept: _Kept, make_folder: bool = False) -> None:
+    """Write what was read for the next time: loading alone makes no folder for it, building does."""
+    file = root / (CONTENTS_FILE if isinstance(kept, Contents) else CACHE_FILE)
+    if not kept.is_changed:
         return
     try:
         if make_folder and not file.parent.is_dir():
@@ -26,7 +44,7 @@ def keep(root: Path, cache: LoadCache, make_folder: bool = False) -> None:
             (file.parent / ".gitignore").write_text("*\n")
         if file.parent.is_dir():
             new = file.with_suffix(".new")
-            new.write_bytes(cache.encoded())
+            new.write_bytes(kept.encoded())
             new.replace(file)
     except OSError:
         return

@@ -13,6 +13,7 @@ from sqlflow.core.errors import BuildError, Problem
 from sqlflow.core.names import TableName, literal
 from sqlflow.core.text import MappedText, Place
 from sqlflow.plan.versions import Key, source_relation
+from sqlflow.read.contents import Contents
 from sqlflow.read.engines import engine
 from sqlflow.read.versions import NO_FILES, FileVersions, file_versions
 from sqlflow.run import state
@@ -32,7 +33,7 @@ def relations(project: Project, files: FileVersions, run: str) -> dict[TableName
         if config.files and project.target.engine.file_query(config.files, {}) is None
     }
     if found and files is NO_FILES:
-        files = file_versions(project)
+        files = file_versions(project, Contents())
     return {
         name: source_relation(name, repr((files.of(path) or run, options))) for name, (path, options) in found.items()
     }
