@@ -47,6 +47,7 @@ from sqlflow.read.engines import engine, engine_names
 from sqlflow.read.render import Renderer
 from sqlflow.read.schema import json_schema_text
 from sqlflow.run import seeds
+from sqlflow_postgres.settings import PartitionConfig
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -60,6 +61,12 @@ GROUPS: dict[str, type] = {
     "source": config.SourceConfig,
     "assertion-file": config.AssertionFileConfig,
     **{f"target/{name}": engine(name).settings for name in engine_names()},
+    **{
+        f"options/{name}": engine(name).options
+        for name in engine_names()
+        if msgspec.structs.fields(engine(name).options)
+    },
+    "options/postgres/partition_by": PartitionConfig,
 }
 TEMPLATE_TOPICS = {"include", "macros", "limits"}
 ASSERTION_TOPICS = {"options", "custom", "standalone"}

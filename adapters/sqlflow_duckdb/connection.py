@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -168,7 +168,9 @@ class DuckDBSession:
         except duckdb.Error as error:
             raise refused(error, sql, self._path) from error
 
-    def load(self, relation: TableName, batches: "pa.RecordBatchReader") -> None:
+    def load(
+        self, relation: TableName, batches: "pa.RecordBatchReader", options: Mapping[str, Any] | None = None
+    ) -> None:
         self._names += 1
         name = f"sqlflow_batches_{self._names}"
         self._cursor.register(name, batches)

@@ -2,14 +2,15 @@
 
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from sqlflow.core.config import BlockConfig, IndexConfig
 from sqlflow.core.engine import Column, Connection
 from sqlflow.core.names import TableName, literal, quoted
-from sqlflow_duckdb.settings import DuckDBSettings
+from sqlflow_duckdb.settings import DuckDBOptions, DuckDBSettings
 
 _PART = r'(?:"(?:[^"]|"")*"|[^\s".]+)'
 _LEADING_NAME = re.compile(rf"{_PART}(?:\.{_PART}){{0,2}}")
@@ -37,6 +38,7 @@ class DuckDBEngine:
     name = "duckdb"
     dialect = "duckdb"
     settings = DuckDBSettings
+    options = DuckDBOptions
 
     def default_schema(self, settings: DuckDBSettings) -> str:
         return settings.schema
@@ -94,9 +96,31 @@ class DuckDBEngine:
         own = quoted(column.name)
         return f"cast({own} as decimal(38, 0))" if column.type in _HUGE else own
 
-    def index(self, relation: TableName, index: str, columns: Sequence[str], unique: bool) -> str:
-        listed = ", ".join(quoted(column) for column in columns)
-        return f"create {'unique ' if unique else ''}index {quoted(index)} on {relation.sql} ({listed})"
+    def unfit(self, config: BlockConfig) -> Iterator[tuple[str, str]]:
+        if config.materialize == "materialized_view":
+            yield "materialize", "DuckDB has no materialized views: say `table`"
+        if any(index.where for index in config.indexes):
+            yield "indexes", "DuckDB has no partial indexes: an index takes no `where`"
+        if config.grants:
+            yield "grants", "DuckDB has no roles: a block takes no `grants`"
+
+    def create(self, relation: TableName, kind: str, options: Mapping[str, Any]) -> str:
+        return f"create {kind} {relation.sql}"
+
+    def arranged(self, relation: TableName, options: Mapping[str, Any], ask: Any) -> tuple[str, ...]:
+        return ()
+
+    def index(self, relation: TableName, name: str, index: IndexConfig) -> str:
+        listed = ", ".join([*map(quoted, index.columns), *(f"({one})" for one in index.expressions)])
+        return f"create {'unique ' if index.unique else ''}index {quoted(name)} on {relation.sql} ({listed})"
+
+    def analyzed(self, relation: TableName, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return nothing: DuckDB keeps its statistics by itself."""
+        return ()
+
+    def granted(self, view: TableName, grants: Mapping[str, Sequence[str]], ask: Any) -> tuple[str, ...]:
+        """Return nothing: there are no roles, so that loading refuses `grants`."""
+        return ()
 
     def content(self, relation: TableName, columns: Sequence[Column], ordered: bool) -> str | None:
         hashed = ", ".join([*map(_exactly, columns), *(["rowid"] if ordered else [])])

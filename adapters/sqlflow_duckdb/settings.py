@@ -7,6 +7,10 @@ from msgspec import Meta, Struct
 Threads = Annotated[int, Meta(ge=1, le=256)]
 
 
+class DuckDBOptions(Struct, frozen=True, kw_only=True):
+    """The keys of `options` of a block: DuckDB's tables have none."""
+
+
 class DuckDBSettings(Struct, frozen=True, kw_only=True):
     """The keys of a target with `engine: duckdb`."""
 

@@ -1,7 +1,7 @@
 """An open Postgres database, and the lines of work in it."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from psycopg.types.string import TextLoader
 from sqlflow.core.engine import Column, Holder, Relation, Rows
 from sqlflow.core.errors import StatementError
 from sqlflow.core.names import TableName, literal, quoted
-from sqlflow_postgres import arrow, views
+from sqlflow_postgres import arrow, tables, views
 from sqlflow_postgres.errors import open_error, statement_error
 from sqlflow_postgres.settings import PostgresSettings
 
@@ -61,11 +61,11 @@ class PostgresConnection:
         listed = ", ".join(literal(schema) for schema in schemas)
         found = self._own.rows(
             "select nspname, relname, case relkind when 'v' then 'view' when 'm' then 'materialized view' else 'table' end,"
-            " case when relkind in ('v', 'm') then pg_get_viewdef(pg_class.oid) else '' end"
+            f" case when relkind in ('v', 'm') then pg_get_viewdef(pg_class.oid) else '' end, {tables.IS_LOST}"
             " from pg_class join pg_namespace on pg_namespace.oid = relnamespace"
-            f" where relkind in ('r', 'p', 'v', 'm', 'f') and nspname in ({listed})"
+            f" where relkind in ('r', 'p', 'v', 'm', 'f') and not relispartition and nspname in ({listed})"
         )
-        return tuple(Relation(TableName.of(schema, name), kind, sql) for schema, name, kind, sql in found.rows)
+        return tuple(Relation(TableName.of(schema, name), *told) for schema, name, *told in found.rows)
 
     def write_copy(self, names: Sequence[TableName], run: str) -> None:
         """A server lets everybody read while a build writes: no copy is needed."""
@@ -238,14 +238,16 @@ class PostgresSession:
             if content:
                 yield arrow.batch_of(bytes(content), schema)
 
-    def load(self, relation: TableName, batches: "pa.RecordBatchReader") -> None:
+    def load(
+        self, relation: TableName, batches: "pa.RecordBatchReader", options: Mapping[str, Any] | None = None
+    ) -> None:
         for name in batches.schema.names:
             if len(name.encode()) > NAME_BYTES:
                 raise StatementError(
                     f"the column `{name}` is {len(name.encode())} bytes long: Postgres has at most {NAME_BYTES}"
                 )
         columns = ", ".join(f"{quoted(field.name)} {arrow.ddl_type(field.type)}" for field in batches.schema)
-        self.execute(f"create table {relation.sql} ({columns})")
+        self.execute(tables.created(relation, columns, options or {}))
         statement = f"copy {relation.sql} from stdin (format csv)"
         with _told(), self._connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
             for batch in batches:

@@ -1,15 +1,16 @@
 """Postgres before anything is opened: its names, what can be told of SQL, and the SQL that is its own."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from sqlflow.core.engine import Column, Connection
+from sqlflow.core.config import BlockConfig, IndexConfig
+from sqlflow.core.engine import Column, Connection, Rows
 from sqlflow.core.names import TableName, quoted
-from sqlflow_postgres import functions
-from sqlflow_postgres.settings import PostgresSettings
+from sqlflow_postgres import functions, tables, views
+from sqlflow_postgres.settings import PostgresOptions, PostgresSettings
 
 NAME_BYTES = 63
 _KEYWORD = re.compile(r"(?P<name>\w+)\s*=\s*(?:'(?P<quoted>(?:[^'\\]|\\.)*)'|(?P<plain>\S+))")
@@ -31,6 +32,7 @@ class PostgresEngine:
     name = "postgres"
     dialect = "postgres"
     settings = PostgresSettings
+    options = PostgresOptions
 
     def default_schema(self, settings: PostgresSettings) -> str:
         return settings.schema
@@ -95,9 +97,34 @@ class PostgresEngine:
     def as_arrow(self, column: Column) -> str | None:
         return quoted(column.name)
 
-    def index(self, relation: TableName, index: str, columns: Sequence[str], unique: bool) -> str:
-        listed = ", ".join(quoted(column) for column in columns)
-        return f"create {'unique ' if unique else ''}index {quoted(index)} on {relation.sql} ({listed})"
+    def unfit(self, config: BlockConfig) -> Iterator[tuple[str, str]]:
+        for privilege in config.grants:
+            if privilege.lower() not in views.PRIVILEGES:
+                known = ", ".join(f"`{one}`" for one in views.PRIVILEGES)
+                yield "grants", f"`{privilege}` is no privilege on a relation: there are {known}"
+        if config.materialize == "materialized_view":
+            for key in ("unlogged", "partition_by"):
+                if config.options.get(key):
+                    yield "options", f"a materialized view takes no `{key}`: say `materialize: table`"
+
+    def create(self, relation: TableName, kind: str, options: Mapping[str, Any]) -> str:
+        return tables.create(relation, kind, options)
+
+    def arranged(self, relation: TableName, options: Mapping[str, Any], ask: Callable[[str], Rows]) -> Iterable[str]:
+        return tables.partitioned(relation, options, ask)
+
+    def index(self, relation: TableName, name: str, index: IndexConfig) -> str:
+        listed = ", ".join([*map(quoted, index.columns), *(f"({one})" for one in index.expressions)])
+        where = f" where {index.where}" if index.where else ""
+        return f"create {'unique ' if index.unique else ''}index {quoted(name)} on {relation.sql} ({listed}){where}"
+
+    def analyzed(self, relation: TableName, options: Mapping[str, Any]) -> Iterable[str]:
+        return tables.analyzed(relation, options)
+
+    def granted(
+        self, view: TableName, grants: Mapping[str, Sequence[str]], ask: Callable[[str], Rows]
+    ) -> Iterable[str]:
+        return views.granted(view, grants, ask)
 
     def content(self, relation: TableName, columns: Sequence[Column], ordered: bool) -> str | None:
         listed = ", ".join([*(quoted(column.name) for column in columns), *(["ctid"] if ordered else [])])

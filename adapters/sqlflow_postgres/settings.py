@@ -1,10 +1,40 @@
 """What a Postgres target may say in `sqlflow.yml`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
 from sqlflow.core.config import Duration
+
+Fillfactor = Annotated[int, Meta(ge=10, le=100)]
+
+
+class PartitionConfig(Struct, frozen=True, kw_only=True):
+    """How a table is divided. A column's name is `column`."""
+
+    SHORT: ClassVar[str] = "column"
+    column: Annotated[str, Meta(description="The column of dates or times that tells a row's part.", min_length=1)]
+    every: Annotated[Literal["day", "week", "month", "quarter", "year"], Meta(description="How long a part is.")] = (
+        "month"
+    )
+
+
+class PostgresOptions(Struct, frozen=True, kw_only=True):
+    """The keys of `options` of a block."""
+
+    unlogged: Annotated[
+        bool,
+        Meta(description="Whether the table is written without a log: faster, and empty after a crash of the server."),
+    ] = False
+    fillfactor: Annotated[Fillfactor | None, Meta(description="How full the pages are packed, in percent.")] = None
+    statistics: Annotated[
+        dict[str, Annotated[int, Meta(ge=0, le=10000)]],
+        Meta(description="How closely the planner looks at a column: its statistics target."),
+    ] = {}
+    partition_by: Annotated[
+        PartitionConfig | None,
+        Meta(description="The column of dates or times by whose ranges the table is partitioned."),
+    ] = None
 
 
 class PostgresSettings(Struct, frozen=True, kw_only=True):

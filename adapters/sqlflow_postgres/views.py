@@ -1,12 +1,13 @@
 """Published views: replaced where their columns allow it, else dropped and made anew with their grants and comments."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from sqlflow.core.engine import Rows
 from sqlflow.core.errors import StatementError
 from sqlflow.core.names import TableName, literal, quoted
 
 Ask = Callable[[str], Rows]
+PRIVILEGES = ("select", "insert", "update", "delete", "references", "trigger")
 
 
 def statements(view: TableName, relation: TableName, cascade: bool, ask: Ask) -> list[str]:
@@ -28,6 +29,27 @@ def statements(view: TableName, relation: TableName, cascade: bool, ask: Ask) ->
         )
     drop = f"drop view {view.sql}{' cascade' if cascade else ''}"
     return [drop, create, *_grants(view, {name for name, _ in after}, ask), *_comments(view, dict(after), ask)]
+
+
+def granted(view: TableName, grants: Mapping[str, Sequence[str]], ask: Ask) -> Iterator[str]:
+    """Yield what gives and takes rights, so that those who are named and nobody else have the privileges that are named."""
+    found = ask(
+        "select lower(acl.privilege_type), coalesce(rolname, 'public') from pg_class, aclexplode(relacl) as acl"
+        f" left join pg_roles on pg_roles.oid = acl.grantee where pg_class.oid = {_regclass(view)}"
+        " and acl.grantee <> relowner order by 1, 2"
+    )
+    have = set(found.rows)
+    wanted = {(privilege.lower(), role) for privilege, roles in grants.items() for role in roles}
+    asked = {privilege.lower() for privilege in grants}
+    for privilege, role in sorted(have - wanted):
+        if privilege in asked:
+            yield f"revoke {privilege} on {view.sql} from {_role(role)}"
+    for privilege, role in sorted(wanted - have):
+        yield f"grant {privilege} on {view.sql} to {_role(role)}"
+
+
+def _role(name: str) -> str:
+    return "public" if name == "public" else quoted(name)
 
 
 def dependents(relations: Sequence[TableName], ask: Ask) -> tuple[tuple[TableName, TableName], ...]:

@@ -109,7 +109,7 @@ def described(event: Event) -> str:
             return f"run {event.run} on {where}: {count(event.blocks, 'block')}, {count(event.assertions, 'assertion')}"
         case events.BlockBuilt():
             rows = "" if event.rows is None else count(event.rows, "row")
-            return f"{_mark('built')} {event.block:<40} {event.materialize:<6} {rows:>18}  {seconds(event.seconds):>8}"
+            return f"{_mark('built')} {event.block:<40} {event.materialize} {rows:>{24 - len(event.materialize)}}  {seconds(event.seconds):>8}"
         case events.BlockPrinted():
             return f"  {click.style(event.block, fg='bright_black')} │ {printable(event.line)}"
         case events.BlockFailed():

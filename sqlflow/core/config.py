@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct, field
 
-Materialize = Literal["view", "table", "ephemeral"]
+Materialize = Literal["view", "table", "materialized_view", "ephemeral"]
 Severity = Literal["error", "warn"]
 Text = Annotated[str, Meta(min_length=1)]
 Duration = Annotated[float, Meta(extra={"read": "duration"})]
@@ -33,7 +33,11 @@ class IndexConfig(Struct, frozen=True, kw_only=True):
     """An index of a table. A column's name, or a list of them, is `columns`."""
 
     SHORT: ClassVar[str] = "columns"
-    columns: Annotated[tuple[Text, ...], Meta(description="The columns, in order.", min_length=1)]
+    columns: Annotated[tuple[Text, ...], Meta(description="The columns, in order.")] = ()
+    expressions: Annotated[
+        tuple[Text, ...], Meta(description="What is indexed behind the columns, such as `lower(email)`.")
+    ] = ()
+    where: Annotated[str, Meta(description="Which rows the index holds: a condition in SQL; without it, all.")] = ""
     unique: Annotated[bool, Meta(description="Whether the index is unique.")] = False
 
 
@@ -43,7 +47,7 @@ class BlockConfig(Struct, frozen=True, kw_only=True):
     description: Annotated[str, Meta(description="What one row of the block is; kept as the relation's comment.")] = ""
     materialize: Annotated[
         Materialize,
-        Meta(description="How the block is kept: as a `table`, as a `view`, or inlined as a CTE (`ephemeral`)."),
+        Meta(description="How the block is kept: as a table or a view of one kind, or inlined as a CTE (`ephemeral`)."),
     ] = "table"
     schema: Annotated[Text | None, Meta(description="The schema, instead of the folder's name.")] = None
     name: Annotated[Text | None, Meta(description="The table's name, instead of the file's name.")] = None
@@ -58,6 +62,13 @@ class BlockConfig(Struct, frozen=True, kw_only=True):
     ] = ()
     indexes: Annotated[tuple[IndexConfig, ...], Meta(description="Indexes of the table.")] = ()
     order_by: Annotated[tuple[Text, ...], Meta(description="How the rows of the table are laid down.")] = ()
+    options: Annotated[
+        dict[str, Any], Meta(description="The engine's own options of the table, such as `fillfactor` on Postgres.")
+    ] = {}
+    grants: Annotated[
+        dict[str, tuple[Text, ...]],
+        Meta(description="Who may do what with the published relation: lists of roles by privilege."),
+    ] = {}
     pre_statements: Annotated[
         tuple[Text, ...], Meta(description="SQL statements that run before the block is built.")
     ] = ()

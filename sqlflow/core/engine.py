@@ -5,12 +5,13 @@ plans or state: it opens a target, runs statements, and tells its errors as `Sta
 `TargetError`. `sqlflow.testing` holds the suite that every adapter passes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from sqlflow.core.config import BlockConfig, IndexConfig
 from sqlflow.core.names import TableName
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class Relation:
     name: TableName
     kind: Literal["table", "view", "materialized view"]
     definition: str = ""
+    is_lost: bool = False
+    """Whether its rows may be gone, as those of an unlogged table after a crash of the server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +70,10 @@ class Session(Protocol):
     def batches(self, sql: str) -> "pa.RecordBatchReader":
         """Return the rows of a query as a stream of Arrow batches."""
 
-    def load(self, relation: TableName, batches: "pa.RecordBatchReader") -> None:
-        """Create the table `relation` from a stream of Arrow batches."""
+    def load(
+        self, relation: TableName, batches: "pa.RecordBatchReader", options: Mapping[str, Any] | None = None
+    ) -> None:
+        """Create the table `relation` from a stream of Arrow batches, as a block's `options` say."""
 
     def columns(self, sql: str) -> tuple[Column, ...]:
         """Return the columns of a query without running it, in order, duplicates included."""
@@ -137,6 +142,8 @@ class Engine(Protocol):
     """The name of its sqlglot dialect."""
     settings: type[Any]
     """A frozen msgspec Struct: the keys that a target of this engine may have."""
+    options: type[Any]
+    """A frozen msgspec Struct: the keys that a block's `options` may have, all with a default."""
 
     def default_schema(self, settings: Any) -> str:
         """Return the schema in which a bare table name is looked up."""
@@ -174,8 +181,28 @@ class Engine(Protocol):
     def as_arrow(self, column: Column) -> str | None:
         """Return the expression that gives a column as Arrow holds it exactly; None for a type that it cannot hold."""
 
-    def index(self, relation: TableName, index: str, columns: Sequence[str], unique: bool) -> str:
+    def unfit(self, config: BlockConfig) -> Iterable[tuple[str, str]]:
+        """Return which of a block's settings the engine does not have: their keys, and what there is to say."""
+
+    def create(self, relation: TableName, kind: str, options: Mapping[str, Any]) -> str:
+        """Return what stands before `as` and a query in the statement that makes a `kind` of relation of it."""
+
+    def arranged(self, relation: TableName, options: Mapping[str, Any], ask: Callable[[str], Rows]) -> Iterable[str]:
+        """Yield the statements that give a table that has just been made the form that `options` ask for.
+
+        Each is run before the next is asked for. Raise StatementError for what cannot be done to its columns.
+        """
+
+    def index(self, relation: TableName, name: str, index: IndexConfig) -> str:
         """Return the statement that creates an index."""
+
+    def analyzed(self, relation: TableName, options: Mapping[str, Any]) -> Iterable[str]:
+        """Return the statements that let the engine's planner know the rows of a table that is finished."""
+
+    def granted(
+        self, view: TableName, grants: Mapping[str, Sequence[str]], ask: Callable[[str], Rows]
+    ) -> Iterable[str]:
+        """Return the statements after which each privilege that is named is held by the roles that are named, and no others."""
 
     def failing_pattern(self, column: str, pattern: str) -> str:
         """Return the condition that is true for a text in which the regular expression is not found."""

@@ -10,7 +10,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -115,9 +115,11 @@ class _Session:
         point("describe")
         return self.session.columns(sql)
 
-    def load(self, relation: TableName, batches: "pa.RecordBatchReader") -> None:
+    def load(
+        self, relation: TableName, batches: "pa.RecordBatchReader", options: Mapping[str, Any] | None = None
+    ) -> None:
         point("load")
-        self.session.load(relation, batches)
+        self.session.load(relation, batches, options)
 
     def show(self, view: TableName, relation: TableName, cascade: bool = False) -> None:
         point("create view")

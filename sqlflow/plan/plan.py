@@ -11,7 +11,7 @@ from sqlflow.core.text import Place
 from sqlflow.plan.changes import column_changes
 from sqlflow.plan.current import NOTHING_KNOWN, Current
 from sqlflow.plan.graph import Graph, Resolver, blocks_read, gated
-from sqlflow.plan.recipes import Cookbook
+from sqlflow.plan.recipes import Cookbook, is_stored
 from sqlflow.plan.reuse import Step, reuses, step_of
 from sqlflow.plan.versions import Key, assertion_key, version_key
 from sqlflow.read.versions import NO_FILES, FileVersions
@@ -246,7 +246,7 @@ def _assertions_read(graph: Graph) -> Iterator[tuple[Assertion, frozenset[TableN
 def _add_views(graph: Graph, reasons: dict[TableName, str]) -> None:
     for name in graph.order:
         block = graph.project.blocks[name]
-        if name in reasons or block.config.materialize == "table":
+        if name in reasons or is_stored(block):
             continue
         changed = sorted(read for read in graph.inputs[name] if read in reasons)
         if changed:

@@ -97,6 +97,8 @@ def step_of(
 
 def _why(name: TableName, reason: str, key: Key, current: Current) -> str:
     """Return why a block is built: what is not as it was when the version that is published was made."""
+    if name in current.lost:
+        return "its rows may be gone, as after a crash of the server"
     shown = current.published.get(name)
     before = next((made for made in current.made if made.relation == shown), None)
     if shown is None or before is None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlflow.core.block import Assertion, Block, Project
+from sqlflow.core.config import IndexConfig
 from sqlflow.core.names import TableName
 
 STATE_SCHEMA = "_sqlflow"
@@ -81,7 +82,8 @@ def settings_of(block: Block, project: Project) -> dict[str, Any]:
     return {
         "materialize": config.materialize,
         "order_by": config.order_by,
-        "indexes": [(index.columns, index.unique) for index in config.indexes],
+        "indexes": [_index(index) for index in config.indexes],
+        **({"options": config.options} if config.options else {}),
         "statements": [_hash(query.text.text) for query in (*block.pre_statements, *block.post_statements)],
         "types": {name: column.type for name, column in config.columns.items() if column.type},
         "contract": config.contract,
@@ -90,9 +92,14 @@ def settings_of(block: Block, project: Project) -> dict[str, Any]:
         "env": [(name, _hash(value)) for name, value in reads.env] if reads else (),
         "macros": _hash("".join(file.text for file in project.macro_files)) if reads and reads.macros else "",
         "engine": (project.target.engine.name, project.target.engine.version()),
-        "root": str(project.root.resolve()) if config.materialize != "table" else "",
+        "root": str(project.root.resolve()) if config.materialize in ("view", "ephemeral") else "",
         "settings": _hash(repr(getattr(project.target.settings, "settings", ""))),
     }
+
+
+def _index(index: IndexConfig) -> tuple[Any, ...]:
+    more = (index.expressions, index.where) if index.expressions or index.where else ()
+    return (index.columns, index.unique, *more)
 
 
 def assertion_key(assertion: Assertion, inputs: Mapping[str, str]) -> str:

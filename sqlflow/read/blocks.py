@@ -19,6 +19,7 @@ from sqlflow.read.assertions import block_assertions, threshold
 from sqlflow.read.decode import decoded
 from sqlflow.read.dialect import translated
 from sqlflow.read.embedded import embedded
+from sqlflow.read.engine_options import refuse_unfit
 from sqlflow.read.render import STAND_IN, Renderer, Template
 from sqlflow.read.sql import infer, refuse_unread
 from sqlflow.read.tokens import named_uses
@@ -122,6 +123,7 @@ def _tell_faults_of_sql(file: front_matter.SqlFile, reading: Reading) -> None:
 _STATEMENT_KEYS = ("pre_statements", "post_statements")
 
 
+_OF_TABLES = ("indexes", "order_by", "options")
 _OF_FUNCTIONS = ("inputs", "requirements", "memory_limit", "if_missing")
 
 
@@ -130,13 +132,14 @@ def _refuse_what_does_not_fit(config: BlockConfig, file: front_matter.SqlFile, r
         node = file.front_matter.get(key) if file.front_matter else None
         if node is not None:
             reading.problems.append(Problem(f"`{key}` is for function blocks: this is SQL", node.place))
-    if config.materialize == "table":
+    if config.materialize in ("table", "materialized_view"):
         return
     unfit: dict[str, str] = {
-        key: f"`{key}` needs `materialize: table`; this is `{config.materialize}`" for key in ("indexes", "order_by")
+        key: f"`{key}` needs `materialize: table`; this is `{config.materialize}`" for key in _OF_TABLES
     }
     if config.materialize == "ephemeral":
         unfit |= {key: f"an ephemeral block is never run by itself: it takes no `{key}`" for key in _STATEMENT_KEYS}
+        unfit["grants"] = "an ephemeral block is not published: it takes no `grants`"
     for key, message in unfit.items():
         if getattr(config, key):
             node = file.front_matter.get(key) if file.front_matter else None
@@ -152,7 +155,10 @@ def block_config(given: Node | None, path: str, reading: Reading) -> BlockConfig
     merged = given
     for node in reversed(folders):
         merged = _merged(node, merged)
-    return decoded(merged, BlockConfig, reading.problems)
+    config = decoded(merged, BlockConfig, reading.problems)
+    if config is not None and merged is not None:
+        refuse_unfit(config, merged, reading.engine, reading.problems)
+    return config
 
 
 def _merged(below: Node, above: Node | None) -> Node:

@@ -103,10 +103,10 @@ def _load(
 ) -> int:  # fmt: skip
     """Make the version from rows that come as batches, and check its columns before it is there."""
     with session.transaction():
-        session.load(relation, batches)
+        session.load(relation, batches, block.config.options)
         columns = session.columns(f"select * from {relation.sql}")
         check_columns(columns, block, None, work.binder.project.target.engine)
-        _index(work, block, relation, session)
+        _finish(work, block, relation, session)
         _record(work, block, relation, "table", (), columns, session)
         return _row_count(relation, session)
 
@@ -133,16 +133,17 @@ def _select(work: Work, block: Block, relation: TableName, session: Session) -> 
     body = bound(work, query, block.name.schema, block.source.place(block.body), session)
     columns = _columns(session, selectable(body), work, block)
     check_columns(columns, block, query, work.binder.project.target.engine)
-    kind = "view" if block.config.materialize == "view" else "table"
+    kind = block.config.materialize.replace("_", " ")
     if block.config.order_by:
         order = _key_text(block, "order_by", ", ".join(block.config.order_by))
         body = "select * from (\n" + body + "\n) as ordered order by " + order
-    statement = f"create {kind} {relation.sql} as\n" + selectable(body)
+    create = work.binder.project.target.engine.create(relation, kind, block.config.options)
+    statement = f"{create} as\n" + selectable(body)
     try:
         with session.transaction():
             rows = run_statement(session, statement, work, block)
-            _index(work, block, relation, session)
-            made_from = work.binder.inputs(query, block.name.schema) if kind == "view" else ()
+            _finish(work, block, relation, session)
+            made_from = work.binder.inputs(query, block.name.schema) if kind != "table" else ()
             _record(work, block, relation, kind, made_from, columns, session)
     except StatementError as error:  # the COMMIT: it is what tells of rows that break a unique index
         raise told(error, statement, work, block, _key_text(block, "indexes", " ").place(0)) from error
@@ -167,11 +168,27 @@ def _seed(work: Work, block: Block, relation: TableName, session: Session) -> in
         return _load(work, block, relation, batches, session)
 
 
+def _finish(work: Work, block: Block, relation: TableName, session: Session) -> None:
+    """Give a table that has just been made its form and its indexes, and let the engine's planner know it."""
+    if block.config.materialize == "view":
+        return
+    engine, options = work.binder.project.target.engine, block.config.options
+    try:
+        for statement in engine.arranged(relation, options, session.rows):
+            session.execute(statement)
+        _index(work, block, relation, session)
+        for statement in engine.analyzed(relation, options):
+            session.execute(statement)
+    except StatementError as error:
+        key = _key_text(block, "options", " ")
+        raise told(error, key, work, block, key.place(0)) from error
+
+
 def _index(work: Work, block: Block, relation: TableName, session: Session) -> None:
     engine = work.binder.project.target.engine
     for index in block.config.indexes:
-        name = helper_name(relation, " ".join(index.columns))
-        statement = _key_text(block, "indexes", engine.index(relation, name, index.columns, index.unique))
+        name = helper_name(relation, " ".join(filter(None, [*index.columns, *index.expressions, index.where])))
+        statement = _key_text(block, "indexes", engine.index(relation, name, index))
         run_statement(session, statement, work, block)
 
 

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 
 from sqlflow.core.block import Block, Project
-from sqlflow.core.engine import Connection, Relation, Session
+from sqlflow.core.engine import Connection, Engine, Relation, Session
 from sqlflow.core.environment import Environment
 from sqlflow.core.errors import BuildError, BusyError, Problem, SqlflowError, StatementError, TargetError
 from sqlflow.core.names import TableName, literal, quoted
@@ -43,9 +43,10 @@ def current(
     if not has_state:
         return Current({}, tuple(problems))
     made = state.made(connection, session, environment)
+    good = {version.relation for version in made}
     read = state.read_from(connection, session, environment, shown)
     return Current(
-        read,
+        {name: relation for name, relation in read.items() if relation in good},
         tuple(problems),
         True,
         made,
@@ -53,6 +54,7 @@ def current(
         state.recipes(session, made),
         readers=_readers(connection, shown, environment),
         borrowed=frozenset(read) - frozenset(shown),
+        lost=frozenset(name for name, relation in read.items() if relation not in good),
     )
 
 
@@ -108,7 +110,7 @@ def publish(
         for relation in taken.values():
             _set_aside(relation, session)
         for name in names:
-            _show(project.blocks[name], relations[name], lease, session, cascade)
+            _show(project.blocks[name], relations[name], lease, session, project.target.engine, cascade)
         for name in dropped:
             session.execute(f"drop view {environment.relation(name).sql}{' cascade' if cascade else ''}")
         for name in plan.removed if prune else ():
@@ -155,21 +157,25 @@ def copy(connection: Connection, session: Session, environment: Environment) -> 
         connection.write_copy(sorted(state.shown(connection, session, environment)), state.latest(session, environment))
 
 
-def _show(block: Block, relation: TableName, lease: Lease, session: Session, cascade: bool) -> None:
-    view = lease.environment.relation(block.name).sql
-    session.show(lease.environment.relation(block.name), relation, cascade)
+def _show(block: Block, relation: TableName, lease: Lease, session: Session, engine: Engine, cascade: bool) -> None:
+    name = lease.environment.relation(block.name)
+    view = name.sql
+    session.show(name, relation, cascade)
     if block.config.description:
         session.execute(f"comment on view {view} is {literal(block.config.description)}")
-    for name, column in block.config.columns.items():
-        if column.description:
-            session.execute(f"comment on column {view}.{quoted(name)} is {literal(column.description)}")
+    for column, described in block.config.columns.items():
+        if described.description:
+            session.execute(f"comment on column {view}.{quoted(column)} is {literal(described.description)}")
+    for statement in engine.granted(name, block.config.grants, session.rows) if block.config.grants else ():
+        session.execute(statement)
     state.show(session, lease.environment, block.name, relation, look_of(block), lease.owner)
 
 
 def look_of(block: Block) -> str:
-    """Return what tells whether the comments of a published relation are the block's."""
+    """Return what tells whether the comments and the rights of a published relation are the block's."""
     columns = {name: column.description for name, column in block.config.columns.items() if column.description}
-    return hashlib.blake2b(repr((block.config.description, columns)).encode(), digest_size=8).hexdigest()
+    grants = [block.config.grants] if block.config.grants else []
+    return hashlib.blake2b(repr((block.config.description, columns, *grants)).encode(), digest_size=8).hexdigest()
 
 
 def _set_aside(relation: Relation, session: Session) -> None:

@@ -177,17 +177,20 @@ def made(connection: Connection, session: Session, environment: Environment) -> 
     """Return the versions that are there with all that they need, the newest last; behind them those that `prod` shows,
     and those that the environment shows.
     """
-    there = {relation.name.name for relation in connection.relations([STATE_SCHEMA])}
+    there = {relation.name.name for relation in connection.relations([STATE_SCHEMA]) if not relation.is_lost}
     found = session.rows(
         f"select relation, key, code, reads, inputs from {table_of('sqlflow_versions')} order by built_at"
     )
     own = {relation.name for relation in published(session, environment).values()}
     prod = own if environment.is_prod else {relation.name for relation in published(session, PROD).values()}
+    for relation, *_, inputs in found.rows:
+        if not there.issuperset(json.loads(inputs)):
+            there.discard(relation)
     rows = sorted(found.rows, key=lambda row: (row[0] in own, row[0] in prod))
     return tuple(
         Made(TableName(STATE_SCHEMA, relation), key, code, json.loads(reads))
-        for relation, key, code, reads, inputs in rows
-        if relation in there and all(name in there for name in json.loads(inputs))
+        for relation, key, code, reads, _ in rows
+        if relation in there
     )
 
 

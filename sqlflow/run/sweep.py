@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
-from sqlflow.core.engine import Connection, Session
+from sqlflow.core.engine import Connection, Relation, Session
 from sqlflow.core.environment import Environment
 from sqlflow.core.errors import BusyError, StatementError
 from sqlflow.core.names import literal
@@ -27,29 +28,42 @@ def sweep(
     built all stay: it may be about to use them. Assertions that have passed longer ago are forgotten: they run again.
     """
     kept = _needed(session, keep, seconds)
-    gone = []
-    relations = [relation for relation in connection.relations([STATE_SCHEMA]) if relation.name.name not in TABLES]
-    for relation in sorted(relations, key=lambda relation: relation.kind != "view"):
-        name = relation.name.name
-        if name in kept:
-            continue
-        try:
-            with session.transaction(_LOCK_SECONDS):
-                refuse_others(connection, session, environment)
-                session.execute(f"drop {relation.kind} {relation.name.sql}")
-                for table in ("sqlflow_versions", "sqlflow_recipes", "sqlflow_contents"):
-                    session.execute(f"delete from {table_of(table)} where relation = {literal(name)}")
-        except BusyError:
-            break
-        except StatementError:
-            continue
-        gone.append(name)
+    there = connection.relations([STATE_SCHEMA])
+    waiting = [relation for relation in there if relation.name.name not in kept | TABLES.keys()]
+    waiting.sort(key=lambda relation: relation.kind != "view")
+    gone: list[str] = []
+    with suppress(BusyError):
+        before = None
+        while waiting != before:
+            before = waiting
+            waiting = [
+                relation for relation in before if not _is_dropped(connection, session, environment, relation, gone)
+            ]
     if seconds:
         oldest = datetime.now(UTC) - timedelta(seconds=seconds)
         session.execute(f"delete from {table_of('sqlflow_checked')} where run < {literal(f'{oldest:%Y%m%dT%H%M%S}')}")
         _forget_old_recipes(session, oldest)
         history.forget_older(session, str(oldest.replace(tzinfo=None)))
     return tuple(gone)
+
+
+def _is_dropped(
+    connection: Connection, session: Session, environment: Environment, relation: Relation, gone: list[str]
+) -> bool:
+    """Drop a version with all that is known of it, note its name in `gone`, and tell whether that could be done.
+
+    Raise BusyError while another environment is being built.
+    """
+    try:
+        with session.transaction(_LOCK_SECONDS):
+            refuse_others(connection, session, environment)
+            session.execute(f"drop {relation.kind} {relation.name.sql}")
+            for table in ("sqlflow_versions", "sqlflow_recipes", "sqlflow_contents"):
+                session.execute(f"delete from {table_of(table)} where relation = {literal(relation.name.name)}")
+    except StatementError:
+        return False
+    gone.append(relation.name.name)
+    return True
 
 
 def _forget_old_recipes(session: Session, oldest: datetime) -> None:

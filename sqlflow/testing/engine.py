@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from sqlflow.core.config import BlockConfig, IndexConfig
 from sqlflow.core.engine import Connection, Engine, Relation, Session
 from sqlflow.core.errors import StatementError
 from sqlflow.core.names import TableName, quoted
@@ -246,9 +247,27 @@ class EngineSuite:
 
     def test_a_unique_index_refuses_what_comes_twice(self, session: Session, target: OpenTarget) -> None:
         session.execute(f"create table {_MADE.sql} as select 1 as id")
-        session.execute(target.engine.index(_MADE, "conformance_index", ["id"], True))
+        session.execute(target.engine.index(_MADE, "conformance_index", IndexConfig(columns=("id",), unique=True)))
         with pytest.raises(StatementError):
             session.execute(f"insert into {_MADE.sql} values (1)")
+
+    def test_an_index_may_be_on_expressions(self, session: Session, target: OpenTarget) -> None:
+        session.execute(f"create table {_MADE.sql} as select 1 as id, 'a' as word")
+        index = IndexConfig(columns=("id",), expressions=("lower(word)",), unique=True)
+        session.execute(target.engine.index(_MADE, "conformance_index", index))
+        with pytest.raises(StatementError):
+            session.execute(f"insert into {_MADE.sql} values (1, 'A')")
+
+    def test_a_table_without_options_is_made_and_finished(self, session: Session, target: OpenTarget) -> None:
+        engine = target.engine
+        session.execute(f"{engine.create(_MADE, 'table', {})} as\nselect 1 as id")
+        for statement in (*engine.arranged(_MADE, {}, session.rows), *engine.analyzed(_MADE, {})):
+            session.execute(statement)
+        assert session.rows(f"select id from {_MADE.sql}").rows == ((1,),)
+
+    def test_options_have_defaults_and_what_all_engines_have_is_not_refused(self, target: OpenTarget) -> None:
+        target.engine.options()
+        assert list(target.engine.unfit(BlockConfig(indexes=(IndexConfig(columns=("id",)),), order_by=("id",)))) == []
 
     def test_a_view_is_replaced_and_keeps_its_readers(self, session: Session) -> None:
         session.execute(f"create table {_MADE.sql} as select 1 as id")

@@ -28,9 +28,9 @@ def command(selection: Selection, output: str, place: Place) -> None:
             echo(as_json.text(_object(block, project)))
         return
     width = max((len(str(block.name)) for block in found), default=0)
+    forms = max(9, *(len(block.form) for block in found), 0)
     for block in found:
-        kind = block.form
-        echo(f"{block.name!s:<{width}}  {kind:<9}  {block.source.path}")
+        echo(f"{block.name!s:<{width}}  {block.form:<{forms}}  {block.source.path}")
     if project.loaded.skipped:
         echo(f"skipped {len(project.loaded.skipped)} hidden: " + ", ".join(project.loaded.skipped))
 

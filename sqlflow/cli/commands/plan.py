@@ -63,11 +63,11 @@ def _text(plan: "Plan", project: "Project") -> str:
         or (step.action == "inline" and plan.graph.downstream([step.block]) & built)
     ]
     width = max((len(str(step.block)) for step in acting), default=0)
+    forms = max(9, *(len(project.loaded.blocks[step.block].form) for step in acting), 0)
     lines = []
     for step in acting:
         block = project.loaded.blocks[step.block]
-        kind = block.form
-        lines.append(f"{step.action:<7}{step.block!s:<{width}}  {kind:<9}  {step.reason}")
+        lines.append(f"{step.action:<7}{step.block!s:<{width}}  {block.form:<{forms}}  {step.reason}")
         lines += [" " * 7 + change for change in _columns(step)]
     lines += [f"warning: {warning}" for warning in project.loaded.warnings]
     for name in sorted(set(plan.readers) & {*plan.built, *plan.removed}):

@@ -1,0 +1,4 @@
+/*---
+materialize: view
+---*/
+select id, amount from raw.orders where amount > 1

@@ -1,0 +1,4 @@
+/*---
+options: {partition_by: day}
+---*/
+select happened_at::date as day, id from events where id < 4

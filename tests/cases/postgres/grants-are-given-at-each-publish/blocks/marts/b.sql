@@ -1,0 +1,5 @@
+/*---
+materialize: view
+grants: {SELECT: sqlflow_reader}
+---*/
+select id from a

@@ -1,0 +1,5 @@
+/*---
+materialize: view
+options: {fillfactor: 70}
+---*/
+select 1 as id

@@ -1,0 +1,5 @@
+/*---
+materialize: ephemeral
+grants: {select: [ada]}
+---*/
+select 1 as id

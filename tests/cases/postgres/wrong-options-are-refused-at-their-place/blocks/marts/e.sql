@@ -1,0 +1,5 @@
+/*---
+materialize: materialized_view
+options: {unlogged: true}
+---*/
+select 1 as id

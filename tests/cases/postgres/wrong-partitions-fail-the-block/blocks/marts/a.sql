@@ -1,0 +1,4 @@
+/*---
+options: {partition_by: missing}
+---*/
+select 1 as id

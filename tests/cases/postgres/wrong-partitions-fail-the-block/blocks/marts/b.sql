@@ -1,0 +1,4 @@
+/*---
+options: {partition_by: id}
+---*/
+select 1 as id

@@ -1,0 +1,4 @@
+/*---
+options: {statistics: {missing: 10}}
+---*/
+select 1 as id

@@ -1,0 +1,4 @@
+/*---
+materialize: materialized_view
+---*/
+select 1 as id
