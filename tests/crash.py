@@ -2,10 +2,11 @@
 
 import atexit
 import os
+import re
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +16,7 @@ from tempfile import mkdtemp
 from typing import Any, TextIO
 
 import duckdb
+import postgres_server
 from support import write
 
 from sqlflow import Project
@@ -34,6 +36,12 @@ FILES = {
     "assertions/b_is_d.sql": "select * from marts.b join marts.d on b.edition <> d.edition",
 }
 NEW_FILES = {"blocks/other/f.sql": "select edition, 'ours' as whose from marts.d"}
+ON_POSTGRES = {
+    "blocks/marts/p.sql": "/*---\noptions: {unlogged: true, partition_by: day}\ngrants: {select: public}\n---*/\n"
+    "select date '2026-01-31' + id::int as day, edition from marts.b",
+    "blocks/marts/m.sql": "/*---\nmaterialize: materialized_view\nindexes: [{columns: id, where: edition > 1}]\n---*/\n"
+    "select id, edition from staging.a",
+}
 OLD_FILE = {"blocks/other/gone.sql": "select 'gone' as what"}
 PRELOADED = ["crash", "duckdb", "sqlglot", "pyarrow", "sqlflow_duckdb.connection", "sqlflow.cli.commands.build"]
 NO_FAILURE = "none:1:kill"
@@ -50,17 +58,19 @@ class Setting:
 
 
 @cache
-def setting() -> Setting:
+def setting(engine: str = "duckdb") -> Setting:
     folder = Path(mkdtemp(prefix="sqlflow-crash-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     old, new = folder / "old", folder / "new"
     for where in (old, new):
         write(where, FILES | (OLD_FILE if where == old else {}))
-        with duckdb.connect(
-            str(where / "warehouse.duckdb"), config={"storage_compatibility_version": "v1.5.0"}
-        ) as base:
-            base.execute("create schema other; create table other.f as select 7 as edition, 'theirs' as whose")
-    assert Project.load(old).build().ok
+        if engine == "postgres":
+            write(where, ON_POSTGRES)
+            _point_to(where, postgres_server.new_database())
+        with _opened(where) as execute:
+            execute("create schema other; create table other.f as select 7 as edition, 'theirs' as whose")
+    report = Project.load(old).build()
+    assert report.ok, report
     content = seen(old)
     (old / "blocks/other/gone.sql").unlink()
     write(old, NEW_FILES)
@@ -75,46 +85,88 @@ def build(folder: Path, threads: int = 1, **options: Any) -> Any:
     return project.build(threads=threads, prune=True, adopt=True, **options)
 
 
+def engine_of(folder: Path) -> str:
+    return "postgres" if url_of(folder) else "duckdb"
+
+
+def url_of(folder: Path) -> str:
+    """Return where the project's Postgres is; empty for one that is built in DuckDB."""
+    found = re.search(r"url: '(.*)'", (folder / "sqlflow.yml").read_text())
+    return found[1] if found else ""
+
+
+def _point_to(folder: Path, url: str) -> None:
+    write(folder, {"sqlflow.yml": f"{FILES['sqlflow.yml']}targets: {{dev: {{engine: postgres, url: '{url}'}}}}\n"})
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
+    """Yield what runs SQL in the project's target and returns the rows of a query."""
+    import psycopg
+
+    if url := url_of(folder):
+        with psycopg.connect(url, autocommit=True) as other:
+            yield lambda sql: cursor.fetchall() if (cursor := other.execute(sql.encode())).description else []
+        return
+    with duckdb.connect(str(folder / "warehouse.duckdb"), config={"storage_compatibility_version": "v1.5.0"}) as one:
+        yield lambda sql: one.execute(sql).fetchall()
+
+
+_EVERY = {
+    "duckdb": "select schema_name || '.' || table_name from duckdb_tables() where schema_name <> '_sqlflow' union all"
+    " select schema_name || '.' || view_name from duckdb_views() where not internal and schema_name <> '_sqlflow'",
+    "postgres": "select relnamespace::regnamespace || '.' || relname from pg_class where relkind in ('r', 'p', 'v', 'm')"
+    " and not relnamespace::regnamespace::text in ('_sqlflow', 'pg_catalog', 'information_schema', 'pg_toast')",
+}
+_VERSIONS = {
+    "duckdb": "select table_name as name from duckdb_tables() where schema_name = '_sqlflow' union all"
+    " select view_name from duckdb_views() where schema_name = '_sqlflow'",
+    "postgres": "select relname::text as name from pg_class where relkind in ('r', 'p', 'v', 'm') and not relispartition"
+    " and relnamespace = '_sqlflow'::regnamespace",
+}
+
+
 def seen(folder: Path) -> Content:
     """Return what a reader sees: the rows of every relation but the versions."""
-    with duckdb.connect(str(folder / "warehouse.duckdb")) as reader:
-        every = "select schema_name || '.' || table_name from duckdb_tables() where schema_name <> '_sqlflow' union all"
-        every += " select schema_name || '.' || view_name from duckdb_views() where not internal and schema_name <> '_sqlflow'"
-        names = [name for (name,) in reader.execute(every).fetchall()]
-        return {name: reader.execute(f"from {name} order by all").fetchall() for name in sorted(names)}
+    with _opened(folder) as rows:
+        names = [name for (name,) in rows(_EVERY[engine_of(folder)])]
+        return {name: sorted(rows(f"select * from {name}"), key=repr) for name in sorted(names)}
 
 
 def left_over(folder: Path) -> list[str]:
     """Return what is there and should not be: versions that no row tells of or the other way round, leases, files."""
-    with duckdb.connect(str(folder / "warehouse.duckdb")) as reader:
-        found = reader.execute(
-            "with there as (select table_name as name from duckdb_tables() where schema_name = '_sqlflow' union all"
-            " select view_name from duckdb_views() where schema_name = '_sqlflow')"
+    with _opened(folder) as rows:
+        found = rows(
+            f"with there as ({_VERSIONS[engine_of(folder)]})"
             " select name from there where name not like 'sqlflow_%'"
             " and name not in (select relation from _sqlflow.sqlflow_versions)"
             " union all select relation from _sqlflow.sqlflow_versions where relation not in (select name from there)"
             " union all select run from _sqlflow.sqlflow_leases where run <> ''"
-        ).fetchall()
+        )
     known = {"sqlflow.yml", "seeds", "blocks", "assertions", "warehouse.duckdb", ".sqlflow"}
     return [name for (name,) in found] + sorted(path.name for path in folder.iterdir() if path.name not in known)
 
 
-def fresh(into: Path) -> Path:
-    """Return a copy of the project as it is before the build that is cut off."""
+def fresh(into: Path, engine: str = "duckdb") -> Path:
+    """Return a copy of the project as it is before the build that is cut off, with a warehouse of its own."""
+    if into.exists() and (url := url_of(into)):
+        postgres_server.drop_database(url)
     shutil.rmtree(into, ignore_errors=True)
-    shutil.copytree(setting().folder, into)
+    shutil.copytree(setting(engine).folder, into)
+    if url := url_of(into):
+        _point_to(into, postgres_server.new_database(url))
     return into
 
 
 def faults_after(folder: Path) -> list[str]:
     """Return what does not hold of a project whose build was cut off. It is built again on the way."""
-    cut, faults = seen(folder), []
-    if cut not in (setting().old, setting().new):
+    cut, faults, expected = seen(folder), [], setting(engine_of(folder))
+    if cut not in (expected.old, expected.new):
         faults.append(f"a reader sees a mixed set: {cut}")
     report = build(folder)
     if not report.ok:
         faults.append(f"the next build fails: {report.problems or list(report.failed())}")
-    elif seen(folder) != setting().new:
+    elif seen(folder) != expected.new:
         faults.append(f"the next build differs from a clean one: {seen(folder)}")
     return faults + [f"left over: {name}" for name in left_over(folder)]
 

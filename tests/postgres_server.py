@@ -116,13 +116,15 @@ def _has_group(name: str) -> bool:
     return any(group.gr_name == name for group in grp.getgrall())
 
 
-def new_database() -> str:
-    """Return the URL of a fresh, empty database."""
+def new_database(like: str = "") -> str:
+    """Return the URL of a fresh database: an empty one, or a copy of that of another URL."""
     import psycopg
+
+    template = urlsplit(like).path[1:] or "template0"
 
     name = f"t_{uuid.uuid4().hex}"
     with psycopg.connect(server_url(), autocommit=True) as connection:
-        connection.execute(f"create database {name} template template0")
+        connection.execute(f"create database {name} template {template}")
     return urlunsplit(urlsplit(server_url())._replace(path=f"/{name}"))
 
 

@@ -1,5 +1,7 @@
 """An open Postgres database, and the lines of work in it."""
 
+import os
+import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -91,7 +93,8 @@ class PostgresConnection:
 
     def has_ended(self, holder: Holder) -> bool:
         """Tell whether no session works for the holder's run; while it has just begun, it may not have made its first."""
-        if datetime.now(UTC).replace(tzinfo=None) - datetime.fromisoformat(holder.since) < _BEGINNING:
+        age = datetime.now(UTC).replace(tzinfo=None) - datetime.fromisoformat(holder.since)
+        if age < _BEGINNING and not _is_gone(holder):
             return False
         name = literal(_application_name(holder.run))
         seen = "application_name is null and pid <> pg_backend_pid() and backend_type = 'client backend'"
@@ -102,6 +105,19 @@ class PostgresConnection:
     def close(self) -> None:
         for session in self._opened:
             session.close()
+
+
+def _is_gone(holder: Holder) -> bool:
+    """Tell whether the holder's process was on this machine and is not any more."""
+    if holder.host != socket.gethostname():
+        return False
+    try:
+        os.kill(holder.pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 class _OneStatement(psycopg.Cursor[Any]):
