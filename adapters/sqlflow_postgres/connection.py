@@ -25,6 +25,8 @@ _CHECKS_CLIENT_SINCE = 140000
 _CANCEL_SECONDS = 5.0
 _LOOK_AGAIN_SECONDS = 0.1
 _BEGINNING = timedelta(seconds=5)
+_HOLDING_SHARE = 10
+"""Whoever holds a view's lock waits for the next one so much shorter: its holder may be waiting for the first."""
 
 
 class PostgresConnection:
@@ -76,13 +78,17 @@ class PostgresConnection:
         return views.dependents(relations, self._own.rows)
 
     def settle(self) -> str:
-        """Wait for transactions that have read already and go on: in `repeatable read` they keep to what was there then."""
+        """Wait for transactions that have read already and go on: in `repeatable read` they keep to what was there then.
+
+        Sessions of sqlflow's own are in `read committed`.
+        """
         began = self._own.rows("select clock_timestamp()::text").rows[0][0]
         deadline = time.monotonic() + self._settings.snapshot_wait
         while True:
             found = self._own.rows(
                 f"select pid, application_name from pg_stat_activity where xact_start < {literal(began)}::timestamptz"
                 " and datname = current_database() and pid <> pg_backend_pid() and backend_xmin is not null"
+                f" and application_name not like {literal(_application_name('') + '%')}"
                 " and (state like 'idle in transaction%' or xact_start < query_start) order by pid"
             ).rows
             if not found:
@@ -179,10 +185,13 @@ class PostgresSession:
         self._connection = connection
         self._types: dict[tuple[int, int], str] = {}
         self._comment = ""
+        self._lock_seconds: float | None = None
 
     def show(self, view: TableName, relation: TableName, cascade: bool = False) -> None:
         for statement in views.statements(view, relation, cascade, self.rows):
             self.execute(statement)
+        if self._lock_seconds is not None:
+            self._plainly(f"set local lock_timeout = {_milliseconds(self._lock_seconds / _HOLDING_SHARE)}")
 
     @property
     def is_open(self) -> bool:
@@ -273,6 +282,7 @@ class PostgresSession:
     @contextmanager
     def transaction(self, lock_seconds: float | None = None) -> Iterator[None]:
         self._plainly("begin")
+        self._lock_seconds = lock_seconds
         try:
             if lock_seconds is not None:
                 self._plainly(f"set local lock_timeout = {_milliseconds(lock_seconds)}")

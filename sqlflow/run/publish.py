@@ -1,7 +1,8 @@
 """Makes versions visible: all views of a run, and the state that says so, in one transaction."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from sqlflow.core.block import Block, Project
 from sqlflow.core.engine import Connection, Engine, Relation, Session
@@ -109,8 +110,9 @@ def publish(
             session.execute(f"create schema if not exists {quoted(schema)}")
         for relation in taken.values():
             _set_aside(relation, session)
-        for name in names:
-            _show(project.blocks[name], relations[name], lease, session, project.target.engine, cascade)
+        for name in tuple(names):
+            with first_the_next_time(name, names):
+                _show(project.blocks[name], relations[name], lease, session, project.target.engine, cascade)
         for name in dropped:
             session.execute(f"drop view {environment.relation(name).sql}{' cascade' if cascade else ''}")
         for name in plan.removed if prune else ():
@@ -155,6 +157,19 @@ def copy(connection: Connection, session: Session, environment: Environment) -> 
     """Copy what `prod` shows where the target wants that. Raise TargetError if the copy cannot be written."""
     if connection.wants_copy and environment.is_prod:
         connection.write_copy(sorted(state.shown(connection, session, environment)), state.latest(session, environment))
+
+
+@contextmanager
+def first_the_next_time(name: TableName, order: list[TableName]) -> Iterator[None]:
+    """Let what could not be shown come first when it is tried again, and be waited for with nothing held: its readers may
+    themselves wait for what is held.
+    """
+    try:
+        yield
+    except StatementError:
+        order.remove(name)
+        order.insert(0, name)
+        raise
 
 
 def _show(block: Block, relation: TableName, lease: Lease, session: Session, engine: Engine, cascade: bool) -> None:

@@ -12,7 +12,7 @@ from sqlflow.plan.versions import STATE_SCHEMA
 from sqlflow.run import history, state
 from sqlflow.run.history import Publish
 from sqlflow.run.lease import Lease
-from sqlflow.run.publish import committed, foreign
+from sqlflow.run.publish import committed, first_the_next_time, foreign
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +45,17 @@ def roll_back(connection: Connection, session: Session, project: Project, lease:
     if gone:
         raise UsageError(gone)
     shown = _shown(connection, session, project, lease, last)
-    put_back = [name for name, relation in last.before.items() if relation]
+    put_back = {name: relation for name, relation in last.before.items() if relation}
     dropped = [name for name, relation in last.before.items() if not relation]
+    order = list(put_back)
 
     def change() -> None:
         for schema in sorted({environment.relation(name).schema for name in put_back}):
             session.execute(f"create schema if not exists {quoted(schema)}")
-        for name, relation in last.before.items():
-            if relation:
-                _show(name, relation, project, lease, session)
-                continue
+        for name in tuple(order):
+            with first_the_next_time(name, order):
+                _show(name, put_back[name], project, lease, session)
+        for name in dropped:
             if name in shown:
                 session.execute(f"drop view {environment.relation(name).sql}")
             state.hide(session, environment, name)
@@ -77,7 +78,7 @@ def _show(name: TableName, relation: TableName, project: Project, lease: Lease, 
 
 
 def _gone(connection: Connection, last: Publish) -> Iterator[Problem]:
-    there = {relation.name.name for relation in connection.relations([STATE_SCHEMA])}
+    there = {relation.name.name for relation in connection.relations([STATE_SCHEMA]) if not relation.is_lost}
     for name, relation in last.before.items():
         if relation and relation.name not in there:
             yield Problem(
