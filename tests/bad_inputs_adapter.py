@@ -41,26 +41,26 @@ def corpus(path: Path) -> dict[str, Any]:
     return found
 
 
-def is_runnable(case: Case) -> bool:
-    """Tell whether every engine and runtime that the case needs is installed: those that arrive bring their cases."""
+def is_runnable(case: Case, engine: str = "duckdb") -> bool:
+    """Tell whether the case is one for the engine, and every runtime that it needs is installed."""
     runtimes = {point.name for point in entry_points(group="sqlflow.runtimes")}
     files = case["setup"].get("files", [])
     named = {name for name in ENGINES for file in files if f"type: {name}" in file.get("content", "")}
     needed = {RUNTIMES[file["role"]] for file in files if file["role"] in RUNTIMES}
-    return "duckdb" in case.get(
-        "engines", ENGINES
-    ) and (  # those of Postgres alone need a server: tests/test_postgres.py
-        named <= set(engine_names()) and needed <= runtimes
-    )
+    return engine in case.get("engines", ENGINES) and named <= set(engine_names()) and needed <= runtimes
 
 
-def write(case: Case, root: Path) -> list[str]:
-    """Write the case's files below `root` and return their paths, relative to it, in the order of the case."""
+def write(case: Case, root: Path, url: str = "") -> list[str]:
+    """Write the case's files below `root` and return their paths, relative to it, in the order of the case.
+
+    With a `url` its project is built in that Postgres.
+    """
     setup = case["setup"]
     roles = {file["role"] for file in setup.get("files", [])}
     if "project_file" not in roles and setup.get("project") != "none":
         secrets = [name for file in setup.get("files", []) for name in file.get("front", {}).get("secrets", [])]
-        _put(root, "sqlflow.yml", _neutral(PLAIN_PROJECT + (f"env: [{', '.join(secrets)}]\n" if secrets else "")))
+        plain = f"name: demo\ntargets: {{dev: {{engine: postgres, url: '{url}'}}}}\n" if url else PLAIN_PROJECT
+        _put(root, "sqlflow.yml", _neutral(plain + (f"env: [{', '.join(secrets)}]\n" if secrets else "")))
     return [path for file in setup.get("files", []) for path in _ROLES[file["role"]](root, file)]
 
 

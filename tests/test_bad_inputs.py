@@ -54,7 +54,7 @@ def test_a_bad_input_gets_the_answer_that_the_corpus_asks_for(case: Case, root: 
     relations, names = _relations(warehouse), _names(root)
     limits = {"seconds": SECONDS, "rss_mb": MEGABYTES} | case.get("limits", {})
     outcome = run(case, root, limits["seconds"] * PATIENCE, root.parent / "outside")
-    faults = [*_faults_told(case, outcome, files), *_faults_left(case, root, files)]
+    faults = [*faults_told(case, outcome, files), *_faults_left(case, root, files)]
     if case.get("expect_no_process") and (left := _processes_of(root.parent / "outside")):
         faults.append(f"left running: {left}")
     if outcome.exit_code != 0 and _relations(warehouse) != relations:
@@ -66,7 +66,7 @@ def test_a_bad_input_gets_the_answer_that_the_corpus_asks_for(case: Case, root: 
     assert not faults, f"{faults}\n{outcome.output[:4000]}"
 
 
-def _faults_told(case: Case, outcome: Outcome, files: list[str]) -> Iterator[str]:
+def faults_told(case: Case, outcome: Outcome, files: list[str]) -> Iterator[str]:
     """Yield what is wrong with the exit code and the words."""
     said = outcome.output.lower()
     if outcome.exit_code != case["expect_exit"]:

@@ -13,7 +13,7 @@ from threading import Timer
 import duckdb
 import pytest
 from bad_inputs_adapter import Case, is_runnable, run, write
-from test_bad_inputs import CORPUS, MEGABYTES, PATIENCE, SECONDS, _faults_left, _faults_told, _relations
+from test_bad_inputs import CORPUS, MEGABYTES, PATIENCE, SECONDS, _faults_left, _relations, faults_told
 
 SQLFLOW = (sys.executable, "-m", "sqlflow")
 STATE = "_sqlflow.sqlflow_state"
@@ -158,7 +158,7 @@ def test_what_goes_wrong_around_a_project_gets_the_answer_that_the_corpus_asks_f
         if case["id"] in MEANWHILE:
             stack.enter_context(MEANWHILE[case["id"]](root))  # type: ignore[arg-type]
         outcome = run(asked, root, limits["seconds"] * PATIENCE, root.parent / "outside")
-    faults = [*_faults_told(case, outcome, files), *_faults_left(case, root, files)]
+    faults = [*faults_told(case, outcome, files), *_faults_left(case, root, files)]
     if outcome.exit_code != 0 and "not-a-database" not in case["id"] and _relations(root / "warehouse.duckdb") != shown:
         faults.append("published")
     if any(root.glob("*.tmp")):

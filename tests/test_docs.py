@@ -268,6 +268,7 @@ LIMITS = {
     f"{reading.NAME_BYTES_AT_MOST} bytes": "names",
     f"{project_config.VAR_BYTES_AT_MOST >> 10} KiB": "a var",
     f"{seeds.BYTES_AT_MOST >> 30} GiB": "a seed",
+    f"{seeds.COLUMNS_AT_MOST:,} columns": "a seed",
     f"{errors.PROBLEMS_SHOWN} faults": "a report of faults",
 }
 

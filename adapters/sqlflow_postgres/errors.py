@@ -40,6 +40,10 @@ def _position(diag: Any, shift: int) -> int | None:
 
 
 def _message(diag: Any) -> str:
+    if diag.sqlstate == "22021" and "0x00" in diag.message_primary:
+        return "a text holds a NUL character, which Postgres cannot store"
+    if diag.sqlstate == "54011":
+        return f"{_sentence(diag.message_primary)}: a table of Postgres has at most 1600 columns"
     parts = [diag.message_primary]
     if diag.message_detail and diag.sqlstate and diag.sqlstate[:2] in ("23", "2B", "22", "40"):
         parts.append(diag.message_detail)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BYTES_AT_MOST = 10 << 30
+COLUMNS_AT_MOST = 1600
+"""As many as a table of Postgres has; reading more takes DuckDB minutes."""
 _CSV_LINE = re.compile(r"Line: (\d+)")
 _EXPECTED = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
 _CONVERSION = re.compile(r'Error when converting column "([^"]*)"\. (.*)')
@@ -87,6 +89,7 @@ def _query(connection: "duckdb.DuckDBPyConnection", path: Path, block: Block) ->
     declared = {name.lower(): column.type for name, column in block.config.columns.items() if column.type}
     if path.suffix == ".csv":
         names = _header(path, block)
+        _check_width(names, block)
         as_text = _csv_reader(path, dict.fromkeys(names, "varchar"))
         types = _inferred(connection, as_text, [name for name in names if name.lower() not in declared])
         reader = _csv_reader(path, {name: declared.get(name.lower()) or types[name] or "varchar" for name in names})
@@ -95,10 +98,17 @@ def _query(connection: "duckdb.DuckDBPyConnection", path: Path, block: Block) ->
         function = "read_parquet" if path.suffix == ".parquet" else "read_json"
         reader = f"{function}({literal(str(path))})"
         names = _names(connection, reader)
+        _check_width(names, block)
         casts = declared
     _check_declared(declared, names, block)
     selected = (_cast(name, casts.get(name.lower(), "")) for name in names)
     return f"select {', '.join(selected)} from {reader}"
+
+
+def _check_width(names: list[str], block: Block) -> None:
+    if len(names) > COLUMNS_AT_MOST:
+        message = f"the seed has {len(names):,} columns: at most {COLUMNS_AT_MOST:,}"
+        raise BuildError(message, Place(block.source.path, 1), "declare it as a source")
 
 
 def _csv_reader(path: Path, types: Mapping[str, str]) -> str:
