@@ -12,8 +12,8 @@ import pytest
 from support import write
 
 from sqlflow import Project
-from sqlflow.core import events
-from sqlflow.core.errors import TargetError
+from sqlflow.core import events, failpoints
+from sqlflow.core.errors import SqlflowError, TargetError
 
 FILES = {
     "blocks/marts/revenue.sql": "/*---\ndescription: Money.\n---*/\nselect {{ var('columns') }} from generate_series(1, 3) as n (id)",
@@ -207,6 +207,88 @@ def test_cancelling_ends_the_work_in_the_server(tmp_path: Path, postgres_url: st
     thread.join()
     assert (report.status, report.exit_code) == ("cancelled", 130)
     assert other.execute(asked).fetchall() == []
+
+
+def test_waiting_for_readers_ends_with_a_signal(tmp_path: Path, postgres_url: str, other: Postgres) -> None:
+    assert project(tmp_path, postgres_url).build().ok
+    waiting = "select 1 from pg_stat_activity where query like '%xact_start <%' and pid <> pg_backend_pid()"
+    ended = threading.Event()
+
+    def stop() -> None:
+        while not ended.is_set() and not other.execute(waiting).fetchall():
+            pass
+        if not ended.is_set():
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    with psycopg.connect(postgres_url) as reader:
+        reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        reader.execute("select 1")
+        thread = threading.Thread(target=stop)
+        thread.start()
+        report = project(tmp_path, postgres_url, "id + 1 as id", ", snapshot_wait: 100").build()
+        ended.set()
+        thread.join()
+    assert (report.status, report.exit_code) == ("cancelled", 130)
+    assert report.seconds < 100
+    assert other.execute("select min(id) from marts.revenue").fetchall() == [(1,)]
+
+
+def test_what_an_older_server_has_built_is_built_again(tmp_path: Path, postgres_url: str, other: Postgres) -> None:
+    assert project(tmp_path, postgres_url).build().ok
+    major = f'"{other.info.server_version // 10000}"'
+    for table, column in (("versions", "reads"), ("recipes", "recipe")):
+        sql = f"update _sqlflow.sqlflow_{table} set key = 'of ' || relation, {column} = replace({column}, '{major}', '\"9\"')"
+        other.execute(sql.encode())
+    again = project(tmp_path, postgres_url)
+    assert [step.reason for step in again.plan().steps] == ["the server's version has changed"] * 2
+    assert [difference.what for difference in again.why("marts.revenue").changed] == ["the server's version"]
+    assert again.build().ok
+    assert {step.action for step in project(tmp_path, postgres_url).plan().steps} == {"reuse"}
+
+
+def test_a_state_of_an_older_sqlflow_is_brought_up_to_date_and_not_half_when_it_fails(
+    tmp_path: Path, postgres_url: str, other: Postgres
+) -> None:
+    assert project(tmp_path, postgres_url).build().ok
+    for table in ("recipes", "contents", "replaced"):
+        other.execute(f"drop table _sqlflow.sqlflow_{table}".encode())
+    other.execute("alter table _sqlflow.sqlflow_failures drop column environment")
+    other.execute("update _sqlflow.sqlflow_state set form = 1")
+    for place in ("create sqlflow_replaced", "alter sqlflow_failures", "delete sqlflow_state", "commit"):
+        with failpoints.armed(f"{place}:1:raise") as failure, pytest.raises(SqlflowError, match="fail-point"):
+            project(tmp_path, postgres_url).build()
+        assert failure.has_happened
+        assert other.execute(
+            "select form, to_regclass('_sqlflow.sqlflow_recipes') from _sqlflow.sqlflow_state"
+        ).fetchall() == [(1, None)]
+    report = project(tmp_path, postgres_url).build()
+    assert (report.ok, {block.status for block in report.blocks}) == (True, {"reused"})
+
+
+def test_a_database_in_another_encoding_is_refused(tmp_path: Path, postgres_url: str, other: Postgres) -> None:
+    name = f"{other.info.dbname}_ascii"
+    other.execute(f"create database {name} encoding 'SQL_ASCII' locale 'C' template template0".encode())
+    try:
+        with pytest.raises(TargetError, match=r"has the encoding SQL_ASCII: sqlflow needs UTF8"):
+            project(tmp_path, postgres_url.replace(other.info.dbname, name)).build(lock_timeout=0)
+    finally:
+        other.execute(f"drop database {name}".encode())
+
+
+def test_a_role_that_may_make_no_schema_and_its_timeout_are_told(
+    tmp_path: Path, postgres_url: str, other: Postgres
+) -> None:
+    role = other.info.dbname.replace("t_", "role_")
+    other.execute(f"create role {role} login; alter role {role} set statement_timeout = '50ms'".encode())
+    as_role = postgres_url.replace("postgres@", f"{role}@")
+    try:
+        with pytest.raises(SqlflowError, match="permission denied for database"):
+            project(tmp_path, as_role).build()
+        other.execute(f"grant create on database {other.info.dbname} to {role}".encode())
+        report = project(tmp_path, as_role, "id, pg_sleep(5)::text as slept").build()
+        assert "statement timeout" in str(report.blocks[0].problems[0])
+    finally:
+        other.execute(f"drop owned by {role}; drop role {role}".encode())
 
 
 def test_names_that_postgres_would_cut_are_refused_with_their_place(tmp_path: Path, postgres_url: str) -> None:

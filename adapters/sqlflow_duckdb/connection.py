@@ -39,6 +39,7 @@ class DuckDBConnection:
         if readonly and not in_memory and not self.path.exists():
             raise TargetError(f"`{self.path}` does not exist yet", hint="make it with `sqlflow build`")
         self.copy = _below(root.resolve(), settings.publish_copy) if settings.publish_copy else None
+        self.server = ""
         self.wants_copy = self.copy is not None
         if self.copy is not None and self.copy.resolve() == self.path.resolve():
             raise TargetError(f"`publish_copy` is the database itself, `{self.path}`", hint="give it another path")
@@ -78,7 +79,7 @@ class DuckDBConnection:
     def dependents(self, relations: Sequence[TableName]) -> tuple[tuple[TableName, TableName], ...]:
         return ()
 
-    def settle(self) -> str:
+    def settle(self, is_stopped: Callable[[], bool]) -> str:
         return ""
 
     def has_ended(self, holder: Holder) -> bool:

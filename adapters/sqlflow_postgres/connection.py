@@ -3,7 +3,7 @@
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ import psycopg
 from psycopg.types.string import TextLoader
 
 from sqlflow.core.engine import Column, Holder, Relation, Rows
-from sqlflow.core.errors import StatementError
+from sqlflow.core.errors import StatementError, TargetError
 from sqlflow.core.names import TableName, literal, quoted
 from sqlflow_postgres import arrow, tables, views
 from sqlflow_postgres.errors import open_error, statement_error
@@ -38,6 +38,7 @@ class PostgresConnection:
         self.wants_copy = False
         self._opened: list[PostgresSession] = []
         self._own = self.session()
+        self.server = self._own.server
 
     def session(self, run: str = "") -> "PostgresSession":
         place, connection = "the server", None
@@ -48,11 +49,12 @@ class PostgresConnection:
                 **(given | _own_parameters(self._settings, run)),
                 autocommit=True, cursor_factory=_OneStatement, prepare_threshold=None,
             )  # fmt: skip
+            _refuse_encoding(connection, place)
             connection.execute(_set_all(_session_settings(self._settings, self._readonly, connection)))
-        except psycopg.Error as error:
+        except (psycopg.Error, TargetError) as error:
             if connection is not None:
                 connection.close()
-            raise open_error(error, place) from error
+            raise error if isinstance(error, TargetError) else open_error(error, place) from error
         for kind in ("json", "jsonb"):
             connection.adapters.register_loader(kind, TextLoader)
         session = PostgresSession(connection)
@@ -77,7 +79,7 @@ class PostgresConnection:
     def dependents(self, relations: Sequence[TableName]) -> tuple[tuple[TableName, TableName], ...]:
         return views.dependents(relations, self._own.rows)
 
-    def settle(self) -> str:
+    def settle(self, is_stopped: Callable[[], bool]) -> str:
         """Wait for transactions that have read already and go on: in `repeatable read` they keep to what was there then.
 
         Sessions of sqlflow's own are in `read committed`.
@@ -91,7 +93,7 @@ class PostgresConnection:
                 f" and application_name not like {literal(_application_name('') + '%')}"
                 " and (state like 'idle in transaction%' or xact_start < query_start) order by pid"
             ).rows
-            if not found:
+            if not found or is_stopped():
                 return ""
             if time.monotonic() >= deadline:
                 return ", ".join(f"process {pid} ({name or 'without a name'})" for pid, name in found)
@@ -142,6 +144,13 @@ def _application_name(run: str) -> str:
     return f"sqlflow {run}".strip()
 
 
+def _refuse_encoding(connection: "psycopg.Connection[Any]", place: str) -> None:
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        hint = "make one with `createdb --encoding UTF8 --template template0`"
+        raise TargetError(f"{place} has the encoding {encoding}: sqlflow needs UTF8", hint=hint)
+
+
 def _own_parameters(settings: PostgresSettings, run: str) -> dict[str, Any]:
     return {
         "application_name": _application_name(run),
@@ -158,15 +167,16 @@ def _session_settings(
         "TimeZone": "UTC", "DateStyle": "ISO, YMD", "IntervalStyle": "postgres", "bytea_output": "hex",
         "extra_float_digits": 1, "standard_conforming_strings": "on", "search_path": f"{quoted(settings.schema)}, public",
         "default_transaction_isolation": "read committed", "default_transaction_read_only": "on" if readonly else "off",
-        "statement_timeout": _milliseconds(settings.statement_timeout), "lock_timeout": _milliseconds(settings.lock_timeout),
     }  # fmt: skip
+    timeouts = {"statement_timeout": settings.statement_timeout, "lock_timeout": settings.lock_timeout}
+    ours |= {name: _milliseconds(seconds) for name, seconds in timeouts.items() if seconds is not None}
     if connection.info.server_version >= _CHECKS_CLIENT_SINCE:
         ours["client_connection_check_interval"] = 500
     return ours | settings.settings
 
 
-def _milliseconds(seconds: float | None) -> int:
-    return 0 if seconds is None else max(1, round(seconds * 1000))
+def _milliseconds(seconds: float) -> int:
+    return max(1, round(seconds * 1000))
 
 
 def _set_all(values: dict[str, Any]) -> str:
@@ -192,6 +202,11 @@ class PostgresSession:
             self.execute(statement)
         if self._lock_seconds is not None:
             self._plainly(f"set local lock_timeout = {_milliseconds(self._lock_seconds / _HOLDING_SHARE)}")
+
+    @property
+    def server(self) -> str:
+        """The server's major version: within one, results do not change."""
+        return str(self._connection.info.server_version // 10000)
 
     @property
     def is_open(self) -> bool:

@@ -103,6 +103,8 @@ class Session(Protocol):
 class Connection(Protocol):
     """An open target."""
 
+    server: str
+    """The server's version, as far as it may change results; empty where `Engine.version` says it all."""
     wants_copy: bool
     """Whether its settings ask for a copy of what is published."""
 
@@ -115,10 +117,11 @@ class Connection(Protocol):
     def dependents(self, relations: Sequence[TableName]) -> tuple[tuple[TableName, TableName], ...]:
         """Return which of the relations is read by which view, where the engine keeps account of it."""
 
-    def settle(self) -> str:
+    def settle(self, is_stopped: Callable[[], bool]) -> str:
         """Wait until no reader is left who would find a version empty that was built after it had begun to read.
 
-        Return for whom it has waited in vain, or an empty text; at once where the engine has no such readers.
+        Return for whom it has waited in vain, or an empty text; at once where the engine has no such readers, and soon after
+        `is_stopped` has begun to tell that waiting is to end.
         """
 
     def has_ended(self, holder: Holder) -> bool:

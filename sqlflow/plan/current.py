@@ -38,6 +38,8 @@ class Current:
     """The views of others that read a published relation."""
     borrowed: frozenset[TableName] = frozenset()
     """Those of the published blocks that the environment does not show yet: they are read as `prod` shows them."""
+    server: str = ""
+    """The version of the target's server; empty where it has none of its own."""
     lost: frozenset[TableName] = frozenset()
     """What is published and whose rows may be gone: it takes no part in `published`."""
 

@@ -13,7 +13,7 @@ from sqlflow.plan.current import NOTHING_KNOWN, Current
 from sqlflow.plan.graph import Graph, Resolver, blocks_read, gated
 from sqlflow.plan.recipes import Cookbook, is_stored
 from sqlflow.plan.reuse import Step, reuses, step_of
-from sqlflow.plan.versions import Key, assertion_key, version_key
+from sqlflow.plan.versions import SERVER, Key, assertion_key, version_key
 from sqlflow.read.versions import NO_FILES, FileVersions
 
 
@@ -179,19 +179,21 @@ def _keys(
             known[name] = made.get(relation, "") if relation else ""
             continue
         inputs = {str(read): known[read] for read in graph.inputs[name]}
-        outside = _outside(graph, name, files, current.sources)
+        outside = _outside(graph, name, files, current)
         keys[name] = version_key(graph.project.blocks[name], graph.project, inputs, outside, files.seconds)
         known[name] = keys[name].text
     return keys, known
 
 
-def _outside(graph: Graph, name: TableName, files: FileVersions, sources: Mapping[TableName, str]) -> dict[str, str]:
+def _outside(graph: Graph, name: TableName, files: FileVersions, current: Current) -> dict[str, str]:
     """Return the versions of what a block reads beside blocks."""
-    found = {path: files.of(path) for path in file_paths(graph, name)}
+    found = {path: files.of(path) for path in file_paths(graph, name)} | (
+        {SERVER: current.server} if current.server else {}
+    )
     for source in graph.sources[name]:
         config = graph.project.sources.get(source)
         if config is None or not config.files:
-            found[str(source)] = sources.get(source, "")
+            found[str(source)] = current.sources.get(source, "")
         elif config.options:
             found[f"options of {source}"] = repr(config.options)
     return found

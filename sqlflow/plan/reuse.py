@@ -8,7 +8,7 @@ from sqlflow.core.names import TableName
 from sqlflow.plan.current import Current
 from sqlflow.plan.recipes import Cookbook, Entry, is_stored, is_volatile
 from sqlflow.plan.sameness import Comparison
-from sqlflow.plan.versions import REFRESH, STATE_SCHEMA, Key
+from sqlflow.plan.versions import REFRESH, SERVER, STATE_SCHEMA, Key
 
 Action = Literal["build", "reuse", "inline", "skip"]
 
@@ -113,5 +113,5 @@ def _why(name: TableName, reason: str, key: Key, current: Current) -> str:
     if known == [REFRESH]:
         return f"`refresh: {inputs[REFRESH].split()[0]}` says so"
     if known:
-        return f"`{known[0]}` has changed"
+        return f"{known[0] if known[0] == SERVER else f'`{known[0]}`'} has changed"
     return f"`{changed[0]}` is not read any more" if changed else "its version is gone"

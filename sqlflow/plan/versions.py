@@ -19,6 +19,8 @@ FORM = 1
 """Counted up when a new sqlflow would build other rows from the same code: old keys end with it."""
 REFRESH = "refresh"
 """The name under which the time counts as something that a block reads."""
+SERVER = "the server's version"
+"""The name under which the version of a target's server counts as something that a block reads."""
 _PERIODS = {"hourly": 3600, "daily": 86400}
 NAME_BYTES = 63
 _HASH_CHARACTERS = 12

@@ -12,7 +12,7 @@ from sqlflow.plan.origins import EVERY
 from sqlflow.plan.plan import Plan
 from sqlflow.plan.recipes import Cookbook, Entry, described
 from sqlflow.plan.sameness import Comparison
-from sqlflow.plan.versions import REFRESH
+from sqlflow.plan.versions import REFRESH, SERVER
 
 _OTHERS = {"macros": "the macros that it calls", "settings": "the target's `settings`", "root": "the project's folder",
            "statements": "its statements", "types": "the types of its columns"}  # fmt: skip
@@ -116,8 +116,10 @@ def _inputs(
         old, new = before["reads"].get(read), now["reads"].get(read)
         if old == new and new:
             continue
-        if old is None or new is None:
+        if (old is None or new is None) and read != SERVER:
             yield Difference(f"`{read}` is {'read now' if old is None else 'not read any more'}")
+        elif read == SERVER:
+            yield Difference(read, (f"{old} is now {new}",))
         elif read == REFRESH:
             yield Difference(f"`refresh: {new.split()[0]}`", ("the time has come",))
         elif TableName.parse(read) in plan.graph.inputs:
@@ -150,5 +152,5 @@ def _same(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     if before["settings"] == now["settings"]:
         yield "its settings"
     for read in sorted(before["reads"].keys() & now["reads"].keys()):
-        if before["reads"][read] == now["reads"][read] and now["reads"][read]:
+        if before["reads"][read] == now["reads"][read] and now["reads"][read] and read != SERVER:
             yield f"`{read}`"

@@ -423,7 +423,10 @@ class _Execution:
             if not relations and not prune:
                 status: RunStatus = "succeeded" if is_whole and not self._failures() else "failed"
                 return self._copied(session, status)
-            if waiting := self.connection.settle():
+            waiting = self.connection.settle(lambda: not self.done.empty())
+            if stopped := self._heard():
+                return self._finished("cancelled", exit_code=stopped.exit_code)
+            if waiting:
                 message = f"published over readers that have begun before, who may find tables empty: {waiting}"
                 self.tell(events.Warned(self.work.run, message))
             dropped = publish.publish(

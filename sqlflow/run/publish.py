@@ -42,7 +42,7 @@ def current(
         elif not adopt:
             problems.append(foreign(relation, block))
     if not has_state:
-        return Current({}, tuple(problems))
+        return Current({}, tuple(problems), server=connection.server)
     made = state.made(connection, session, environment)
     good = {version.relation for version in made}
     read = state.read_from(connection, session, environment, shown)
@@ -55,6 +55,7 @@ def current(
         state.recipes(session, made),
         readers=_readers(connection, shown, environment),
         borrowed=frozenset(read) - frozenset(shown),
+        server=connection.server,
         lost=frozenset(name for name, relation in read.items() if relation not in good),
     )
 
