@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: example test check torture clean
+.PHONY: example test check torture bench bench-quick clean
 
 example: $(VENV)/example  ## Build the example warehouse and print the result.
 	$(BIN)/python example_warehouse/prepare.py
@@ -25,6 +25,12 @@ check: test  ## Run the tests and every other check but the second engine versio
 
 torture: $(VENV)/test  ## Run what breaks things as often as a night allows.
 	SQLFLOW_TORTURE=1 $(BIN)/python -m pytest tests/test_crashes.py tests/test_locks.py tests/test_readers.py tests/test_cancel.py tests/test_faults.py tests/test_copy.py tests/test_fuzzing.py
+
+bench: $(VENV)/test  ## Measure everything beside what it is compared with; the tools come from PyPI.
+	$(BIN)/python benchmarks/bench.py
+
+bench-quick: $(VENV)/test  ## Measure for a few minutes what needs no other tool.
+	$(BIN)/python benchmarks/bench.py --quick --runs 1
 
 clean:
 	rm -rf $(VENV) build dist

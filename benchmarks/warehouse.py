@@ -189,7 +189,7 @@ def write_floor(folder: Path, count: int) -> None:
         if model.checks > 1:
             lines.append(f"select count(*) from {model.full_name} where customer_id is null;")
     _write(folder / "floor.sql", "\n".join(lines))
-    _write_sources(folder / "warehouse.duckdb")
+    write_sources(folder / "warehouse.duckdb")
 
 
 def write_dbt(folder: Path, count: int) -> None:
@@ -215,7 +215,7 @@ def write_dbt(folder: Path, count: int) -> None:
         )
     for layer, lines in described.items():
         _write(folder / f"models/{layer}/schema.yml", "version: 2\nmodels:\n" + "".join(lines))
-    _write_sources(folder / "warehouse.duckdb")
+    write_sources(folder / "warehouse.duckdb")
 
 
 def _write(file: Path, text: str) -> None:
@@ -223,7 +223,7 @@ def _write(file: Path, text: str) -> None:
     file.write_text(text)
 
 
-def _write_sources(file: Path) -> None:
+def write_sources(file: Path) -> None:
     import duckdb
 
     file.unlink(missing_ok=True)
