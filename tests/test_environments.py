@@ -4,7 +4,7 @@ import itertools
 import random
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -111,6 +111,20 @@ def test_nothing_is_dropped_that_a_run_in_another_environment_may_be_about_to_us
     assert there == needed
 
 
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+def test_a_killed_run_in_another_environment_keeps_nothing_from_being_dropped(tmp_path: Path, engine: str) -> None:
+    for environment in ("prod", "dev"):
+        assert build(tmp_path, environment)[0].ok
+    assert build(tmp_path, edits={"d": 1})[0].ok
+    with second_connection(Project.load(tmp_path)) as session:
+        session.execute(
+            "update _sqlflow.sqlflow_leases set run = 'killed', since = '2026-01-01' where environment = 'dev'"
+        )
+    assert Project.load(tmp_path).clean() == ()
+    assert build(tmp_path, "dev", {"d": 1})[0].ok
+    assert len(Project.load(tmp_path).clean()) == 1
+
+
 def test_a_state_from_before_there_were_environments_is_brought_up_to_date(tmp_path: Path, engine: str) -> None:
     assert build(tmp_path)[0].ok
     assert not build(tmp_path, edits={"a": -1})[0].ok
@@ -137,29 +151,54 @@ def test_a_rollback_shares_versions_with_all_that_was_built(tmp_path: Path, engi
     assert [len(names) for names in built] == [4, 4, 0, 0, 0]
 
 
-def test_a_rollback_that_is_cut_off_at_any_statement_leaves_one_whole_set(tmp_path: Path) -> None:
-    whole = write(tmp_path / "whole", {"sqlflow.yml": f"name: p\nvars: {VARS}\n", **FILES})
-    assert build(whole)[0].ok
-    write(whole, {"blocks/marts/e.sql": "select n from marts.d"})
-    assert build(whole, edits={"a": 1})[0].ok
+Shown = dict[str, tuple[int, ...]]
+ACTIONS: dict[str, tuple[Callable[[Project], object], Shown, Shown]] = {
+    "rollback": (Project.rollback, {"marts": (2, 3), "dev__marts": (3, 3)}, {"marts": (1, 2), "dev__marts": (3, 3)}),
+    "promote": (
+        lambda project: project.promote("dev"),
+        {"marts": (2, 3), "dev__marts": (3, 3)},
+        {"marts": (3, 3), "dev__marts": (3, 3)},
+    ),
+    "drop": (
+        lambda project: project.drop_environment("dev"),
+        {"marts": (2, 3), "dev__marts": (3, 3)},
+        {"marts": (2, 3)},
+    ),
+}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_what_is_cut_off_at_any_statement_leaves_one_whole_set_and_can_be_done_again(
+    action: str, tmp_path: Path
+) -> None:
+    do, before, after = ACTIONS[action]
+    folder = write(tmp_path / "p", {"sqlflow.yml": f"name: p\nvars: {VARS}\n", **FILES})
+    assert build(folder, edits={"a": 1})[0].ok
+    write(folder, {"blocks/marts/e.sql": "select n from marts.d"})
+    assert build(folder, edits={"a": 2})[0].ok
+    assert build(folder, "dev", edits={"a": 3})[0].ok
+    kept = shutil.copyfile(folder / "warehouse.duckdb", tmp_path / "kept")
+    project = Project.load(folder, vars={**VARS, "a": 3})
     for nth in itertools.count(1):
-        project = Project.load(shutil.copytree(whole, tmp_path / str(nth)))
+        shutil.copyfile(kept, folder / "warehouse.duckdb")
         with failpoints.armed(f"any:{nth}:raise") as failure, suppress(SqlflowError):
-            project.rollback()
-        if set_shown(project) != ((0,), 2):
-            assert set_shown(project) == ((1,), 3)
-            project.rollback()
-        assert set_shown(project) == ((0,), 2)
+            do(project)
+        if (found := shown(project)) != after:
+            assert found == before
+            do(project)
+        assert shown(project) == after
         if not failure.has_happened:
             break
     assert nth > 20
 
 
-def set_shown(project: Project) -> tuple[tuple[int, ...], int]:
-    """Return the rows of `marts.d`, and how many relations the schema shows."""
+def shown(project: Project) -> Shown:
+    """Return for each schema with a view `c` what `c` holds, and how many views there are in the schema."""
     with second_connection(project) as session:
-        views = session.rows("select count(*) from duckdb_views() where schema_name = 'marts'").rows[0][0]
-        return session.rows("select n from marts.d").rows[0], views
+        found = session.rows(
+            "select schema_name, count(*) from duckdb_views() where schema_name like '%marts' group by schema_name"
+        ).rows
+        return {schema: (session.rows(f"select n from {schema}.c").rows[0][0], count) for schema, count in found}
 
 
 def test_a_copy_is_of_what_prod_shows(tmp_path: Path) -> None:
