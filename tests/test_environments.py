@@ -3,6 +3,8 @@
 import itertools
 import random
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -220,3 +222,23 @@ def copied(folder: Path) -> int:
     with duckdb.connect(str(folder / "copy.duckdb"), read_only=True) as copy:
         assert copy.execute("select count(*) from duckdb_schemas() where schema_name like 'dev%'").fetchone() == (0,)
         return int((copy.execute("select n from marts.c").fetchone() or (0,))[0])
+
+
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+def test_builds_of_three_environments_that_begin_at_once_in_an_empty_target_all_publish(
+    tmp_path: Path, engine: str
+) -> None:
+    command = (sys.executable, "-m", "sqlflow", "build", "--quiet", "--env")
+    names = ["prod", "dev", "prod", "dev", "nightly"]
+    processes = [
+        subprocess.Popen((*command, name, "--vars", f"a={number}"), cwd=tmp_path, stdout=subprocess.DEVNULL)
+        for number, name in enumerate(names)
+    ]
+    assert [process.wait() for process in processes] == [0] * len(names)
+    with second_connection(Project.load(tmp_path)) as session:
+        runs = "select environment, count(*) from _sqlflow.sqlflow_runs group by environment order by 1"
+        leases = (
+            "select environment, count(*) from _sqlflow.sqlflow_leases where run = '' group by environment order by 1"
+        )
+        assert session.rows(runs).rows == (("dev", 2), ("nightly", 1), ("prod", 2))
+        assert session.rows(leases).rows == (("dev", 1), ("nightly", 1), ("prod", 1))
