@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlflow.core.block import Project
 from sqlflow.core.engine import Connection, Session
 from sqlflow.core.environment import PROD
-from sqlflow.core.errors import StatementError
+from sqlflow.core.errors import SqlflowError
 from sqlflow.core.names import TableName, literal, quoted
 from sqlflow.run import history, state
 from sqlflow.run.lease import Lease
@@ -69,5 +69,5 @@ def _drop_empty(schemas: Iterable[str], connection: Connection, session: Session
     """Drop the schemas in which nothing is left: one that holds anything else is refused by the engine, and stays."""
     for schema in sorted(schemas):
         if not connection.relations([schema]):
-            with suppress(StatementError):
+            with suppress(SqlflowError):
                 session.execute(f"drop schema {quoted(schema)}")

@@ -17,7 +17,7 @@ def in_environment(statement: MappedText, plan: Plan) -> MappedText:
     project = plan.project
     if project.environment.is_prod or plan.cookbook is None:
         return statement
-    shown = plan.cookbook.published.keys() - plan.borrowed.keys()
+    shown = (plan.cookbook.published.keys() & project.blocks.keys()) - plan.borrowed.keys()
     bare = {TableName("", name.name): name for name in shown if name.schema == project.target.schema}
     uses = (*_uses(statement, shown, plan, anywhere=True), *_uses(statement, bare.keys(), plan, anywhere=False))
     edits = [(use.start, use.end, project.environment.relation(bare.get(use.name, use.name)).sql) for use in uses]

@@ -1,4 +1,5 @@
 /*---
+pre_statements: insert into seen.log select cast(n as varchar) from marts.gone where n = 7
 post_statements: insert into seen.log select cast(count(*) as varchar) from staging.orders
 assert:
   - {sql: select * from marts.report where n <> (select count(*) from staging.orders), name: as_many}
