@@ -68,6 +68,6 @@ def drop(connection: Connection, session: Session, project: Project, lease: Leas
 def _drop_empty(schemas: Iterable[str], connection: Connection, session: Session) -> None:
     """Drop the schemas in which nothing is left: one that holds anything else is refused by the engine, and stays."""
     for schema in sorted(schemas):
-        if not connection.relations([schema]):
-            with suppress(SqlflowError):
+        with suppress(SqlflowError):
+            if not connection.relations([schema]):
                 session.execute(f"drop schema {quoted(schema)}")
