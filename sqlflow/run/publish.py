@@ -46,15 +46,16 @@ def current(
     made = state.made(connection, session, environment)
     good = {version.relation for version in made}
     read = state.read_from(connection, session, environment, shown)
+    published = {name: relation for name, relation in read.items() if relation in good}
     return Current(
-        {name: relation for name, relation in read.items() if relation in good},
+        published,
         tuple(problems),
         True,
         made,
         state.checked(session),
         state.recipes(session, made),
         readers=_readers(connection, shown, environment),
-        borrowed=frozenset(read) - frozenset(shown),
+        borrowed=frozenset(published) - frozenset(shown),
         server=connection.server,
         lost=frozenset(name for name, relation in read.items() if relation not in good),
     )

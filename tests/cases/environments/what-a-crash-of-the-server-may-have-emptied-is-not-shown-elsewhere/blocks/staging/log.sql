@@ -1,0 +1,4 @@
+/*---
+options: {unlogged: true}
+---*/
+select 1 as id where 1 = 2
