@@ -133,6 +133,18 @@ def seen(folder: Path) -> Content:
         return {name: sorted(rows(f"select * from {name}"), key=repr) for name in sorted(names)}
 
 
+def running(folder: Path) -> list[str]:
+    """Return the statements of builds that still run in the project's server."""
+    if not url_of(folder):
+        return []
+    with _opened(folder) as rows:
+        found = rows(
+            "select query from pg_stat_activity where application_name like 'sqlflow%' and state = 'active'"
+            " and datname = current_database()"
+        )
+    return [query for (query,) in found]
+
+
 def left_over(folder: Path) -> list[str]:
     """Return what is there and should not be: versions that no row tells of or the other way round, leases, files."""
     with _opened(folder) as rows:

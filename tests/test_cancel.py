@@ -11,7 +11,10 @@ import crash
 import pytest
 from support import times, write
 
-SLOW = "select count(*) as n from range(10000000) a, range(10000000) b"
+SLOW = {
+    "duckdb": "select count(*) as n from range(10000000) a, range(10000000) b",
+    "postgres": "select count(*) as n from generate_series(1, 10000000) a, generate_series(1, 10000000) b",
+}
 SECONDS = 30
 """How long a test waits for a process that should have ended long ago."""
 
@@ -20,13 +23,15 @@ def events_of(lines: TextIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.startswith("{")]
 
 
-@pytest.mark.parametrize("part", range(2))
-def test_a_signal_at_a_random_moment_stops_all_and_the_status_tells_what_happened(part: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("engine", "part"), [("duckdb", 0), ("duckdb", 1), ("postgres", 2)])
+def test_a_signal_at_a_random_moment_stops_all_and_the_status_tells_what_happened(
+    engine: str, part: int, tmp_path: Path
+) -> None:
     chance, faults, statuses = random.Random(part), [], []
-    for _ in range(times(10, 500)):
-        folder = crash.fresh(tmp_path / "p")
+    for _ in range(times(10 if engine == "duckdb" else 6, 500)):
+        folder = crash.fresh(tmp_path / "p", engine)
         if chance.random() < 0.5:
-            write(folder, {"blocks/marts/slow.sql": SLOW})
+            write(folder, {"blocks/marts/slow.sql": SLOW[engine]})
         number = chance.choice((signal.SIGINT, signal.SIGTERM))
         words = ("build", "--vars", "edition=2", "--prune", "--adopt", "--output", "jsonl")
         with crash.command(folder, *words) as (process, lines):
@@ -40,10 +45,11 @@ def test_a_signal_at_a_random_moment_stops_all_and_the_status_tells_what_happene
         status = events[-1].get("status", "none")
         statuses.append(status)
         (folder / "blocks/marts/slow.sql").unlink(missing_ok=True)
-        cut = crash.seen(folder)
+        cut, expected = crash.seen(folder), crash.setting(engine)
+        faults += [f"still runs: {query}" for query in crash.running(folder)]
         if (code, status) == (0, "warned"):
-            faults += [] if cut == crash.setting().new else ["succeeded, and the new set is not there"]
-        elif (code, status) != (128 + number, "cancelled") or cut != crash.setting().old:
+            faults += [] if cut == expected.new else ["succeeded, and the new set is not there"]
+        elif (code, status) != (128 + number, "cancelled") or cut != expected.old:
             faults.append(f"exit {code}, {status}, {cut}, {events[-1]}")
         faults += crash.faults_after(folder)
     assert not faults
