@@ -1,7 +1,7 @@
 """The one place where the floors meet: what the command line and Python programs call."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from sqlflow.core.events import Event, Listener
 from sqlflow.core.names import TableName
 from sqlflow.core.text import MappedText
 from sqlflow.plan import plan as planning
-from sqlflow.plan import saved
+from sqlflow.plan import saved, unit_tests
 from sqlflow.plan.columns import Edges, lineages, made_from, made_of
 from sqlflow.plan.current import Current
 from sqlflow.plan.graph import Graph, graph
@@ -37,10 +37,12 @@ from sqlflow.run.environments import Listed, drop, listed
 from sqlflow.run.execute import Options, binder_of, execute, new_run
 from sqlflow.run.kept import contents_of, keep, kept_of
 from sqlflow.run.lease import Lease, refuse_others
+from sqlflow.run.new_unit_test import sampled, write_new
 from sqlflow.run.report import Report
 from sqlflow.run.rollback import Rollback, roll_back
 from sqlflow.run.sweep import sweep
 from sqlflow.run.target import held, is_there, opened
+from sqlflow.run.unit_tests import UnitTests, test_units
 from sqlflow.run.waiting import LOCK_SECONDS, waited
 from sqlflow.run.work import Work
 from sqlflow.run.workers import Workers
@@ -86,7 +88,9 @@ class Project:
     @cached_property
     def graph(self) -> Graph:
         """Which block reads which. Raise ProjectError for names that cannot be resolved, and for loops."""
-        return graph(self.loaded)
+        found = graph(self.loaded)
+        planning.refuse(unit_tests.problems(found, self.loaded.unit_tests))
+        return found
 
     def selected(self, select: Iterable[str] = (), exclude: Iterable[str] = ()) -> frozenset[TableName]:
         """Return the blocks that a selection names. Raise UsageError if it names none."""
@@ -205,7 +209,42 @@ class Project:
                 raise BuildError(taken)
             if made.lacking:
                 raise TargetError(made.lacking)
-            return execute(made, connection, renderer_of(self.loaded), options, listener, lease)
+            with closing(self._unit_tests(lease.owner, connection)) as tests:
+                return execute(made, connection, renderer_of(self.loaded), options, listener, lease, tests)
+
+    def _unit_tests(self, run: str, connection: Connection | None = None, tell: Listener = _silent) -> UnitTests:
+        """Return what runs the project's unit tests; in the target that `connection` is, where the engine asks for one."""
+        return UnitTests(self.graph, run, Workers(self.loaded.root), self._with_vars, target=connection, tell=tell)
+
+    def _with_vars(self, vars: Mapping[str, Any]) -> nouns.Project:
+        """Return the project as its files are now, with other values of some vars."""
+        known = LoadCache(old=self.cache.new)
+        again = load(self.loaded.root, self.loaded.target.name, {**self.loaded.vars, **vars}, cache=known)
+        return published_in(again, self.loaded.environment)
+
+    def unit_test(
+        self, select: Iterable[str] = (), exclude: Iterable[str] = (), *, listener: Listener = _silent
+    ) -> Report:
+        """Run the unit tests of the selected blocks beside all that the target holds, and return the report.
+
+        Raise TargetError if something is not installed that a tested function needs.
+        """
+        chosen = unit_tests.tests_of(self.graph, self.selected(select, exclude))
+        with closing(self._unit_tests(new_run(), tell=listener)) as tests:
+            return test_units(tests, chosen, self.loaded.target.name)
+
+    def new_unit_test(self, name: str, rows: int = 3) -> str:
+        """Write a unit test of a block from a few rows that the target has of each input, and return its path.
+
+        Raise UsageError for a block that has one written so, or that cannot have one.
+        """
+        block = self.block(name)
+        with opened(self.loaded, readonly=True) as (connection, session):
+            shown = self._published(connection, session).published
+            test = sampled(self.graph, block, shown, rows, session)
+        return write_new(
+            test, self.loaded.root, lambda: replace(self, loaded=self._with_vars({}))._unit_tests(new_run())
+        )
 
     def test(
         self, select: Iterable[str] = (), exclude: Iterable[str] = (), *, threads: int | None = None,

@@ -60,6 +60,7 @@ GROUPS: dict[str, type] = {
     "index": config.IndexConfig,
     "source": config.SourceConfig,
     "assertion-file": config.AssertionFileConfig,
+    "unit-test": config.UnitTestConfig,
     **{f"target/{name}": engine(name).settings for name in engine_names()},
     **{
         f"options/{name}": engine(name).options

@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from msgspec.structs import replace
+
 from sqlflow.core.config import BlockConfig, IndexConfig
 from sqlflow.core.engine import Column, Connection
 from sqlflow.core.names import TableName, literal, quoted
@@ -36,6 +38,7 @@ class DuckDBEngine:
     """The adapter that the entry point names."""
 
     name = "duckdb"
+    temporary = "main"
     dialect = "duckdb"
     settings = DuckDBSettings
     options = DuckDBOptions
@@ -53,6 +56,9 @@ class DuckDBEngine:
         from sqlflow_duckdb.connection import DuckDBConnection
 
         return DuckDBConnection(settings, root, readonly)
+
+    def scratch(self, settings: DuckDBSettings) -> DuckDBSettings:
+        return replace(settings, path=":memory:", publish_copy="")
 
     @cached_property
     def _parser(self) -> "_Parser":

@@ -30,6 +30,7 @@ class PostgresEngine:
     """The adapter that the entry point names."""
 
     name = "postgres"
+    temporary = "pg_temp"
     dialect = "postgres"
     settings = PostgresSettings
     options = PostgresOptions
@@ -48,6 +49,9 @@ class PostgresEngine:
         from sqlflow_postgres.connection import PostgresConnection
 
         return PostgresConnection(settings, readonly)
+
+    def scratch(self, settings: PostgresSettings) -> None:
+        return None
 
     def table_names(self, sql: str) -> frozenset[TableName] | None:
         """Return None always: Postgres's parser is in the server, and loading asks no server."""

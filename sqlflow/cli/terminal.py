@@ -13,6 +13,7 @@ import click
 
 from sqlflow.cli.output import echo
 from sqlflow.cli.text import count, seconds, table
+from sqlflow.cli.unit_tests import unit_test_texts
 from sqlflow.core import events
 from sqlflow.core.errors import printable
 from sqlflow.core.events import Event, Listener
@@ -106,7 +107,7 @@ def described(event: Event) -> str:
             return f"waiting for the target, up to {seconds(event.seconds)}: {event.message}"
         case events.RunStarted():
             where = event.target if event.environment == "prod" else f"{event.target}, environment {event.environment}"
-            return f"run {event.run} on {where}: {count(event.blocks, 'block')}, {count(event.assertions, 'assertion')}"
+            return f"run {event.run} on {where}: {_work(event)}"
         case events.BlockBuilt():
             rows = "" if event.rows is None else count(event.rows, "row")
             return f"{_mark('built')} {event.block:<40} {event.materialize} {rows:>{24 - len(event.materialize)}}  {seconds(event.seconds):>8}"
@@ -121,9 +122,19 @@ def described(event: Event) -> str:
             what = unshown if event.error else count(event.failing, "row")
             name = f"{event.block}: {event.assertion}" if event.block else event.assertion
             return f"{_mark(event.status)} {name}  {event.status}: {what}"
+        case events.UnitTestFinished(status="failed"):
+            what = "could not be run" if event.error else f"{count(event.rows, 'row')} not as expected"
+            return f"{_mark(event.status)} {event.block}: {event.test}  failed: {what}"
         case events.Warned():
             return f"{_mark('warned')} {event.message}"
     return ""
+
+
+def _work(event: events.RunStarted) -> str:
+    tests = [count(event.unit_tests, "unit test")] if event.unit_tests else []
+    if tests and not event.blocks and not event.assertions:
+        return tests[0]
+    return ", ".join([count(event.blocks, "block"), count(event.assertions, "assertion"), *tests])
 
 
 def _mark(status: str) -> str:
@@ -135,6 +146,7 @@ def summary(report: Report, flags: str = "") -> str:
     """Return what a run came to: counts, warnings, failures with their causes, and the next command last."""
     parts = [_counts(report)]
     parts += [_assertion_text(result) for result in report.assertions if result.status == "warned"]
+    parts += unit_test_texts(report.unit_tests)
     failed = list(report.failed())
     parts += [_failure_text(result) for result in failed[:_FAILURES_SHOWN]]
     if len(failed) > _FAILURES_SHOWN:
@@ -155,9 +167,13 @@ def _counts(report: Report) -> str:
     ]
     words = [f"{number} {status}" for status, number in blocks if number]
     asserted = [f"{number} {status}" for status, number in checks if number]
-    texts = (["blocks: " + ", ".join(words)] if words else []) + (
-        ["assertions: " + ", ".join(asserted)] if asserted else []
-    )
+    tested = [
+        f"{number} {status}"
+        for status in ("passed", "failed", "skipped")
+        if (number := sum(test.status == status for test in report.unit_tests))
+    ]
+    kinds = (("blocks", words), ("assertions", asserted), ("unit tests", tested))
+    texts = [f"{kind}: {', '.join(found)}" for kind, found in kinds if found]
     return " · ".join([*(texts or ["nothing to do"]), seconds(report.seconds)])
 
 

@@ -11,6 +11,7 @@ from sqlflow.core.environment import PROD, Environment
 from sqlflow.core.names import TableName
 from sqlflow.core.runtime import Declared, Runtime
 from sqlflow.core.text import MappedText, Place, SourceFile
+from sqlflow.core.unit_test import UnitTest
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,3 +226,4 @@ class Project:
     """Files below the block folders that were passed over, such as dot files."""
     environment: Environment = PROD
     """Where its blocks are published."""
+    unit_tests: tuple[UnitTest, ...] = ()

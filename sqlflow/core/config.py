@@ -124,6 +124,17 @@ class AssertionFileConfig(Struct, frozen=True, kw_only=True):
     timeout: Annotated[Duration | None, Meta(description="How long the query may take.")] = None
 
 
+class UnitTestConfig(Struct, frozen=True, kw_only=True):
+    """One test of a file in `unit_tests/`, below its name."""
+
+    description: Annotated[str, Meta(description="What the test says, in a sentence.")] = ""
+    block: Annotated[Raw, Meta(description="The block that is tested, with or without its schema.")]
+    given: Annotated[Raw, Meta(description="The rows of each input of the block, by the input's name.")] = None
+    expect: Annotated[Raw, Meta(description="The rows that the block must make of them, in any order.")]
+    vars: Annotated[dict[str, Any], Meta(description="Vars that have another value in this test.")] = {}
+    now: Annotated[Raw, Meta(description="The moment at which the clock of the block's SQL stands still.")] = None
+
+
 class SourceConfig(Struct, frozen=True, kw_only=True):
     """One source: a table that is in the target already, or files."""
 

@@ -143,6 +143,8 @@ class Engine(Protocol):
     """The word in `engine: …`."""
     dialect: str
     """The name of its sqlglot dialect."""
+    temporary: str
+    """The schema of tables that nobody else sees: in what `scratch` gives or, without that, a session's own."""
     settings: type[Any]
     """A frozen msgspec Struct: the keys that a target of this engine may have."""
     options: type[Any]
@@ -159,6 +161,12 @@ class Engine(Protocol):
 
     def open(self, settings: Any, root: Path, readonly: bool = False) -> Connection:
         """Open the target. Raise BusyError if somebody else holds it, TargetError if it cannot be had."""
+
+    def scratch(self, settings: Any) -> Any | None:
+        """Return the settings of an empty target in memory that runs SQL as this one does; None where there is no such thing.
+
+        Then unit tests run in a transaction of the target that is rolled back.
+        """
 
     def table_names(self, sql: str) -> frozenset[TableName] | None:
         """Return the tables that a query reads by the engine's own parser; None where it cannot tell."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 AssertionStatus = Literal["passed", "warned", "failed"]
+UnitTestStatus = Literal["passed", "failed", "skipped"]
 BlockStatus = Literal["built", "reused", "failed", "skipped", "cancelled"]
 
 
@@ -27,6 +28,7 @@ class RunStarted:
     environment: str
     blocks: int
     assertions: int
+    unit_tests: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,19 @@ class AssertionFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class UnitTestFinished:
+    """`rows` counts the rows that are not as expected; `error` is set where the test could not be run."""
+
+    run: str
+    block: str
+    test: str
+    status: UnitTestStatus
+    rows: int
+    seconds: float
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Published:
     run: str
     relations: int
@@ -121,7 +136,7 @@ class RunFinished:
 
 Event = (
     Waiting | RunStarted | BlockStarted | BlockBuilt | BlockReused | BlockPrinted | BlockFailed | BlockSkipped
-    | AssertionFinished
+    | AssertionFinished | UnitTestFinished
     | Published | NotPublished | Warned | RunFinished
 )  # fmt: skip
 Listener = Callable[[Event], None]

@@ -11,6 +11,7 @@ from sqlflow.core.errors import Problem, ProjectError, did_you_mean
 from sqlflow.core.names import TableName
 from sqlflow.core.secrets import NAMED_LIKE_ONE, hide
 from sqlflow.core.text import Place, SourceFile
+from sqlflow.core.unit_test import UnitTest
 from sqlflow.read import files
 from sqlflow.read.blocks import SEED_SUFFIXES, Reading, assertion_file, seed_block, sql_block
 from sqlflow.read.cache import Context, LoadCache, context_of
@@ -18,6 +19,8 @@ from sqlflow.read.config import Settings, clean_name, declared_environment, proj
 from sqlflow.read.functions import FunctionReading, function_block
 from sqlflow.read.render import Renderer
 from sqlflow.read.runtimes import runtimes
+from sqlflow.read.unit_tests import FOLDER as UNIT_TESTS
+from sqlflow.read.unit_tests import unit_tests
 
 BLOCKS_AT_MOST = 20_000
 _OWN_FOLDERS = ("seeds", "macros", "assertions", "unit_tests", "pipelines", "tests", "docs", "lib")
@@ -118,13 +121,14 @@ class _Loader:
     def project(self) -> Project:
         blocks = self._blocks()
         assertions = self._assertions()
+        tests = self._unit_tests(blocks)
         self._refuse_dead_defaults()
         if self.problems:
             raise ProjectError(_in_order(self.problems))
         return Project(
             self.root, self.settings.config, self.settings.target, blocks, assertions, self.settings.sources,
             self.settings.vars, self.macro_files, self.settings.secrets | self.secrets, tuple(self.warnings),
-            self.reading.disabled, tuple(self.skipped),
+            self.reading.disabled, tuple(self.skipped), unit_tests=tests,
         )  # fmt: skip
 
     def _blocks(self) -> dict[TableName, Block]:
@@ -232,6 +236,18 @@ class _Loader:
                 message = f"two assertions are named `{assertion.name}`: the other is in `{found[assertion.name].path}`"
                 self.problems.append(Problem(message, Place(source.path), "set `name` in the front matter of one"))
             found[assertion.name] = assertion
+        return tuple(found.values())
+
+    def _unit_tests(self, blocks: Mapping[TableName, Block]) -> tuple[UnitTest, ...]:
+        """Return the tests of all files. Where blocks are faulty, what a test says of them cannot be judged."""
+        found: dict[str, UnitTest] = {}
+        for source in [] if self.problems else self._sources(UNIT_TESTS, (".yml", ".yaml")):
+            for test in unit_tests(source, self.root, blocks, self.reading):
+                if test.key in found:
+                    message = f"two unit tests of `{test.block}` are named `{test.name}`"
+                    hint = f"the other is in `{found[test.key].place.path}`: give one of them another name"
+                    self.problems.append(Problem(message, test.place, hint))
+                found[test.key] = test
         return tuple(found.values())
 
     def _refuse_dead_defaults(self) -> None:

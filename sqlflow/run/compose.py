@@ -22,13 +22,15 @@ _DESCRIBES = re.compile(rf"{_SKIPPED}(describe|summarize|show)\b", re.IGNORECASE
 class Binder:
     """Says which relation each block is in this run: its new version, or the one that is published.
 
-    `relations` holds every block that has one; `queries` the rendered queries of ephemeral blocks.
+    `relations` holds every block that has one; `queries` the rendered queries of ephemeral blocks. `given` are those of
+    `relations` that stand for what the target has, as in a unit test.
     """
 
     project: Project
     resolver: Resolver
     relations: Mapping[TableName, TableName]
     queries: Mapping[TableName, Query]
+    given: frozenset[TableName] = frozenset()
 
     def bound(self, query: Query, schema: str) -> MappedText:
         """Return the query's text with table names replaced by position, ephemeral inputs as CTEs before it.
@@ -65,10 +67,10 @@ class Binder:
             if link.name in self.queries:
                 return quoted(_cte_name(link.name))
             return self.relations[link.name].sql
+        if link.name in self.relations:
+            return self.relations[link.name].sql
         source = self.project.sources.get(link.name)
         if source is not None and source.files:
-            if link.name in self.relations:
-                return self.relations[link.name].sql
             path = str(Path(self.project.root).resolve() / source.files)
             return f"({self.project.target.engine.file_query(path, source.options)})"
         return None
@@ -106,7 +108,8 @@ class Binder:
     def sources(self, query: Query, schema: str) -> list[tuple[TableName, TableName]]:
         """Return the sources with a relation of sqlflow's that the bound query reads, each with its relation."""
         links = self._links_of_all(query, schema)
-        found = (link.name for link in links if link.kind == "source" and link.name in self.relations)
+        loaded = self.relations.keys() - self.given
+        found = (link.name for link in links if link.kind == "source" and link.name in loaded)
         return sorted((name, self.relations[name]) for name in found)
 
 

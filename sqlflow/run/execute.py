@@ -16,11 +16,12 @@ from typing import Literal, TypeVar
 from sqlflow.core import events
 from sqlflow.core.block import Block
 from sqlflow.core.engine import Connection, Session
-from sqlflow.core.errors import Cancelled, Problem, SqlflowError, TargetError
+from sqlflow.core.errors import BuildError, Cancelled, Problem, SqlflowError, TargetError
 from sqlflow.core.events import Listener
 from sqlflow.core.names import TableName
 from sqlflow.plan.graph import Resolver
 from sqlflow.plan.plan import Check, Plan
+from sqlflow.plan.unit_tests import tests_of
 from sqlflow.plan.versions import version_relation
 from sqlflow.read.render import Renderer
 from sqlflow.run import publish, sources, state
@@ -31,10 +32,11 @@ from sqlflow.run.cutoff import Cutoff
 from sqlflow.run.lease import Lease, described
 from sqlflow.run.order import Node, edges
 from sqlflow.run.pools import Pools
-from sqlflow.run.report import AssertionResult, BlockResult, Report, RunStatus
+from sqlflow.run.report import AssertionResult, BlockResult, Report, RunStatus, UnitTestResult
 from sqlflow.run.retry import is_lost, retried
 from sqlflow.run.signals import told_to
 from sqlflow.run.sweep import sweep
+from sqlflow.run.unit_tests import UnitTests
 from sqlflow.run.work import Work
 from sqlflow.run.workers import Workers
 
@@ -70,11 +72,12 @@ def binder_of(plan: Plan, published: Mapping[TableName, TableName], run: str) ->
 
 
 def execute(
-    plan: Plan, connection: Connection, renderer: Renderer, options: Options, tell: Listener, lease: Lease
-) -> Report:
+    plan: Plan, connection: Connection, renderer: Renderer, options: Options, tell: Listener, lease: Lease,
+    tests: UnitTests | None = None,
+) -> Report:  # fmt: skip
     """Build, check and publish what the plan says, and return the report.
 
-    Faults of blocks, assertions and publishing are in the report. A signal stops the running statements and
+    `tests` runs the unit tests of a block before it is built: if one fails, the block fails. Faults of blocks, assertions and publishing are in the report. A signal stops the running statements and
     publishes nothing.
     """
     run = lease.owner
@@ -85,8 +88,11 @@ def execute(
     finally:
         session.close()
     tell = _one_at_a_time(tell)
-    work = Work(run, binder, renderer, plan, Workers(plan.project.root), partial(connection.session, run), tell)
-    return _Execution(plan, connection, work, options, tell, lease).report()
+    workers = tests.workers if tests else Workers(plan.project.root)
+    work = Work(run, binder, renderer, plan, workers, partial(connection.session, run), tell)
+    if tests is not None:
+        tests.tell = tell
+    return _Execution(plan, connection, work, options, tell, lease, tests).report()
 
 
 def _one_at_a_time(tell: Listener) -> Listener:
@@ -110,6 +116,8 @@ class _Execution:
     options: Options
     tell: Listener
     lease: Lease
+    tests: UnitTests | None = None
+    unit_tested: list[UnitTestResult] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
     results: dict[TableName, BlockResult] = field(default_factory=dict)
     checked: dict[str, AssertionResult] = field(default_factory=dict)
@@ -132,7 +140,8 @@ class _Execution:
     def report(self) -> Report:
         run, plan = self.work.run, self.plan
         where = plan.project.target.name, self.lease.environment.name
-        self.tell(events.RunStarted(run, *where, len(plan.built), len(plan.checks)))
+        tests = len(tests_of(plan.graph, plan.built)) if self.tests else 0
+        self.tell(events.RunStarted(run, *where, len(plan.built), len(plan.checks), tests))
         for name, reason in self.plan.left_out.items():
             self._skip(name, reason)
         if self.lease.interrupted:
@@ -203,7 +212,7 @@ class _Execution:
         threading.Thread(target=wait, daemon=True).start()
         while not ended.wait(0.02):
             self.work.workers.interrupt()
-            for session in tuple(self.sessions):
+            for session in (*self.sessions, *(self.tests.sessions if self.tests else ())):
                 session.interrupt()
 
     def _session(self) -> Session:
@@ -282,12 +291,21 @@ class _Execution:
             self.tell(events.BlockReused(self.work.run, str(node)))
             return None
         self.tell(events.BlockStarted(self.work.run, str(node)))
+        self._refuse_failing(node)
         started = time.perf_counter()
         built = self._steadily(str(node), lambda session: self._build(block, session))
         seconds = time.perf_counter() - started
         self.tell(events.BlockBuilt(self.work.run, str(node), block.config.materialize, built.rows, seconds))
         self.results[node] = BlockResult(node, "built", seconds, built.relation, built.rows)
         return built
+
+    def _refuse_failing(self, name: TableName) -> None:
+        """Run the unit tests of a block. Raise BuildError if it does not do what one of them says."""
+        results = self.tests.results(name) if self.tests and not self.stopping else ()
+        self.unit_tested += results
+        failed = [result for result in results if result.status == "failed"]
+        if failed:
+            raise BuildError(Problem(f"its unit test `{result.test}` fails", result.place) for result in failed)
 
     def _renew(self, name: TableName, relation: TableName) -> None:
         """Keep that a version is still good, although what it was made from is not what it was."""
@@ -487,6 +505,7 @@ class _Execution:
             dropped,
             problems,
             exit_code,
+            tuple(sorted(self.unit_tested, key=lambda result: (result.block, result.test))),
         )
 
     def _result(self, name: TableName) -> BlockResult:

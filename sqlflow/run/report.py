@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlflow.core.errors import Problem
-from sqlflow.core.events import AssertionStatus, BlockStatus
+from sqlflow.core.events import AssertionStatus, BlockStatus, UnitTestStatus
 from sqlflow.core.names import TableName
+from sqlflow.core.text import Place
+from sqlflow.run.differences import Difference
 
 RunStatus = Literal["succeeded", "warned", "failed", "cancelled"]
 
@@ -41,6 +43,22 @@ class AssertionResult:
 
 
 @dataclass(frozen=True, slots=True)
+class UnitTestResult:
+    """How it went with one unit test: what of the `columns` differs from what is expected, or why it could not be run."""
+
+    test: str
+    block: str
+    status: UnitTestStatus
+    seconds: float = 0.0
+    columns: tuple[str, ...] = ()
+    differences: tuple[Difference, ...] = ()
+    expected_rows: int = 0
+    problems: tuple[Problem, ...] = ()
+    description: str = ""
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """A finished run. `published` names the relations that show new versions; `dropped` those that are gone."""
 
@@ -54,12 +72,13 @@ class Report:
     dropped: tuple[TableName, ...] = ()
     problems: tuple[Problem, ...] = ()
     exit_code: int = 0
+    unit_tests: tuple[UnitTestResult, ...] = ()
 
     @property
     def ok(self) -> bool:
         return self.exit_code == 0
 
     def failed(self) -> Iterator[BlockResult | AssertionResult]:
-        """Yield what failed, in the order of the plan: blocks, then assertions."""
+        """Yield what failed, in the order of the plan: blocks, then assertions. Unit tests that failed are told apart."""
         yield from (block for block in self.blocks if block.status == "failed")
         yield from (check for check in self.assertions if check.status == "failed")

@@ -5,7 +5,9 @@ DuckDB is the reader for every engine, so that a file has the same columns every
 
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from sqlflow.core.block import Project, Query
 from sqlflow.core.engine import Session
@@ -18,6 +20,9 @@ from sqlflow.read.engines import engine
 from sqlflow.read.versions import NO_FILES, FileVersions, file_versions
 from sqlflow.run import state
 from sqlflow.run.work import Work
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _one_at_a_time = threading.Lock()
 
@@ -56,17 +61,23 @@ def load(
 
 
 def _load(name: TableName, relation: TableName, project: Project, run: str, where: Place, session: Session) -> None:
+    version = state.Version(relation, str(name), "source", Key(f"source {relation.name}", "", ()), run, ())
+    with batches(name, project, where) as rows, session.transaction():
+        session.load(relation, rows)
+        state.record_version(session, version)
+
+
+@contextmanager
+def batches(name: TableName, project: Project, where: Place) -> Iterator["pa.RecordBatchReader"]:
+    """Yield the rows of a source's files. Raise BuildError for files that cannot be read."""
     import duckdb
 
     config, root = project.sources[name], str(project.root.resolve())
     query = engine("duckdb").file_query(f"{root}/{config.files}", config.options) or ""
     connection = duckdb.connect(":memory:", config={"python_enable_replacements": "false"})
-    version = state.Version(relation, str(name), "source", Key(f"source {relation.name}", "", ()), run, ())
     try:
         connection.execute(f"set TimeZone = 'UTC'; set file_search_path = {literal(root)}")
-        with session.transaction():
-            session.load(relation, connection.sql(query).to_arrow_reader())
-            state.record_version(session, version)
+        yield connection.sql(query).to_arrow_reader()
     except duckdb.Error as error:
         message = re.sub(r"\s*\n\s*", " ", str(error).split("\n\n", maxsplit=1)[0])
         raise BuildError(

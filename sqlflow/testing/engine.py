@@ -342,5 +342,21 @@ class EngineSuite:
             assert target.engine.type_name(one) == target.engine.type_name(other)
         assert target.engine.type_name("integer") != target.engine.type_name("bigint")
 
+    def test_the_tables_of_unit_tests_are_not_in_the_target(self, target: OpenTarget, connection: Connection) -> None:
+        """They are in a database in memory, or a session's own."""
+        settings = target.engine.scratch(target.settings)
+        aside = connection if settings is None else target.engine.open(settings, target.root)
+        own, other = aside.session(), connection.session()
+        relation = TableName(target.engine.temporary, "sqlflow_aside")
+        own.execute(f"create table {relation.sql} as select cast(1 as integer) as id")
+        own.load(TableName(target.engine.temporary, "sqlflow_loaded"), pa.table({"id": [2]}).to_reader())
+        assert own.rows(f"select id from {relation.sql}").rows == ((1,),)
+        with pytest.raises(StatementError):
+            other.rows(f"select id from {relation.sql}")
+        own.close()
+        other.close()
+        if aside is not connection:
+            aside.close()
+
 
 _ENDLESS = "with recursive n (i) as (select cast(1 as bigint) union all select i + 1 from n where i < 1000000000000) select count(*) from n"

@@ -1,0 +1,4 @@
+/*---
+materialize: ephemeral
+---*/
+select id, amount from staging.orders where amount > 0

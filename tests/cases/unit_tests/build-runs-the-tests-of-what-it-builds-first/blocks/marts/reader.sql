@@ -1,0 +1,1 @@
+select max(amount) as amount from marts.doubled

@@ -1,0 +1,1 @@
+select 10 as id, 'AT' as country, false as is_test

@@ -1,0 +1,4 @@
+/*---
+materialize: ephemeral
+---*/
+select id, ordered_on from raw.orders where ordered_on <= cast(now() as date)

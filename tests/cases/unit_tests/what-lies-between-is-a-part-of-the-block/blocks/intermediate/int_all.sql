@@ -1,0 +1,4 @@
+/*---
+materialize: ephemeral
+---*/
+select amount from staging.orders where amount is not null

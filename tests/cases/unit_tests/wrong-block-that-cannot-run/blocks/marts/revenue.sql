@@ -1,0 +1,4 @@
+select ordered_on, '{{ var('currency') }}' as currency, sum(amount) as revenue, summ(id) as orders
+from staging.orders
+where is_paid
+group by ordered_on
