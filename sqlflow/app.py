@@ -40,6 +40,7 @@ from sqlflow.run.lease import Lease, refuse_others
 from sqlflow.run.new_unit_test import sampled, write_new
 from sqlflow.run.report import Report
 from sqlflow.run.rollback import Rollback, roll_back
+from sqlflow.run.static_check import Checked, checked_alone, with_faults
 from sqlflow.run.sweep import sweep
 from sqlflow.run.target import held, is_there, opened
 from sqlflow.run.unit_tests import UnitTests, test_units
@@ -136,11 +137,26 @@ class Project:
         self, select: Iterable[str] = (), exclude: Iterable[str] = (), offline: bool = False, adopt: bool = False,
         full_refresh: bool = False,
     ) -> Plan:  # fmt: skip
-        """Return what a build would do. Without a connection (`offline`) it knows nothing of what is published."""
+        """Return what a build would do, with the `faults` that keep it from it.
+
+        Without a connection (`offline`) it knows nothing of what is published.
+        """
         chosen = self.selected(select, exclude)
         if offline:
-            return planning.plan(self.graph, chosen)
-        return self._plan(chosen, self._current(adopt), full_refresh)
+            return with_faults(planning.plan(self.graph, chosen))
+        if not is_there(self.loaded):
+            return with_faults(self._plan(chosen, Current({}), full_refresh))
+        with opened(self.loaded, readonly=True) as (connection, session):
+            made = self._plan(chosen, self._looked_at(connection, session, adopt), full_refresh)
+            return with_faults(made, session)
+
+    def check(self, select: Iterable[str] = (), exclude: Iterable[str] = ()) -> Checked:
+        """Return what is wrong with the columns and types that queries read, as the project says and nothing is built.
+
+        Tables that are sources have the columns that they had at the last build or plan. An engine that cannot run in
+        memory is asked itself.
+        """
+        return checked_alone(self.graph, self.selected(select, exclude))
 
     def _plan(self, chosen: frozenset[TableName], current: Current, full_refresh: bool) -> Plan:
         """Return the plan, with problems for blocks that cannot be built since something is not installed."""
@@ -198,9 +214,14 @@ class Project:
         chosen = self.selected(document["select"], document["exclude"]) if document else self.selected(select, exclude)
         keep(self.loaded.root, self.cache, make_folder=True)
         options = Options(threads or self.loaded.config.threads, publish_what, fail_fast, prune, adopt, cascade)
+        is_new = not is_there(self.loaded)
+        if is_new:
+            planning.refuse(with_faults(planning.plan(self.graph, chosen, Current({}))).faults)
         with held(self.loaded, lock_timeout, listener) as (connection, session, lease):
             current = self._looked_at(connection, session, adopt)
             made = self._plan(chosen, current, full_refresh)
+            if not is_new:
+                planning.refuse(with_faults(made, session, make_folder=True).faults)
             if document is not None:
                 saved.refuse_stale(document, made, str(plan_file))
             files = {self.loaded.blocks[name].source.path for name in {*made.nodes, *made.borrowed}}

@@ -186,7 +186,7 @@ class DuckDBSession:
             found = self.rows(f"{_DESCRIBE}{sql}")
         except StatementError as error:
             position = None if error.position is None else max(0, error.position - len(_DESCRIBE))
-            raise StatementError(error.message, position, error.missing_table) from error
+            raise StatementError(error.message, position, error.missing_table, of_columns=error.of_columns) from error
         kinds = [kind for _, kind, *_ in found.rows]
         if _HIDES_NULL and "INTEGER" in kinds:
             kinds = self._inner_types(sql, kinds)

@@ -23,6 +23,16 @@ _BROKEN = re.compile(
 )
 
 
+_OF_COLUMNS = re.compile(
+    r"^(referenced (column|table) \"|(table|values list) \".*?\" does not have a column named|ambiguous reference to column"
+    r"|cannot (compare|mix) values of type|set operations can only apply to expressions with the same number"
+    r"|column \".*?\" (in (exclude|replace|rename) list not found|does not exist on (left|right) side of join"
+    r"|must appear in the group by))",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Not the missing overload of a function: an extension may bring it."""
+
+
 def refused(error: Exception, sql: str, path: Path) -> StatementError | TargetError:
     """Return why a statement did not run: what DuckDB has against it, or what has happened to the database at `path`."""
     text = str(error)
@@ -58,7 +68,8 @@ def statement_error(error: Exception, sql: str) -> StatementError:
     if details is None:
         return StatementError(_without_excerpt(text), _caret_position(text, sql))
     message = _sentence(str(details.get("exception_message", rest)))
-    return StatementError(message, _position(details, sql), _missing_table(details, message))
+    of_columns = details.get("exception_type") == "Binder" and _OF_COLUMNS.match(message) is not None
+    return StatementError(message, _position(details, sql), _missing_table(details, message), of_columns=of_columns)
 
 
 def _details(text: str) -> dict[str, Any] | None:

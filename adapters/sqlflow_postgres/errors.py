@@ -8,6 +8,13 @@ from sqlflow.core.errors import LostError, SqlflowError, StatementError, TargetE
 TRANSIENT = frozenset({"40001", "40P01", "55P03"})
 """Serialization failure, deadlock, and a lock that was not to be had in time: the same may succeed when tried again."""
 _LOST = frozenset({"57P01", "57P02", "57P03", "57P05"})
+_OF_COLUMNS = re.compile(
+    r"42(703|702|804): |42883: operator does not exist|42P01: missing FROM-clause entry"
+    r"|42601: each \w+ query must have the same number of columns"
+)
+"""What states and messages say that columns and types of what is read are the cause."""
+_SYSTEM_COLUMNS = re.compile(r"\b(ctid|xmin|xmax|cmin|cmax|tableoid)\b")
+"""Tables have them, and the queries that stand for them have not."""
 _MISSING_TABLE = re.compile(r'relation "(?P<name>.+)" does not exist')
 
 
@@ -25,7 +32,12 @@ def statement_error(error: Exception, shift: int = 0) -> SqlflowError:
         return LostError(f"the connection to Postgres is lost: {diag.message_primary}")
     missing = _MISSING_TABLE.search(diag.message_primary) if state == "42P01" else None
     position = _position(diag, shift)
-    return StatementError(_message(diag), position, missing["name"] if missing else "", state in TRANSIENT)
+    of_columns = _OF_COLUMNS.match(f"{state}: {diag.message_primary}") and not _SYSTEM_COLUMNS.search(
+        diag.message_primary
+    )
+    return StatementError(
+        _message(diag), position, missing["name"] if missing else "", state in TRANSIENT, bool(of_columns)
+    )
 
 
 def _is_lost(error: Exception) -> bool:

@@ -14,6 +14,7 @@ COMMANDS = {
     "init": "Make a project that builds at once.",
     "build": "Build, check and publish blocks.",
     "plan": "Show what a build would do, and why.",
+    "check": "Check that queries read columns that are there.",
     "why": "Show why a block is built or not.",
     "list": "List the blocks.",
     "show": "Show rows of a block.",

@@ -104,17 +104,22 @@ class StatementError(SqlflowError):
     """The engine refused a statement.
 
     `position` counts characters of the statement from 0, or is None where the engine names no place. `transient` says
-    that the same may succeed when it is tried again, as after a deadlock.
+    that the same may succeed when it is tried again, as after a deadlock; `of_columns` that the columns and types of what
+    the statement reads are the cause, and nothing else could be.
     """
 
     exit_code = 1
 
-    def __init__(self, message: str, position: int | None = None, missing_table: str = "", transient: bool = False):
+    def __init__(
+        self, message: str, position: int | None = None, missing_table: str = "", transient: bool = False,
+        of_columns: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__(message)
         self.message = self.problems[0].message
         self.position = position
         self.missing_table = missing_table
         self.transient = transient
+        self.of_columns = of_columns
 
 
 class BuildError(SqlflowError):

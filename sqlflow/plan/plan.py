@@ -56,6 +56,8 @@ class Plan:
     """The views of others that read a published relation."""
     lacking: tuple[Problem, ...] = ()
     """What is not installed and must be before the blocks can be built."""
+    faults: tuple[Problem, ...] = ()
+    """What is wrong with the columns that the queries read which would be run."""
     cookbook: Cookbook | None = None
     """How everything is made; None if all is to be built, whatever is there."""
     renewed: frozenset[TableName] = frozenset()

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlflow.core.block import Block, Project, Query, TableUse
@@ -31,6 +31,8 @@ class Binder:
     relations: Mapping[TableName, TableName]
     queries: Mapping[TableName, Query]
     given: frozenset[TableName] = frozenset()
+    texts: Mapping[TableName, str] = field(default_factory=dict)
+    """Queries in brackets that stand for blocks and sources, in place of relations."""
 
     def bound(self, query: Query, schema: str) -> MappedText:
         """Return the query's text with table names replaced by position, ephemeral inputs as CTEs before it.
@@ -63,6 +65,8 @@ class Binder:
 
     def _relation_sql(self, link: Link) -> str | None:
         """Return what stands for a name; None where the name itself is right, as for a table that is a source."""
+        if link.name in self.texts:
+            return self.texts[link.name]
         if link.kind == "block":
             if link.name in self.queries:
                 return quoted(_cte_name(link.name))

@@ -39,12 +39,18 @@ def keep(root: Path, kept: _Kept, make_folder: bool = False) -> None:
     if not kept.is_changed:
         return
     try:
-        if make_folder and not file.parent.is_dir():
-            file.parent.mkdir()
-            (file.parent / ".gitignore").write_text("*\n")
+        if make_folder:
+            make_own(file.parent)
         if file.parent.is_dir():
             new = file.with_suffix(".new")
             new.write_bytes(kept.encoded())
             new.replace(file)
     except OSError:
         return
+
+
+def make_own(folder: Path) -> None:
+    """Make the folder for what sqlflow keeps beside the project, which belongs into no repository. Raise OSError."""
+    if not folder.is_dir():
+        folder.mkdir()
+        (folder / ".gitignore").write_text("*\n")

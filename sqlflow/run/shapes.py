@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlflow.core.block import Block
+from sqlflow.core.block import Block, Query
 from sqlflow.core.engine import Column, Session
 from sqlflow.core.errors import SqlflowError
 from sqlflow.core.names import TableName, quoted
-from sqlflow.core.text import Place
+from sqlflow.core.text import MappedText, Place
 from sqlflow.plan.graph import Graph, Resolver
 from sqlflow.plan.unit_tests import inputs_of
 from sqlflow.plan.versions import version_relation
@@ -45,17 +45,22 @@ def temporary(graph: Graph, name: TableName, purpose: str) -> TableName:
 class Shapes:
     """The shapes of a project's blocks and sources, each found out when it is asked for.
 
-    `session` is that of a database in memory or, with `is_target`, of the target itself, where it makes tables of its own
-    alone. `known` is what is known beside it.
+    `session` is that of a database in memory or, with `is_target`, of the target itself, where it makes nothing but what
+    seeds and files are loaded into. `known` is what is known beside it.
     """
 
     graph: Graph
     session: Session
     is_target: bool = False
     known: Callable[[TableName], tuple[Column, ...] | None] = lambda name: None
+    resolver: Resolver = field(init=False)
     _found: dict[TableName, Shape] = field(default_factory=dict)
-    _made: dict[TableName, TableName] = field(default_factory=dict)
+    tables: dict[TableName, TableName] = field(default_factory=dict)
+    """The empty tables that were made, by what they stand for."""
     _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def __post_init__(self) -> None:
+        self.resolver = Resolver(self.graph.project)
 
     def of(self, name: TableName) -> Shape:
         with self._lock:
@@ -104,11 +109,21 @@ class Shapes:
             return self._seed(block)
         if block.query.dynamic or block.query.unclear or block.pre_statements:
             return None
+        text = self.text(block, block.query)
+        return None if text is None else self.described(block.name, text)
+
+    def text(self, block: Block, query: Query) -> MappedText | None:
+        """Return a block's query over empty inputs; None if the columns of one of them are not known."""
         binder = self.binder(block.name)
-        if binder is None:
+        return None if binder is None else selectable(binder.bound(query, block.name.schema))
+
+    def described(self, name: TableName, text: MappedText) -> tuple[Column, ...] | None:
+        """Return what the engine says of a query, and keep it; None where a column has no type. Raise StatementError."""
+        columns = self.session.columns(text.text)
+        if not all(column.type for column in columns):
             return None
-        columns = self.session.columns(selectable(binder.bound(block.query, block.name.schema)).text)
-        return columns if all(column.type for column in columns) else None
+        self._found.setdefault(name, Shape(columns, is_whole=True))
+        return columns
 
     def _seed(self, block: Block) -> tuple[Column, ...]:
         with seeds.batches(block, self.graph.project.root) as batches:
@@ -121,8 +136,9 @@ class Shapes:
         return self.session.columns(f"select * from {relation.sql}")
 
     def binder(self, name: TableName) -> Binder | None:
-        """Return what points a block's query at empty tables of the shapes of its inputs; None if one is not known."""
+        """Return what gives a block's query empty inputs of their shapes; None if one of them is not known."""
         relations: dict[TableName, TableName] = {}
+        texts: dict[TableName, str] = {}
         queries = {}
         for read, kind in inputs_of(self.graph, name).items():
             query = self.graph.project.blocks[read].query if kind == "ephemeral" else None
@@ -131,20 +147,26 @@ class Shapes:
                     return None
                 queries[read] = query
                 continue
-            relation = self._table(read)
-            if relation is None:
-                return None
-            relations[read] = relation
-        return Binder(self.graph.project, Resolver(self.graph.project), relations, queries, frozenset(relations))
-
-    def _table(self, name: TableName) -> TableName | None:
-        """Return an empty table of a block's or source's shape, made once."""
-        if name not in self._made:
-            shape = self.of(name)
+            shape = self.of(read)
             if not shape.is_whole or not shape.columns:
                 return None
+            if self.is_target:
+                texts[read] = _nothing(shape)
+            else:
+                relations[read] = self._table(read, shape)
+        return Binder(self.graph.project, self.resolver, relations, queries, frozenset(relations), texts)
+
+    def _table(self, name: TableName, shape: Shape) -> TableName:
+        """Return an empty table of a block's or source's shape, made once."""
+        if name not in self.tables:
             relation = temporary(self.graph, name, f"shape {id(self)}")
             columns = ", ".join(f"{quoted(column.name)} {column.type}" for column in shape.columns)
             self.session.execute(f"create table {relation.sql} ({columns})")
-            self._made[name] = relation
-        return self._made[name]
+            self.tables[name] = relation
+        return self.tables[name]
+
+
+def _nothing(shape: Shape) -> str:
+    """Return a query of no rows: where a session may only read, no table can be made."""
+    listed = ", ".join(f"cast(null as {column.type}) as {quoted(column.name)}" for column in shape.columns)
+    return f"(select {listed} where 1 = 0)"

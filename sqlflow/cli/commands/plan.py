@@ -24,7 +24,7 @@ def command(selection: Selection, offline: bool, output: str, place: Place) -> N
     """Show what `sqlflow build` would do to each block, and why. Nothing is changed."""
     from sqlflow.cli import as_json
     from sqlflow.cli.output import echo
-    from sqlflow.core.errors import BuildError, TargetError
+    from sqlflow.core.errors import BuildError, ProjectError, TargetError
     from sqlflow.plan.saved import fingerprints
 
     project = place.load()
@@ -34,7 +34,7 @@ def command(selection: Selection, offline: bool, output: str, place: Place) -> N
             "steps": plan.steps,
             "assertions": len(plan.checks),
             "removed": plan.removed,
-            "problems": plan.problems,
+            "problems": (*plan.problems, *plan.faults),
             "target": plan.project.target.name,
             "environment": plan.project.environment.name,
             "select": selection.select,
@@ -45,6 +45,8 @@ def command(selection: Selection, offline: bool, output: str, place: Place) -> N
         echo(as_json.text(as_json.plain(document)))
     else:
         echo(_text(plan, project))
+    if plan.faults:
+        raise ProjectError(plan.faults)
     if plan.problems:
         raise BuildError(plan.problems)
     if plan.lacking:

@@ -1,1 +1,1 @@
-select id, missing from first
+select id, cast(word as integer) as number from first

@@ -1,0 +1,165 @@
+"""Holds every query against the columns of what it reads, before anything runs: the engine itself is asked.
+
+A false alarm is worse than a fault that is found later: where something is not known, nothing is said.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+
+from sqlflow.core.block import Block, Query
+from sqlflow.core.engine import Column, Session
+from sqlflow.core.errors import Problem, SqlflowError, StatementError, did_you_mean
+from sqlflow.core.names import TableName
+from sqlflow.core.text import MappedText
+from sqlflow.plan.graph import Graph
+from sqlflow.plan.plan import Plan
+from sqlflow.plan.unit_tests import inputs_of
+from sqlflow.run import known_columns
+from sqlflow.run.shapes import Shapes
+
+Known = Callable[[TableName], tuple[Column, ...] | None]
+_LISTED_AT_MOST = 20
+_MISSING = re.compile(
+    r'column "?(?:[^\s".]+\.)?(?P<column>[^\s".]+)"? (?:not found|does not exist)|column named "(?P<named>[^"]+)"'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was found: faults, and the blocks of which nothing can be told, each with the reason."""
+
+    blocks: tuple[TableName, ...]
+    problems: tuple[Problem, ...]
+    unknown: Mapping[TableName, str]
+
+
+@contextmanager
+def shapes(graph: Graph, known: Known, session: Session | None = None) -> Iterator[Shapes]:
+    """Yield what tells the shapes of a project: in memory, or in the target of `session` where the engine has no such thing."""
+    target, root = graph.project.target, graph.project.root
+    scratch = target.engine.scratch(target.settings)
+    if scratch is None and session is not None:
+        yield Shapes(graph, session, True, known)
+        return
+    opened = target.engine.open(scratch or target.settings, root, readonly=scratch is None)
+    with closing(opened), closing(opened.session()) as own:
+        yield Shapes(graph, own, scratch is None, known)
+
+
+def known_in(plan: Plan, sources: Mapping[TableName, tuple[Column, ...]]) -> Known:
+    """Return what tells the columns of tables of the target, and those of versions that a run would use as they are."""
+
+    def known(name: TableName) -> tuple[Column, ...] | None:
+        if name in plan.built or plan.cookbook is None:
+            return sources.get(name)
+        relation = plan.reused.get(name) or plan.borrowed.get(name) or plan.cookbook.published.get(name)
+        entries = plan.cookbook.entries.get(relation.name, []) if relation else []
+        columns = json.loads(entries[0].text)["columns"] if entries else None
+        return tuple(Column(column, kind) for column, kind in columns) if columns else sources.get(name)
+
+    return known
+
+
+def with_faults(plan: Plan, session: Session | None = None, make_folder: bool = False) -> Plan:
+    """Return a plan with what is wrong with the queries that it would run, as the target of `session` is now.
+
+    Without one, its tables have the columns that they had when it was open the last time.
+    """
+    if not plan.built:
+        return plan
+    project = plan.project
+    if session is None and project.target.engine.scratch(project.target.settings) is None:
+        return plan
+    if session is None:
+        sources = known_columns.kept(project)
+    else:
+        names = frozenset().union(*(plan.graph.sources[name] for name in plan.nodes))
+        sources = known_columns.asked(project, names, session, make_folder)
+    with shapes(plan.graph, known_in(plan, sources), session) as found:
+        return replace(plan, faults=checked(found, plan.built).problems)
+
+
+def checked_alone(graph: Graph, names: Iterable[TableName]) -> Checked:
+    """Return what is wrong with queries as the project says, without a plan."""
+    with shapes(graph, known_columns.kept(graph.project).get) as found:
+        return checked(found, names)
+
+
+def checked(found: Shapes, names: Iterable[TableName]) -> Checked:
+    """Return what is wrong with the queries of the given blocks, inputs first."""
+    wanted = frozenset(names)
+    blocks = [found.graph.project.blocks[name] for name in found.graph.order if name in wanted]
+    problems: list[Problem] = []
+    unknown: dict[TableName, str] = {}
+    for block in blocks:
+        if block.query is not None:
+            reason = _why_not(found, block) or _fault(found, block, block.query, problems)
+            if reason:
+                unknown[block.name] = reason
+        elif block.code is not None:
+            unknown[block.name] = "a function is not looked into"
+    return Checked(tuple(block.name for block in blocks), tuple(problems), unknown)
+
+
+def _why_not(found: Shapes, block: Block) -> str:
+    """Return why nothing can be told of a block; empty if it can."""
+    parts = [block, *(_ephemerals(found.graph, block.name))]
+    if any(part.query is None or part.query.dynamic for part in parts):
+        return "it is rendered again when it runs"
+    if any(part.query is not None and part.query.unclear for part in parts):
+        return "it is beyond what sqlflow can parse"
+    if block.pre_statements:
+        return "what its statements do is not looked into"
+    return ""
+
+
+def _ephemerals(graph: Graph, name: TableName) -> list[Block]:
+    return [graph.project.blocks[read] for read, kind in inputs_of(graph, name).items() if kind == "ephemeral"]
+
+
+def _fault(found: Shapes, block: Block, query: Query, problems: list[Problem]) -> str:
+    """Add what the engine says against a query; return why nothing can be told, if that is so."""
+    try:
+        text = found.text(block, query)
+    except SqlflowError:
+        text = None
+    if text is None:
+        lacking = [name for name, kind in inputs_of(found.graph, block.name).items() if _is_lacking(found, name, kind)]
+        return f"the columns of `{lacking[0]}` are not known" if lacking else "its inputs are not known"
+    try:
+        found.described(block.name, text)
+    except StatementError as error:
+        if not error.of_columns:
+            return error.message
+        problem = _problem(error, text, block, found)
+        if problem not in problems:
+            problems.append(problem)
+    return ""
+
+
+def _is_lacking(found: Shapes, name: TableName, kind: str) -> bool:
+    return kind != "ephemeral" and not found.of(name).is_whole
+
+
+def _problem(error: StatementError, text: MappedText, block: Block, found: Shapes) -> Problem:
+    """Return the engine's words at the user's place, with the column that was meant if one is near."""
+    message = re.split(r"; there are: |; perhaps you meant|! Candidate ", error.message)[0]
+    for name, relation in found.tables.items():
+        message = message.replace(relation.name, str(name))
+    place = block.source.place(block.body)
+    if error.position is not None:
+        word = re.compile(r"\w+(\.\w+)*").match(text.text, error.position)
+        place = text.place(error.position, len(word.group()) if word else 1) or place
+    missing = _MISSING.search(message)
+    read = inputs_of(found.graph, block.name)
+    columns = sorted(
+        {column.name for name, kind in read.items() if kind != "ephemeral" for column in found.of(name).columns}
+    )
+    column = (missing["column"] or missing["named"]) if missing else ""
+    listed = ", ".join(f"`{name}`" for name in columns[:_LISTED_AT_MOST]) + (", …" if columns[_LISTED_AT_MOST:] else "")
+    return Problem(
+        message, place, (did_you_mean(column, columns) or f"there are {listed}") if column and columns else ""
+    )

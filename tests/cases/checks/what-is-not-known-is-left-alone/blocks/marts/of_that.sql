@@ -1,0 +1,1 @@
+select id, x from marts.of_a_source

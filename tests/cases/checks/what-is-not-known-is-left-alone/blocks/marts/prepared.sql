@@ -1,0 +1,4 @@
+/*---
+pre_statements: create macro if not exists nothing() as 1
+---*/
+select nothing() as n

@@ -1,0 +1,1 @@
+select sum(amonut) as amount from raw.orders

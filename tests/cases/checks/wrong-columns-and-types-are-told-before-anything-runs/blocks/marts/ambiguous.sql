@@ -1,0 +1,2 @@
+select id, name
+from staging.orders, staging.customers

@@ -1,0 +1,1 @@
+select customer_id, amount from staging.orders group by customer_id

@@ -1,0 +1,1 @@
+select coalesce(id, ordered_on) as x from staging.orders

@@ -1,0 +1,1 @@
+select orders.id from staging.orders as o

@@ -1,0 +1,1 @@
+select nothing_of_the_kind from marts.unknown

@@ -1,0 +1,3 @@
+select id, name from staging.customers
+union all
+select id from staging.orders

@@ -1,0 +1,4 @@
+select
+    o.id,
+    {{ 'o.amonut' }} as amount
+from staging.orders as o
