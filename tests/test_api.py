@@ -58,7 +58,7 @@ def test_a_frame_of_what_was_never_built_is_refused_with_the_next_step(tmp_path:
 
 
 def test_an_event_is_told_for_what_happens_to_each_block(tmp_path: Path) -> None:
-    write(tmp_path, FILES | {"blocks/staging/a.sql": "select nope from range(3)"})
+    write(tmp_path, FILES | {"blocks/staging/a.sql": "select cast('x' as integer) as id"})
     heard: list[events.Event] = []
     report = Project.load(tmp_path).build(listener=heard.append)
     failed = [event for event in heard if isinstance(event, events.BlockFailed)]
