@@ -115,7 +115,7 @@ def test_an_assertion_that_has_failed_is_not_taken_for_passed(tmp_path: Path) ->
 
 
 def test_what_a_failed_run_has_built_and_checked_is_used_by_the_next(tmp_path: Path) -> None:
-    report, _ = build(tmp_path, FILES | {"blocks/marts/c.sql": "select nope from a"})
+    report, _ = build(tmp_path, FILES | {"blocks/marts/c.sql": "select cast('x' as integer) as total from a"})
     assert report.status == "failed"
     report, built = build(tmp_path, {"blocks/marts/c.sql": FILES["blocks/marts/c.sql"]})
     assert (report.ok, built, len(report.published)) == (True, ["marts.c", "marts.d"], 4)
