@@ -6,9 +6,11 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 import pytest
+from proxy import Proxy
 from support import write
 
 from sqlflow import Project
@@ -190,7 +192,7 @@ def test_a_server_that_is_not_there_is_a_target_error_that_shows_no_password(tmp
 
 
 def test_cancelling_ends_the_work_in_the_server(tmp_path: Path, postgres_url: str, other: Postgres) -> None:
-    asked = "select 1 from pg_stat_activity where query like '%pg_sleep(100)%' and state = 'active' and pid <> pg_backend_pid()"
+    asked = "select 1 from pg_stat_activity where query like '%create table%pg_sleep(100)%' and state = 'active' and pid <> pg_backend_pid()"
 
     def stop() -> None:
         while not ended.is_set() and not other.execute(asked).fetchall():
@@ -295,3 +297,34 @@ def test_names_that_postgres_would_cut_are_refused_with_their_place(tmp_path: Pa
     write(tmp_path, FILES | {"blocks/marts/long.sql": f"select 1 as {'x' * 64}"})
     with pytest.raises(Exception, match=r"long.sql:1:13: the name `x{64}` is 64 bytes long: Postgres has at most 63"):
         project(tmp_path, postgres_url)
+
+
+@pytest.mark.parametrize(
+    ("marks", "done"),
+    [
+        ([b"create table"], True),
+        ([b"create table", b"commit\0"], True),
+        ([b"create or replace view"], False),
+        ([b'insert into "_sqlflow"."sqlflow_runs"'], False),
+        ([b'insert into "_sqlflow"."sqlflow_runs"', b"commit\0"], True),
+    ],
+)
+def test_a_connection_that_is_cut_leaves_no_doubt(
+    marks: list[bytes], done: bool, tmp_path: Path, postgres_url: str, other: Postgres
+) -> None:
+    """The server has done what was asked and the answer is lost: what is there counts. A block is built again, and
+    publishing ends, with nothing lost."""
+    assert project(tmp_path, postgres_url).build().ok
+    given = psycopg.conninfo.conninfo_to_dict(postgres_url)
+    (tmp_path / "s").mkdir()
+    with Proxy(Path(f"{given['host']}/.s.PGSQL.{given.get('port', 5432)}"), tmp_path / "s") as proxy:
+        through = postgres_url.replace(quote(str(given["host"]), safe=""), quote(str(tmp_path / "s"), safe=""))
+        changed = project(tmp_path, through, "id, 'b' as note")
+        proxy.marks = list(marks)
+        report = changed.build(threads=1)
+    assert not proxy.marks
+    note = "select string_agg(distinct note, '') from marts.revenue"
+    assert (report.ok, other.execute(note).fetchall()) == (done, [("b" if done else "a",)])
+    again = project(tmp_path, postgres_url, "id, 'b' as note").build()
+    assert {result.status for result in again.blocks} == {"reused"}
+    assert other.execute(note).fetchall() == [("b",)]

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+from psycopg import generators
 from psycopg.types.string import TextLoader
 
 from sqlflow.core.engine import Column, Holder, Relation, Rows
@@ -242,15 +243,28 @@ class PostgresSession:
     def columns(self, sql: str) -> tuple[Column, ...]:
         """Return what the server says of a prepared query: it is parsed and not run. A bare NULL is text in Postgres."""
         with _told(len(self._comment)):
-            prepared = self._connection.pgconn.prepare(b"", _sent(self._comment + sql))
-            if prepared.status != psycopg.pq.ExecStatus.COMMAND_OK:
-                raise psycopg.errors.error_from_result(prepared)
-            described = self._connection.pgconn.describe_prepared(b"")
+            described = self._described(_sent(self._comment + sql))
         numbers = range(described.nfields)
         kinds = [(described.ftype(number), described.fmod(number)) for number in numbers]
         self._learn(set(kinds) - set(self._types))
         names = [(described.fname(number) or b"").decode() for number in numbers]
         return tuple(Column(name, self._types[kind]) for name, kind in zip(names, kinds, strict=True))
+
+    def _described(self, sql: bytes) -> "psycopg.pq.abc.PGresult":
+        """Return the server's description of a query, waited for as cursors do: libpq's own waiting lets no other thread run."""
+        pgconn = self._connection.pgconn
+        with self._connection.lock:
+            pgconn.send_prepare(b"", sql)
+            self._answer()
+            pgconn.send_describe_prepared(b"")
+            return self._answer()
+
+    def _answer(self) -> "psycopg.pq.abc.PGresult":
+        result: psycopg.pq.abc.PGresult
+        (result,) = self._connection.wait(generators.execute(self._connection.pgconn))
+        if result.status != psycopg.pq.ExecStatus.COMMAND_OK:
+            raise psycopg.errors.error_from_result(result)
+        return result
 
     def _learn(self, kinds: set[tuple[int, int]]) -> None:
         if kinds:
