@@ -1,5 +1,6 @@
 """What holds around the calls of functions: processes that are kept, calls that begin anew, seeds, signals, leavings."""
 
+import importlib.util
 import os
 import signal
 import sys
@@ -7,11 +8,13 @@ from pathlib import Path
 
 import crash
 import duckdb
+import pandas as pd
 import pytest
 from support import write
 from test_process import is_gone, wait_until_gone
 
 from sqlflow import Project
+from sqlflow.core.errors import TargetError
 from sqlflow.core.text import SourceFile
 from sqlflow_python import RUNTIME
 
@@ -93,3 +96,33 @@ def test_a_library_that_is_missing_is_told_with_its_extra(
     (problem,) = RUNTIME.missing([file.block], file.packages, [])
     assert problem.message == f"`{package}` is not installed"
     assert problem.hint == f"install it with `pip install 'sqlflow[{package}]'`"
+
+
+@pytest.mark.parametrize("if_missing", ["fail", "skip"])
+def test_where_there_is_no_r_its_blocks_fail_or_are_skipped_and_all_else_is_built(
+    if_missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    code = f"#' ---\n#' if_missing: {if_missing}\n#' ---\nstats <- function(first) first\n"
+    files = {"blocks/first.sql": "select 1 as id", "blocks/stats.R": code, "blocks/last.sql": "select * from stats"}
+    project = Project.load(write(tmp_path, SETTINGS | files))
+    if if_missing == "fail":
+        with pytest.raises(TargetError, match="`Rscript` was not found"):
+            project.build()
+        return
+    report = project.build()
+    assert {str(result.block): result.status for result in report.blocks} == {
+        "main.first": "built",
+        "main.stats": "skipped",
+        "main.last": "skipped",
+    }
+
+
+def test_a_block_s_file_is_an_ordinary_module(tmp_path: Path) -> None:
+    write(tmp_path, SETTINGS | {"blocks/doubled.py": HEAD + "def doubled(first, by=2):\n    return first * by\n"})
+    spec = importlib.util.spec_from_file_location("doubled", tmp_path / "blocks/doubled.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.doubled(pd.DataFrame({"x": [1, 2]}))["x"].tolist() == [2, 4]
