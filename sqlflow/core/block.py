@@ -179,11 +179,17 @@ class Block:
     """Offset in the file at which the SQL begins, behind the front matter."""
     pre_statements: tuple[Query, ...] = ()
     post_statements: tuple[Query, ...] = ()
+    continuing: Query | None = None
+    """What makes the new rows of an incremental block, where that is another query than `code`. It may read the block."""
 
     @property
     def form(self) -> str:
         """The word for it in listings: how SQL is materialized, else its kind."""
         return self.config.materialize if self.kind == "sql" else self.kind
+
+    @property
+    def is_incremental(self) -> bool:
+        return self.config.materialize == "incremental"
 
     @property
     def query(self) -> Query | None:

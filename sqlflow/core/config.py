@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct, field
 
-Materialize = Literal["view", "table", "materialized_view", "ephemeral"]
+Materialize = Literal["view", "table", "incremental", "materialized_view", "ephemeral"]
 Severity = Literal["error", "warn"]
 Text = Annotated[str, Meta(min_length=1)]
 Duration = Annotated[float, Meta(extra={"read": "duration"})]
@@ -49,6 +49,16 @@ class BlockConfig(Struct, frozen=True, kw_only=True):
         Materialize,
         Meta(description="How the block is kept: as a table or a view of one kind, or inlined as a CTE (`ephemeral`)."),
     ] = "table"
+    strategy: Annotated[
+        Literal["append", "merge", "delete_insert"] | None,
+        Meta(description="Incremental blocks: what becomes of the rows that are there when new ones come."),
+    ] = None
+    key: Annotated[
+        tuple[Text, ...], Meta(description="Incremental blocks: the columns that tell which rows new ones replace.")
+    ] = ()
+    protect: Annotated[
+        bool, Meta(description="Incremental blocks: whether to refuse what would build the table anew, from nothing.")
+    ] = False
     schema: Annotated[Text | None, Meta(description="The schema, instead of the folder's name.")] = None
     name: Annotated[Text | None, Meta(description="The table's name, instead of the file's name.")] = None
     tags: Annotated[tuple[Text, ...], Meta(description="Words to select by: `tag:daily`.")] = ()

@@ -11,6 +11,7 @@ from sqlflow.core.text import Place
 from sqlflow.plan.changes import column_changes
 from sqlflow.plan.current import NOTHING_KNOWN, Current
 from sqlflow.plan.graph import Graph, Resolver, blocks_read, gated
+from sqlflow.plan.incremental import base_of, continued_key, protected
 from sqlflow.plan.recipes import Cookbook, is_stored
 from sqlflow.plan.reuse import Step, reuses, step_of
 from sqlflow.plan.versions import SERVER, Key, assertion_key, version_key
@@ -64,6 +65,8 @@ class Plan:
     """Those of the reused blocks whose inputs have changed, in nothing that they read."""
     borrowed: Mapping[TableName, TableName] = field(default_factory=dict)
     """What takes no part, and is shown from now on as `prod` shows it."""
+    bases: Mapping[TableName, TableName] = field(default_factory=dict)
+    """The versions that the incremental blocks that are built go on from."""
 
     @property
     def project(self) -> Project:
@@ -110,7 +113,7 @@ def plan(
             _add_missing_inputs(graph, reasons, current.published)
             _add_missing_in_assertions(graph, reasons, current.published)
         _add_views(graph, reasons)
-    keys, known = _keys(graph, reasons, current, files)
+    keys, known, bases = _keys(graph, reasons, current, files, full_refresh)
     cookbook = Cookbook(graph, keys, current.published, () if full_refresh else current.entries)
     reused = {} if full_refresh else reuses(cookbook, current)
     left_out = _left_out(graph, {name: why for name, why in absent.items() if name in reasons and name not in reused})
@@ -123,6 +126,9 @@ def plan(
     )  # fmt: skip
     changes = column_changes(cookbook, [step.block for step in steps if step.action == "build"])
     steps = tuple(replace(step, columns=changes.get(step.block)) for step in steps)
+    building = [graph.project.blocks[step.block] for step in steps if step.action == "build"]
+    bases = {block.name: bases[block.name] for block in building if block.name in bases}
+    steps = tuple(_with_base(step, bases) for step in steps)
     removed = tuple(sorted(set(current.published) - current.borrowed - _relations(graph.project)))
     checks = tuple(
         check
@@ -137,7 +143,7 @@ def plan(
         steps,
         checks,
         removed,
-        current.problems,
+        (*current.problems, *protected(building, bases, current, full_refresh)),
         relations,
         keys,
         files,
@@ -146,7 +152,13 @@ def plan(
         cookbook=cookbook,
         renewed=renewed,
         borrowed={name: current.published[name] for name in sorted(current.borrowed & _relations(graph.project))},
+        bases=bases,
     )
+
+
+def _with_base(step: Step, bases: Mapping[TableName, TableName]) -> Step:
+    """Return a step whose reason tells that new rows are added to what is there."""
+    return replace(step, reason=f"{step.reason}; adds new rows") if step.block in bases else step
 
 
 def _left_out(graph: Graph, absent: Mapping[TableName, str]) -> dict[TableName, str]:
@@ -169,12 +181,16 @@ def _is_ephemeral(graph: Graph, name: TableName) -> bool:
 
 
 def _keys(
-    graph: Graph, reasons: Mapping[TableName, str], current: Current, files: FileVersions
-) -> tuple[dict[TableName, Key], dict[TableName, str]]:
-    """Return the keys of the blocks that take part, and the keys of all: those of the others are what is published."""
+    graph: Graph, reasons: Mapping[TableName, str], current: Current, files: FileVersions, full_refresh: bool
+) -> tuple[dict[TableName, Key], dict[TableName, str], dict[TableName, TableName]]:
+    """Return the keys of the blocks that take part, and the keys of all: those of the others are what is published.
+
+    Then the versions that incremental blocks can go on from.
+    """
     made = {version.relation: version.key for version in current.made}
     keys: dict[TableName, Key] = {}
     known: dict[TableName, str] = {}
+    bases: dict[TableName, TableName] = {}
     for name in graph.order:
         if name not in reasons and not _is_ephemeral(graph, name):
             relation = current.published.get(name)
@@ -182,15 +198,20 @@ def _keys(
             continue
         inputs = {str(read): known[read] for read in graph.inputs[name]}
         outside = _outside(graph, name, files, current)
-        keys[name] = version_key(graph.project.blocks[name], graph.project, inputs, outside, files.seconds)
+        block = graph.project.blocks[name]
+        keys[name] = version_key(block, graph.project, inputs, outside, files.seconds)
+        if block.is_incremental and not full_refresh:
+            if base := base_of(block, keys[name], current):
+                bases[name] = base
+            keys[name] = continued_key(keys[name], base, current)
         known[name] = keys[name].text
-    return keys, known
+    return keys, known, bases
 
 
 def _outside(graph: Graph, name: TableName, files: FileVersions, current: Current) -> dict[str, str]:
     """Return the versions of what a block reads beside blocks."""
     found = {path: files.of(path) for path in file_paths(graph, name)} | (
-        {SERVER: current.server} if current.server else {}
+        {SERVER: current.server} if current.server and not graph.project.blocks[name].is_incremental else {}
     )
     for source in graph.sources[name]:
         config = graph.project.sources.get(source)

@@ -82,6 +82,8 @@ class Cookbook:
         """Return the recipes of versions that were made by the same code, those that are published first."""
         shown = self.published.get(name)
         found = self.codes.get((str(name), self.keys[name].code), [])
+        if self.graph.project.blocks[name].is_incremental:  # what it holds depends on what it has gone on from
+            return [entry for entry in found if shown is not None and entry.relation == shown.name]
         return sorted(found, key=lambda entry: shown is None or entry.relation != shown.name)
 
     def of_block(self, name: TableName) -> Recipe | None:

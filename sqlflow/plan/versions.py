@@ -92,8 +92,9 @@ def settings_of(block: Block, project: Project) -> dict[str, Any]:
         "refresh": config.refresh,
         "vars": reads.vars if reads else (),
         "env": [(name, _hash(value)) for name, value in reads.env] if reads else (),
+        **({"incremental": (config.strategy, config.key)} if block.is_incremental else {}),
         "macros": _hash("".join(file.text for file in project.macro_files)) if reads and reads.macros else "",
-        "engine": (project.target.engine.name, project.target.engine.version()),
+        "engine": (project.target.engine.name, "" if block.is_incremental else project.target.engine.version()),
         "root": str(project.root.resolve()) if config.materialize in ("view", "ephemeral") else "",
         "settings": _hash(repr(getattr(project.target.settings, "settings", ""))),
     }

@@ -20,8 +20,10 @@ from sqlflow.read.decode import decoded
 from sqlflow.read.dialect import translated
 from sqlflow.read.embedded import embedded
 from sqlflow.read.engine_options import refuse_unfit
+from sqlflow.read.incremental import INCREMENTAL_ALONE, is_own, joined, refuse_incremental
 from sqlflow.read.render import STAND_IN, Renderer, Template
 from sqlflow.read.sql import infer, refuse_unread
+from sqlflow.read.template import has_tags
 from sqlflow.read.tokens import named_uses
 
 NAME_BYTES_AT_MOST = 63
@@ -92,21 +94,22 @@ def sql_block(source: SourceFile, folder: str, reading: Reading) -> Block | None
         return None
     queries = _queries(file, name, config, reading)
     _refuse_what_does_not_fit(config, file, reading)
+    refuse_incremental(config, file, reading.problems)
     assertions = block_assertions(
         config, Scope(name, reading.engine, reading.renderer, reading.problems, config.dialect)
     )
     if queries is None:
         return None
-    query, before, after = queries
-    return Block(name, "sql", file.source, config, query, assertions, file.body, before, after)
+    (query, continuing), before, after = queries
+    return Block(name, "sql", file.source, config, query, assertions, file.body, before, after, continuing)
 
 
 def _queries(
     file: front_matter.SqlFile, name: TableName, config: BlockConfig, reading: Reading
-) -> tuple[Query, tuple[Query, ...], tuple[Query, ...]] | None:
-    """Return a block's query, and the statements before and after it; None with the faults told."""
+) -> tuple[tuple[Query, Query | None], tuple[Query, ...], tuple[Query, ...]] | None:
+    """Return a block's query and what gives its new rows, and the statements before and after it; None with the faults told."""
     try:
-        query = block_query(file.template, name, config, reading.renderer, reading.engine)
+        query = both_queries(file.template, name, config, reading)
         before, after = (_statements(config, key, file.front_matter, name, reading) for key in _STATEMENT_KEYS)
     except ProjectError as error:
         reading.problems.extend(error.problems)
@@ -132,7 +135,7 @@ def _refuse_what_does_not_fit(config: BlockConfig, file: front_matter.SqlFile, r
         node = file.front_matter.get(key) if file.front_matter else None
         if node is not None:
             reading.problems.append(Problem(f"`{key}` is for function blocks: this is SQL", node.place))
-    if config.materialize in ("table", "materialized_view"):
+    if config.materialize in ("table", "incremental", "materialized_view"):
         return
     unfit: dict[str, str] = {
         key: f"`{key}` needs `materialize: table`; this is `{config.materialize}`" for key in _OF_TABLES
@@ -176,16 +179,29 @@ def _merged(below: Node, above: Node | None) -> Node:
     return Node("mapping", above.source, above.offset, pairs=tuple(pairs))
 
 
-def block_query(template: Template, this: TableName, config: BlockConfig, renderer: Renderer, engine: Engine) -> Query:
+def both_queries(
+    template: Template, this: TableName, config: BlockConfig, reading: Reading
+) -> tuple[Query, Query | None]:
+    """Return the SELECT of a block, and the one for the new rows of an incremental block where that is another."""
+    query = block_query(template, this, config, reading.renderer, reading.engine)
+    if config.materialize != "incremental" or not has_tags(template.text):
+        return query, None
+    return joined(query, block_query(template, this, config, reading.renderer, reading.engine, True), this)
+
+
+def block_query(
+    template: Template, this: TableName, config: BlockConfig, renderer: Renderer, engine: Engine,
+    incremental: bool = False,
+) -> Query:  # fmt: skip
     """Return the SELECT of a block as far as it can be known before anything has run."""
     where = template.source.place(template.start)
     declared = frozenset(TableName.parse(name) for name in config.depends_on)
     if not template.dynamic:
-        text, reads = renderer.render(template, this)
+        text, reads = renderer.render(template, this, incremental=incremental)
         _refuse_braces(text, where)
         text = translated(text, config.dialect or renderer.dialect, engine, where)
         return _with_declared(text, reads, declared, engine, where)
-    return _dynamic_query(template, this, declared, config.dialect, renderer, engine)
+    return _dynamic_query(template, this, declared, config.dialect, renderer, engine, incremental)
 
 
 def _with_declared(
@@ -206,7 +222,7 @@ def _with_declared(
 
 def _dynamic_query(
     template: Template, this: TableName, declared: frozenset[TableName], own_dialect: str | None, renderer: Renderer,
-    engine: Engine,
+    engine: Engine, incremental: bool,
 ) -> Query:  # fmt: skip
     """Return what can be told of a template that calls `query()`: rendered with a stand-in row, and with none."""
     where = template.source.place(template.start)
@@ -216,7 +232,7 @@ def _dynamic_query(
     fault: ProjectError | None = None
     for run_query in (None, lambda text: Rows((), ())):
         try:
-            text, reads = renderer.render(template, this, run_query)
+            text, reads = renderer.render(template, this, run_query, incremental)
             dialect = own_dialect or renderer.dialect
             text = translated(text, dialect, engine, where)
             for asked in reads.queries:
@@ -236,19 +252,21 @@ def _dynamic_query(
     return Query(shown.text, tables, shown.files, reads, shown.opaque, True, frozenset(named), volatile=volatile)
 
 
-def rendered_again(block: Block, renderer: Renderer, engine: Engine, run_query: Callable[[str], Rows]) -> Query:
+def rendered_again(
+    block: Block, renderer: Renderer, engine: Engine, run_query: Callable[[str], Rows], incremental: bool = False
+) -> Query:
     """Return a dynamic block's query with the rows of its `query()` calls.
 
     Raise ProjectError if it now reads a table that was not known before.
     """
     file = front_matter.SqlFile(block.source, None, block.body)
-    text, reads = renderer.render(file.template, block.name, run_query)
+    text, reads = renderer.render(file.template, block.name, run_query, incremental)
     where = block.source.place(block.body)
     text = translated(text, block.config.dialect or renderer.dialect, engine, where)
     query = _with_declared(text, reads, frozenset(), engine, where)
     assert block.query is not None
     for use in query.tables:
-        if use.name not in block.query.inputs:
+        if use.name not in block.query.inputs and not (incremental and is_own(use.name, block.name)):
             raise ProjectError(
                 f"`{use.name}` was not known to be read before `query()` had run",
                 query.text.place(use.start, use.end - use.start) or where,
@@ -310,7 +328,7 @@ def seed_block(path: str, sidecar: SourceFile | None, folder: str, reading: Read
 
 
 def _refuse_what_a_seed_has_not(given: Node | None, reading: Reading) -> None:
-    for key in ("depends_on", "order_by", *_STATEMENT_KEYS, *_OF_FUNCTIONS):
+    for key in ("depends_on", "order_by", *_STATEMENT_KEYS, *_OF_FUNCTIONS, *INCREMENTAL_ALONE):
         node = given.get(key) if given is not None else None
         if node is not None:
             message = f"a seed takes no `{key}`"

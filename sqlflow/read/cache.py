@@ -23,7 +23,7 @@ from sqlflow.core.secrets import masked
 from sqlflow.core.text import MappedText, Piece, Place, SourceFile
 from sqlflow.read.template import has_tags
 
-FORM = 1
+FORM = 2
 _CLOCK_STEP_NANOSECONDS = 50_000_000
 """A file that was changed so shortly before it was read may change once more without another time of change."""
 _DIGEST = 16
@@ -76,6 +76,7 @@ class _Block(msgspec.Struct, array_like=True):
     before: list[_Query]
     after: list[_Query]
     source: str
+    continuing: _Query | None
 
 
 class _Entry(msgspec.Struct, array_like=True):
@@ -213,7 +214,14 @@ def settled_stamp(file: Path, read_at: int) -> tuple[int, int] | None:
 
 def _queries(block: Block) -> list[Query]:
     """Return all queries of a SQL block, its assertions' among them; none for a block that cannot be kept."""
-    found = (block.query, *block.pre_statements, *block.post_statements, *(one.code for one in block.assertions))
+    continuing = (block.continuing,) if block.continuing else ()
+    found = (
+        block.query,
+        *continuing,
+        *block.pre_statements,
+        *block.post_statements,
+        *(one.code for one in block.assertions),
+    )
     queries = [one for one in found if isinstance(one, Query)]
     return queries if len(queries) == len(found) else []
 
@@ -261,6 +269,7 @@ def _stored(block: Block, macros: Mapping[str, SourceFile]) -> _Block | None:
             (block.name.schema, block.name.name), _without_assertions(block.config), query(block.query),
             [assertion(one) for one in block.assertions], block.body, [query(one) for one in block.pre_statements],
             [query(one) for one in block.post_statements], block.source.text,
+            query(block.continuing) if block.continuing else None,
         )  # fmt: skip
     except _NotKept:
         return None
@@ -325,4 +334,5 @@ def _restored(stored: _Block, path: str, macros: Mapping[str, SourceFile]) -> Bl
     return Block(
         name, "sql", source, stored.config, query(stored.query), tuple(map(assertion, stored.assertions)), stored.body,
         tuple(map(query, stored.before)), tuple(map(query, stored.after)),
+        query(stored.continuing) if stored.continuing else None,
     )  # fmt: skip

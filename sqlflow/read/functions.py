@@ -15,10 +15,11 @@ from sqlflow.read.assertion_kinds import Scope
 from sqlflow.read.assertions import block_assertions, threshold
 from sqlflow.read.blocks import Reading, block_config, table_name
 from sqlflow.read.decode import decoded
+from sqlflow.read.incremental import INCREMENTAL_ALONE
 from sqlflow.read.sql import infer
 from sqlflow.read.yaml import parse
 
-_SQL_ALONE = ("order_by", "pre_statements", "post_statements")
+_SQL_ALONE = ("order_by", "pre_statements", "post_statements", *INCREMENTAL_ALONE)
 
 
 @dataclass(frozen=True, slots=True)

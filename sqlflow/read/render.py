@@ -40,6 +40,7 @@ class _Notes:
 
     this: TableName | None
     run_query: RunQuery
+    incremental: bool = False
     vars: dict[str, str] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
     macros: set[str] = field(default_factory=set)
@@ -92,11 +93,13 @@ class Renderer:
         self._compiled: dict[tuple[str, int], Any] = {}
 
     def render(
-        self, template: Template, this: TableName | None = None, run_query: RunQuery | None = None
-    ) -> tuple[MappedText, Reads]:
+        self, template: Template, this: TableName | None = None, run_query: RunQuery | None = None,
+        incremental: bool = False,
+    ) -> tuple[MappedText, Reads]:  # fmt: skip
         """Return the rendered text, white space around it cut off, and what was read.
 
-        Without `run_query`, `query()` gives one row in which every column is a stand-in.
+        Without `run_query`, `query()` gives one row in which every column is a stand-in. `incremental` says that it is to
+        give the new rows of a table that is there.
         Raise ProjectError, with the place, for whatever is wrong with the template.
         """
         if not jinja.has_tags(template.text):
@@ -106,7 +109,7 @@ class Renderer:
         if key not in self._compiled:
             name = f"{key[0]}#{key[1]}"
             self._compiled[key] = jinja.compiled(environment, template.source, name, template.text)
-        notes = _Notes(this, run_query or _stand_in)
+        notes = _Notes(this, run_query or _stand_in, incremental)
         with self._noting(notes):
             text = jinja.rendered(environment, self._compiled[key], template.source, {}, _deadline())
         return _trimmed(text), notes.reads()
@@ -132,7 +135,7 @@ class Renderer:
                     "var": self._var, "env": self._env, "ref": self._ref, "source": _source, "query": self._query,
                     "target": {"name": self._target.name, "engine": self._target.engine.name, "schema": self._target.schema},
                 }  # fmt: skip
-                environment.globals["this"] = _This(self._local)
+                environment.globals |= {"this": _This(self._local), "incremental": _Incremental(self._local)}
                 environment.filters |= {"literal": literal, "identifier": _identifier}
                 self._load_macros(environment)
                 self._jinja = environment
@@ -268,6 +271,20 @@ class _This:
     @property
     def name(self) -> str:
         return self._table().name
+
+
+class _Incremental:
+    """Whether new rows are asked for, of a table that is there; it is true or false in the template that is rendered."""
+
+    def __init__(self, local: threading.local) -> None:
+        self._local = local
+
+    def __bool__(self) -> bool:
+        notes: _Notes = self._local.notes
+        return notes.incremental
+
+    def __str__(self) -> str:
+        return str(bool(self)).lower()
 
 
 class _StandIn(str):

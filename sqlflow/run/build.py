@@ -18,7 +18,7 @@ from sqlflow.plan.versions import helper_name
 from sqlflow.read.blocks import rendered_again
 from sqlflow.read.dialect import translated
 from sqlflow.read.sql import infer
-from sqlflow.run import functions, seeds, source_versions, state
+from sqlflow.run import functions, incremental, seeds, source_versions, state
 from sqlflow.run.compose import selectable
 from sqlflow.run.sources import bound
 from sqlflow.run.statements import in_environment
@@ -111,11 +111,14 @@ def _load(
         return _row_count(relation, session)
 
 
-def current_query(work: Work, block: Block, session: Session) -> Query:
-    """Return a block's query, rendered again with the rows of `query()` if it asks for them."""
+def current_query(work: Work, block: Block, session: Session, continues: bool = False) -> Query:
+    """Return a block's query, rendered again with the rows of `query()` if it asks for them.
+
+    With `continues` it is that for the new rows of an incremental block.
+    """
     assert block.query is not None
     if not block.query.dynamic:
-        return block.query
+        return (block.continuing if continues else None) or block.query
     engine = work.binder.project.target.engine
 
     def run_query(text: str) -> Rows:
@@ -125,28 +128,33 @@ def current_query(work: Work, block: Block, session: Session) -> Query:
         query = Query(asked.slice(0, found.end), found.tables)
         return session.rows(bound(work, query, block.name.schema, where, session).text)
 
-    return rendered_again(block, work.renderer, engine, run_query)
+    return rendered_again(block, work.renderer, engine, run_query, continues)
 
 
 def _select(work: Work, block: Block, relation: TableName, session: Session) -> int | None:
-    query = current_query(work, block, session)
+    base = work.plan.bases.get(block.name)
+    work = work if base is None else replace(work, binder=work.binder.reading(block.name, base))
+    query = current_query(work, block, session, base is not None)
     body = bound(work, query, block.name.schema, block.source.place(block.body), session)
     columns = _columns(session, selectable(body), work, block)
     check_columns(columns, block, query, work.binder.project.target.engine)
-    kind = block.config.materialize.replace("_", " ")
-    if block.config.order_by:
-        order = _key_text(block, "order_by", ", ".join(block.config.order_by))
+    change = incremental.change_of(block, base, relation, columns, key_text(block, "key", " ").place(0), session)
+    kind = "table" if change else block.config.materialize.replace("_", " ")
+    if block.config.order_by and base is None:
+        order = key_text(block, "order_by", ", ".join(block.config.order_by))
         body = "select * from (\n" + body + "\n) as ordered order by " + order
     create = work.binder.project.target.engine.create(relation, kind, block.config.options)
-    statement = f"{create} as\n" + selectable(body)
+    statement = (f"create table {change.delta.sql}" if base and change else create) + " as\n" + selectable(body)
     try:
         with session.transaction():
             rows = run_statement(session, statement, work, block)
+            if change is not None:
+                rows = incremental.applied(change, create, session, rows)
             _finish(work, block, relation, session)
             made_from = work.binder.inputs(query, block.name.schema) if kind != "table" else ()
             _record(work, block, relation, kind, made_from, columns, session)
     except StatementError as error:  # the COMMIT: it is what tells of rows that break a unique index
-        raise told(error, statement, work, block, _key_text(block, "indexes", " ").place(0)) from error
+        raise told(error, statement, work, block, key_text(block, "indexes", " ").place(0)) from error
     if kind == "view":
         return None
     return _row_count(relation, session) if rows is None else rows
@@ -180,7 +188,7 @@ def _finish(work: Work, block: Block, relation: TableName, session: Session) -> 
         for statement in engine.analyzed(relation, options):
             session.execute(statement)
     except StatementError as error:
-        key = _key_text(block, "options", " ")
+        key = key_text(block, "options", " ")
         raise told(error, key, work, block, key.place(0)) from error
 
 
@@ -188,11 +196,11 @@ def _index(work: Work, block: Block, relation: TableName, session: Session) -> N
     engine = work.binder.project.target.engine
     for index in block.config.indexes:
         name = helper_name(relation, " ".join(filter(None, [*index.columns, *index.expressions, index.where])))
-        statement = _key_text(block, "indexes", engine.index(relation, name, index))
+        statement = key_text(block, "indexes", engine.index(relation, name, index))
         run_statement(session, statement, work, block)
 
 
-def _key_text(block: Block, key: str, text: str) -> MappedText:
+def key_text(block: Block, key: str, text: str) -> MappedText:
     """Return text of ours that stands for a key of the block's front matter, at the key's place if it is there."""
     found = re.compile(rf"^{key}\b", re.MULTILINE).search(block.source.text, 0, block.body)
     return MappedText((Piece(text, block.source, found.start(), moves=False),)) if found else MappedText.plain(text)

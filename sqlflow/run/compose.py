@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sqlflow.core.block import Block, Project, Query, TableUse
@@ -33,6 +33,10 @@ class Binder:
     given: frozenset[TableName] = frozenset()
     texts: Mapping[TableName, str] = field(default_factory=dict)
     """Queries in brackets that stand for blocks and sources, in place of relations."""
+
+    def reading(self, block: TableName, relation: TableName) -> "Binder":
+        """Return a binder to which a block is the given relation."""
+        return replace(self, relations={**self.relations, block: relation})
 
     def bound(self, query: Query, schema: str) -> MappedText:
         """Return the query's text with table names replaced by position, ephemeral inputs as CTEs before it.

@@ -1,0 +1,6 @@
+/*---
+materialize: incremental
+strategy: append
+protect: true
+---*/
+select id, amount from raw.orders

@@ -1,0 +1,6 @@
+/*---
+materialize: incremental
+strategy: merge
+key: [id, dya]
+---*/
+select * from raw.orders

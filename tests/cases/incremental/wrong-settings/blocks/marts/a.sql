@@ -1,0 +1,4 @@
+/*---
+materialize: incremental
+---*/
+select 1 as id

@@ -1,0 +1,5 @@
+/*---
+materialize: incremental
+strategy: merge
+---*/
+select 1 as id

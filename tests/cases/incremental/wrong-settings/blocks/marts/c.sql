@@ -1,0 +1,6 @@
+/*---
+materialize: incremental
+strategy: append
+key: id
+---*/
+select 1 as id

@@ -1,0 +1,5 @@
+/*---
+strategy: append
+protect: true
+---*/
+select 1 as id

@@ -1,0 +1,6 @@
+/*---
+materialize: incremental
+strategy: replace
+key: id
+---*/
+select 1 as id

@@ -1,0 +1,5 @@
+/*---
+materialize: incremental
+strategy: append
+---*/
+select id from {{ this }}
