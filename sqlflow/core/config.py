@@ -56,6 +56,19 @@ class BlockConfig(Struct, frozen=True, kw_only=True):
     key: Annotated[
         tuple[Text, ...], Meta(description="Incremental blocks: the columns that tell which rows new ones replace.")
     ] = ()
+    on_schema_change: Annotated[
+        Literal["fail", "ignore", "append", "sync"],
+        Meta(
+            description="Incremental blocks: what to do when new rows have other columns than the table that is there."
+        ),
+    ] = "fail"
+    on_change: Annotated[
+        Literal["rebuild", "forward_only"],
+        Meta(
+            description="Incremental blocks: whether a changed query or setting builds the table anew, or gives new rows"
+            " alone."
+        ),
+    ] = "rebuild"
     protect: Annotated[
         bool, Meta(description="Incremental blocks: whether to refuse what would build the table anew, from nothing.")
     ] = False

@@ -18,9 +18,13 @@ from sqlflow.plan.versions import Key
 
 
 def base_of(block: Block, key: Key, current: Current) -> TableName | None:
-    """Return the version that new rows are added to: the one that is shown, if the same code has made it."""
-    shown = current.published.get(block.name)
-    return next((made.relation for made in current.made if made.relation == shown and made.code == key.code), None)
+    """Return the version that new rows are added to: the one that is shown, if the same code has made it.
+
+    With `on_change: forward_only` it may be another code.
+    """
+    shown, any_code = current.published.get(block.name), block.config.on_change == "forward_only"
+    there = (made for made in current.made if made.relation == shown)
+    return next((made.relation for made in there if any_code or made.code == key.code), None)
 
 
 def continued_key(key: Key, base: TableName | None, current: Current) -> Key:

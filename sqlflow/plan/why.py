@@ -123,7 +123,8 @@ def _inputs(
         elif read == REFRESH:
             yield Difference(f"`refresh: {new.split()[0]}`", ("the time has come",))
         elif TableName.parse(read) in plan.graph.inputs:
-            yield _block(read, columns.get(read), recipe is not None and was is not None)
+            is_known = recipe is not None and was is not None and comparison.lineage(recipe) is not None
+            yield _block(read, columns.get(read), is_known)
         elif new:
             yield Difference(f"`{read}`", ("it holds something else",), "give it the content that it had")
         else:

@@ -15,7 +15,7 @@ from sqlflow.read.assertion_kinds import Scope
 from sqlflow.read.assertions import block_assertions, threshold
 from sqlflow.read.blocks import Reading, block_config, table_name
 from sqlflow.read.decode import decoded
-from sqlflow.read.incremental import INCREMENTAL_ALONE
+from sqlflow.read.incremental import INCREMENTAL_ALONE, is_set
 from sqlflow.read.sql import infer
 from sqlflow.read.yaml import parse
 
@@ -73,7 +73,7 @@ def _refuse_what_does_not_fit(
     if config.materialize != "table":
         refuse("materialize", f"a function gives a table, not `{config.materialize}`")
     for key in _SQL_ALONE:
-        if getattr(config, key):
+        if is_set(config, key):
             refuse(key, f"a function block takes no `{key}`", "write a SQL block that reads it")
     names = [one.name for one in function.arguments]
     for parameter in config.inputs:

@@ -11,7 +11,8 @@ from sqlflow.core.names import TableName
 from sqlflow.core.text import Place
 from sqlflow.read.front_matter import SqlFile
 
-INCREMENTAL_ALONE = ("strategy", "key", "protect")
+INCREMENTAL_ALONE = ("strategy", "key", "on_schema_change", "on_change", "protect")
+_DEFAULTS = BlockConfig()
 _STRATEGIES = "`append`, `merge` or `delete_insert`"
 
 
@@ -53,6 +54,11 @@ def _both(one: Reads, other: Reads) -> Reads:
     )
 
 
+def is_set(config: BlockConfig, key: str) -> bool:
+    """Tell whether a key has another value than the one that it has by itself."""
+    return bool(getattr(config, key) != getattr(_DEFAULTS, key))
+
+
 def refuse_incremental(config: BlockConfig, file: SqlFile, problems: list[Problem]) -> None:
     """Tell what is wrong with the settings of an incremental block, and those that are for no other."""
     for key, message, hint in _faults(config):
@@ -64,7 +70,7 @@ def _faults(config: BlockConfig) -> Iterator[tuple[str, str, str]]:
     """Yield the key at fault, what is wrong, and what to do."""
     if config.materialize != "incremental":
         for key in INCREMENTAL_ALONE:
-            if getattr(config, key):
+            if is_set(config, key):
                 yield key, f"`{key}` needs `materialize: incremental`; this is `{config.materialize}`", ""
     elif config.strategy is None:
         yield "materialize", "an incremental block needs a `strategy`", f"add `strategy:` with {_STRATEGIES}"

@@ -4,6 +4,7 @@ A version never changes, since other environments may show it and a rollback may
 into a table beside. That is the price; what it buys is that everything else is as it is for a table.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlflow.core.block import Block
@@ -21,9 +22,10 @@ class Change:
     block: Block
     base: TableName | None
     delta: TableName
-    relation: TableName
+    there: tuple[Column, ...]
+    """The columns of what is there; those of the new rows are `new`, and of the new version `columns`."""
+    new: tuple[Column, ...]
     columns: tuple[Column, ...]
-    """Those of the new version, in order."""
     place: Place
     """That of the key, for what is wrong with its values."""
 
@@ -34,36 +36,60 @@ def change_of(
 ) -> Change | None:  # fmt: skip
     """Return how an incremental block gets its version `relation`; None for another block.
 
-    `columns` are those of the new rows. Raise BuildError if they lack the key, or are not those of what is there.
+    `columns` are those of the new rows. Raise BuildError if they lack the key, or do not go with those of what is there.
     """
     if not block.is_incremental:
         return None
     place = place or block.source.place(block.body)
+    _refuse_missing(block.config.key, columns, "the result", place)
+    if base is None:
+        return Change(block, None, relation, (), columns, columns, place)
+    there = session.columns(f"select * from {base.sql}")
+    _refuse_missing(block.config.key, there, "the table that is there", place)
+    delta = TableName(STATE_SCHEMA, helper_name(relation, "delta"))
+    return Change(block, base, delta, there, columns, _columns(there, columns, block), place)
+
+
+def _refuse_missing(key: tuple[str, ...], columns: tuple[Column, ...], what: str, place: Place) -> None:
     names = {column.name.lower() for column in columns}
-    missing = [name for name in block.config.key if name.lower() not in names]
+    missing = [name for name in key if name.lower() not in names]
     if missing:
-        message = f"`key` names `{missing[0]}`, which the result does not have"
+        message = f"`key` names `{missing[0]}`, which {what} does not have"
         hint = did_you_mean(missing[0], names) or "it has " + ", ".join(f"`{column.name}`" for column in columns)
         raise BuildError(Problem(message, place, hint))
-    if base is None:
-        return Change(block, None, relation, relation, columns, place)
-    there = session.columns(f"select * from {base.sql}")
-    _refuse_other_columns(there, columns, block)
-    return Change(block, base, TableName(STATE_SCHEMA, helper_name(relation, "delta")), relation, there, place)
 
 
-def _refuse_other_columns(there: tuple[Column, ...], new: tuple[Column, ...], block: Block) -> None:
+def _columns(there: tuple[Column, ...], new: tuple[Column, ...], block: Block) -> tuple[Column, ...]:
+    """Return the columns that the table gets; what the block says of changed ones decides."""
     before, now = ({column.name.lower(): column.type for column in columns} for columns in (there, new))
-    found = [f"+ {name}" for name in now if name not in before] + [f"- {name}" for name in before if name not in now]
-    found += [
+    added = tuple(column for column in new if column.name.lower() not in before)
+    _refuse_other_columns(before, now, block)
+    return {"fail": there, "ignore": there, "append": (*there, *added), "sync": new}[block.config.on_schema_change]
+
+
+def _refuse_other_columns(before: Mapping[str, str], now: Mapping[str, str], block: Block) -> None:
+    found = [
         f"{name}: {before[name].lower()} → {now[name].lower()}"
         for name in before
         if name in now and before[name] != now[name]
     ]
+    hint = f"cast them in the query, or build it anew: `sqlflow build {block.name} --full-refresh`"
+    if block.config.on_schema_change == "fail":
+        lost = [f"- {name}" for name in before if name not in now]
+        found = [f"+ {name}" for name in now if name not in before] + lost + found
+        hint = f"`on_schema_change` says what to do, and `sqlflow build {block.name} --full-refresh` builds it anew"
     if found:
         message = f"the new rows have other columns than the table that is there: {', '.join(found)}"
-        hint = f"`sqlflow build {block.name} --full-refresh` builds it anew"
         raise BuildError(Problem(message, block.source.place(block.body), hint))
+
+
+def _selected(change: Change, own: tuple[Column, ...]) -> str:
+    """Return the columns of the new version as a list to select from a table that has the columns `own`."""
+    names = {column.name.lower(): quoted(column.name) for column in own}
+    return ", ".join(
+        f"{names.get(column.name.lower(), f'cast(null as {column.type})')} as {quoted(column.name)}"
+        for column in change.columns
+    )
 
 
 def applied(change: Change, create: str, session: Session, rows: int | None) -> int | None:
@@ -77,10 +103,9 @@ def applied(change: Change, create: str, session: Session, rows: int | None) -> 
     if change.base is None:
         return rows
     order = f" order by {', '.join(change.block.config.order_by)}" if change.block.config.order_by else ""
-    names = ", ".join(quoted(column.name) for column in change.columns)
     found = session.execute(
-        f"{create} as select * from (select {names} from {change.base.sql} as there{_staying(change)}"
-        f" union all select {names} from {change.delta.sql}) as every{order}"
+        f"{create} as select * from (select {_selected(change, change.there)} from {change.base.sql} as there{_staying(change)}"
+        f" union all select {_selected(change, change.new)} from {change.delta.sql}) as every{order}"
     )
     session.execute(f"drop table {change.delta.sql}")
     return found
@@ -90,18 +115,19 @@ def _staying(change: Change) -> str:
     """Return the condition for the rows that are not replaced."""
     if not change.block.config.key:
         return ""
-    same = " and ".join(f"added.{quoted(name)} = there.{quoted(name)}" for name in _key(change))
+    keys = zip(_key(change, change.new), _key(change, change.there), strict=True)
+    same = " and ".join(f"added.{new} = there.{old}" for new, old in keys)
     return f" where not exists (select 1 from {change.delta.sql} as added where {same})"
 
 
-def _key(change: Change) -> list[str]:
-    """Return the columns of the key as the engine calls them."""
-    names = {column.name.lower(): column.name for column in change.columns}
-    return [names[name.lower()] for name in change.block.config.key]
+def _key(change: Change, columns: tuple[Column, ...]) -> list[str]:
+    """Return the columns of the key as SQL, with the names that they have in a table of the given columns."""
+    names = {column.name.lower(): column.name for column in columns}
+    return [quoted(names[name.lower()]) for name in change.block.config.key]
 
 
 def _refuse_keys(change: Change, session: Session) -> None:
-    key = [quoted(name) for name in _key(change)]
+    key = _key(change, change.new)
     if not key:
         return
     absent = " or ".join(f"{name} is null" for name in key)
