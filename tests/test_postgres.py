@@ -167,7 +167,7 @@ def test_a_lost_connection_is_made_again_and_the_block_tried_again(
 def test_every_statement_says_what_it_belongs_to(tmp_path: Path, postgres_url: str, other: Postgres) -> None:
     seen: list[tuple[Any, ...]] = []
     ended = threading.Event()
-    asked = "select application_name, query from pg_stat_activity where query like '%pg_sleep(0.4)%' and pid <> pg_backend_pid()"
+    asked = "select application_name, query from pg_stat_activity where query like '%create table%pg_sleep(0.4)%' and pid <> pg_backend_pid()"
 
     def watch() -> None:
         while not seen and not ended.is_set():

@@ -13,7 +13,7 @@ from sqlflow.read.front_matter import SqlFile
 
 INCREMENTAL_ALONE = ("strategy", "key", "on_schema_change", "on_change", "protect")
 _DEFAULTS = BlockConfig()
-_STRATEGIES = "`append`, `merge` or `delete_insert`"
+_STRATEGIES = "`append`, or with `merge` or `delete_insert` and a `key`"
 
 
 def is_own(name: TableName, block: TableName) -> bool:
