@@ -27,6 +27,10 @@ _MISSING = re.compile(
 )
 
 
+_CANDIDATES = re.compile(r" \(use: (?P<names>[^()]+)\)")
+"""What an ambiguous name may mean, in the quotes of one version of DuckDB or of another."""
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
     """What was found: faults, and the blocks of which nothing can be told, each with the reason."""
@@ -147,12 +151,16 @@ def _is_lacking(found: Shapes, name: TableName, kind: str) -> bool:
 def _problem(error: StatementError, text: MappedText, block: Block, found: Shapes) -> Problem:
     """Return the engine's words at the user's place, with the column that was meant if one is near."""
     message = re.split(r"; there are: |; perhaps you meant|! Candidate ", error.message)[0]
+    if candidates := _CANDIDATES.search(message):
+        message = message.replace(candidates[0], "")
     for name, relation in found.tables.items():
         message = message.replace(relation.name, str(name))
     place = block.source.place(block.body)
     if error.position is not None:
         word = re.compile(r"\w+(\.\w+)*").match(text.text, error.position)
         place = text.place(error.position, len(word.group()) if word else 1) or place
+    if candidates:
+        return Problem(message, place, "use " + re.sub("[\"']", "`", candidates["names"]))
     missing = _MISSING.search(message)
     read = inputs_of(found.graph, block.name)
     columns = sorted(
