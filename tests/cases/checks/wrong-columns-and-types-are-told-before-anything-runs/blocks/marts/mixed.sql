@@ -1,1 +1,0 @@
-select coalesce(id, ordered_on) as x from staging.orders
