@@ -227,7 +227,8 @@ class DuckDBSession:
             return
 
     def interrupt(self) -> None:
-        self._cursor.interrupt()
+        with suppress(duckdb.ConnectionException):  # it was closed in this moment: nothing runs any more
+            self._cursor.interrupt()
 
     def close(self) -> None:
         self._cursor.close()

@@ -150,7 +150,9 @@ def _is_lacking(found: Shapes, name: TableName, kind: str) -> bool:
 
 def _problem(error: StatementError, text: MappedText, block: Block, found: Shapes) -> Problem:
     """Return the engine's words at the user's place, with the column that was meant if one is near."""
-    message = re.split(r"; there are: |; perhaps you meant|! Candidate |\. Either add it to the GROUP BY", error.message)[0]
+    message = re.split(
+        r"; there are: |; perhaps you meant|! Candidate |\. Either add it to the GROUP BY", error.message
+    )[0]
     if candidates := _CANDIDATES.search(message):
         message = message.replace(candidates[0], "")
     for name, relation in found.tables.items():
