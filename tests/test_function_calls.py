@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import TextIO
 
 import crash
 import duckdb
@@ -43,6 +44,11 @@ def rows(folder: Path, query: str) -> list[tuple[object, ...]]:
         return reader.execute(query).fetchall()
 
 
+def printed_pid(lines: TextIO) -> int:
+    """Return the number that the block `forever` prints once it has begun."""
+    return next(int(line.split()[-1]) for line in lines if line.split()[-1].isdecimal() and "forever" in line)
+
+
 def test_a_process_serves_many_calls_and_each_begins_as_if_it_were_the_first(tmp_path: Path) -> None:
     write(tmp_path, SETTINGS | {"blocks/first.py": HEAD + FIRST, "blocks/second.py": HEAD + SECOND})
     assert Project.load(tmp_path).build(threads=1).ok
@@ -64,7 +70,7 @@ def test_a_seed_is_that_of_the_version(tmp_path: Path) -> None:
 def test_a_signal_ends_the_function_with_the_build(number: signal.Signals, tmp_path: Path) -> None:
     write(tmp_path, SETTINGS | {"blocks/forever.py": HEAD + FOREVER})
     with crash.command(tmp_path, "build") as (process, lines):
-        pid = next(int(line.split()[-1]) for line in lines if line.split()[-1].isdecimal() and "forever" in line)
+        pid = printed_pid(lines)
         os.kill(process.pid, number)
         assert "cancelled" in lines.read()
         process.join(30)
@@ -75,7 +81,7 @@ def test_a_signal_ends_the_function_with_the_build(number: signal.Signals, tmp_p
 def test_what_a_killed_build_has_left_goes_with_the_next_one(tmp_path: Path) -> None:
     write(tmp_path, SETTINGS | {"blocks/forever.py": HEAD + FOREVER})
     with crash.command(tmp_path, "build") as (process, lines):
-        pid = next(int(line.split()[-1]) for line in lines if line.split()[-1].isdecimal() and "forever" in line)
+        pid = printed_pid(lines)
         process.kill()
         process.join()
     wait_until_gone(pid)

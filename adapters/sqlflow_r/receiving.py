@@ -172,10 +172,15 @@ def _time(one: _Slice) -> "pa.Array":
 def _factor(one: _Slice) -> "pa.Array":
     import pyarrow as pa
 
-    codes = one.values("i4")
+    return pa.DictionaryArray.from_arrays(_from_zero(one.values("i4")), pa.array(one.about["levels"], pa.string()))
+
+
+def _from_zero(codes: Values) -> "pa.Array":
+    """Return R's codes as the indices of a dictionary."""
+    import pyarrow as pa
+
     missing = codes == NA_INTEGER
-    indices = _array(pa.int32(), np.where(missing, 0, codes - np.int32(1)).astype("i4"), missing)
-    return pa.DictionaryArray.from_arrays(indices, pa.array(one.about["levels"], pa.string()))
+    return _array(pa.int32(), np.where(missing, 0, codes - np.int32(1)).astype("i4"), missing)
 
 
 def _character(one: _Slice) -> "pa.Array":
@@ -196,9 +201,8 @@ def _coded(one: _Slice, content: Values) -> "pa.Array":
     import pyarrow as pa
 
     codes, texts = content[: 4 * one.rows].view("i4"), content[4 * one.rows :].tobytes()
-    missing = codes == NA_INTEGER
     levels = pa.array(texts.decode().split("\0")[:-1], pa.large_string())
-    return levels.take(_array(pa.int32(), np.where(missing, 0, codes - np.int32(1)).astype("i4"), missing))
+    return levels.take(_from_zero(codes))
 
 
 def _list(one: _Slice) -> "pa.Array":

@@ -237,14 +237,19 @@ def _decimals(array: "pa.Array", column: Column) -> Values:
 
 
 def _codes(array: "pa.Array", column: Column) -> Values:
-    import pyarrow as pa
-
     levels = tuple(array.dictionary.to_pylist())
     column.levels = column.levels or levels
     if column.levels != levels:
         raise column.refuse("changes its levels on the way", "cast it to text")
-    codes = _filled(array.indices.cast(pa.int32()), -1) + np.int32(1)
-    codes[_missing(array.indices)] = NA_INTEGER
+    return _from_one(array.indices)
+
+
+def _from_one(indices: "pa.Array") -> Values:
+    """Return the codes of a dictionary as R counts them."""
+    import pyarrow as pa
+
+    codes = _filled(indices.cast(pa.int32()), -1) + np.int32(1)
+    codes[_missing(indices)] = NA_INTEGER
     return codes
 
 
@@ -332,8 +337,6 @@ def _texts(array: "pa.Array", column: Column) -> tuple[Any, bytes]:
 
     Texts that come again and again are written once, behind a code for each row.
     """
-    import pyarrow as pa
-
     levels = _few(array)
     if levels is None:
         column.nulls = column.nulls or array.null_count > 0
@@ -342,9 +345,7 @@ def _texts(array: "pa.Array", column: Column) -> tuple[Any, bytes]:
         return content, _missing(array).astype("u1").tobytes()
     texts = bytes(_ended(levels.dictionary, column))
     column.chunks.append({"rows": len(array), "bytes": len(texts), "levels": len(levels.dictionary)})
-    codes = _filled(levels.indices.cast(pa.int32()), -1) + np.int32(1)
-    codes[_missing(levels.indices)] = NA_INTEGER
-    return codes.tobytes() + texts, bytes(len(array))
+    return _from_one(levels.indices).tobytes() + texts, bytes(len(array))
 
 
 def _few(array: "pa.Array") -> "pa.DictionaryArray | None":

@@ -141,17 +141,14 @@ class LoadCache:
     @classmethod
     def decoded(cls, data: bytes) -> "LoadCache":
         """Return the cache that was kept as `data`; an empty one for what is none."""
-        if _digest(data[_DIGEST:]) != data[:_DIGEST]:
-            return cls()
         try:
-            stored = msgspec.msgpack.decode(data[_DIGEST:], type=_Stored)
+            stored = msgspec.msgpack.decode(unsealed(data), type=_Stored)
         except msgspec.DecodeError:
             return cls()
         return cls(old=stored.entries) if stored.form == FORM else cls()
 
     def encoded(self) -> bytes:
-        data = msgspec.msgpack.encode(_Stored(FORM, self.new))
-        return _digest(data) + data
+        return sealed(msgspec.msgpack.encode(_Stored(FORM, self.new)))
 
     @property
     def is_changed(self) -> bool:
@@ -196,6 +193,16 @@ class LoadCache:
         stored = _stored(found, self.sources) if queries else None
         if stored is not None:
             self.new[source.path] = _Entry(settled, content, self.context.of(found, queries), stored, ("", ""))
+
+
+def sealed(data: bytes) -> bytes:
+    """Return data behind a hash of it, so that damage shows."""
+    return _digest(data) + data
+
+
+def unsealed(data: bytes) -> bytes:
+    """Return what was sealed; nothing where it is damaged."""
+    return data[_DIGEST:] if _digest(data[_DIGEST:]) == data[:_DIGEST] else b""
 
 
 def stamp(file: Path) -> tuple[int, int] | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from sqlflow.read.cache import settled_stamp, stamp
+from sqlflow.read.cache import sealed, settled_stamp, stamp, unsealed
 
 _CHUNK = 1 << 20
 _DIGEST = 16
@@ -26,16 +26,13 @@ class Contents:
     @classmethod
     def decoded(cls, data: bytes) -> "Contents":
         """Return what was kept as `data`; nothing where it is damaged."""
-        if hashlib.blake2b(data[_DIGEST:], digest_size=_DIGEST).digest() != data[:_DIGEST]:
-            return cls()
         try:
-            return cls(msgspec.msgpack.decode(data[_DIGEST:], type=dict[str, _Known]))
+            return cls(msgspec.msgpack.decode(unsealed(data), type=dict[str, _Known]))
         except msgspec.DecodeError:
             return cls()
 
     def encoded(self) -> bytes:
-        data = msgspec.msgpack.encode(self.new)
-        return hashlib.blake2b(data, digest_size=_DIGEST).digest() + data
+        return sealed(msgspec.msgpack.encode(self.new))
 
     @property
     def is_changed(self) -> bool:

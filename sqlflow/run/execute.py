@@ -77,8 +77,8 @@ def execute(
 ) -> Report:  # fmt: skip
     """Build, check and publish what the plan says, and return the report.
 
-    `tests` runs the unit tests of a block before it is built: if one fails, the block fails. Faults of blocks, assertions and publishing are in the report. A signal stops the running statements and
-    publishes nothing.
+    `tests` runs the unit tests of a block before it is built: if one fails, the block fails. Faults of blocks, assertions
+    and publishing are in the report. A signal stops the running statements and publishes nothing.
     """
     run = lease.owner
     session = connection.session()

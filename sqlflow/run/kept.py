@@ -1,5 +1,6 @@
 """What is kept in the project's folder for the next time: the blocks that were read, and the hashes of files."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -35,22 +36,20 @@ def _read(file: Path) -> bytes:
 
 def keep(root: Path, kept: _Kept, make_folder: bool = False) -> None:
     """Write what was read for the next time: loading alone makes no folder for it, building does."""
-    file = root / (CONTENTS_FILE if isinstance(kept, Contents) else CACHE_FILE)
-    if not kept.is_changed:
-        return
+    if kept.is_changed:
+        write(root / (CONTENTS_FILE if isinstance(kept, Contents) else CACHE_FILE), kept.encoded, make_folder)
+
+
+def write(file: Path, content: Callable[[], bytes], make_folder: bool) -> None:
+    """Write a whole file in the place of what was there, where there is a folder for it or one may be made."""
+    folder = file.parent
     try:
-        if make_folder:
-            make_own(file.parent)
-        if file.parent.is_dir():
+        if make_folder and not folder.is_dir():
+            folder.mkdir()
+            (folder / ".gitignore").write_text("*\n")  # what is kept beside a project belongs into no repository
+        if folder.is_dir():
             new = file.with_suffix(".new")
-            new.write_bytes(kept.encoded())
+            new.write_bytes(content())
             new.replace(file)
     except OSError:
         return
-
-
-def make_own(folder: Path) -> None:
-    """Make the folder for what sqlflow keeps beside the project, which belongs into no repository. Raise OSError."""
-    if not folder.is_dir():
-        folder.mkdir()
-        (folder / ".gitignore").write_text("*\n")

@@ -9,7 +9,7 @@ from sqlflow.core.block import Project
 from sqlflow.core.engine import Column, Session
 from sqlflow.core.errors import StatementError
 from sqlflow.core.names import TableName
-from sqlflow.run.kept import make_own
+from sqlflow.run.kept import write
 
 FILE = Path(".sqlflow/columns.json")
 SourceColumns = dict[TableName, tuple[Column, ...]]
@@ -54,12 +54,5 @@ def _keep(project: Project, found: SourceColumns, make_folder: bool) -> None:
     file = project.root / FILE
     document = _read(project.root)
     tables = {name.sql: [[column.name, column.type] for column in columns] for name, columns in found.items()}
-    if document.get(project.target.name, {}) == tables or not (make_folder or file.parent.is_dir()):
-        return
-    try:
-        make_own(file.parent)
-        new = file.with_suffix(".new")
-        new.write_text(json.dumps({**document, project.target.name: tables}))
-        new.replace(file)
-    except OSError:
-        return
+    if document.get(project.target.name, {}) != tables:
+        write(file, lambda: json.dumps({**document, project.target.name: tables}).encode(), make_folder)
