@@ -9,9 +9,8 @@ of memory of both processes is told. CPU seconds of both processes, one after th
 import resource
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +18,13 @@ import duckdb
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+from frames import FRAME, timed
 
 from sqlflow.core.runtime import Call, Surroundings, Worker
 from sqlflow.core.text import SourceFile
 from sqlflow.read.yaml import parse
 from sqlflow_python import RUNTIME
 
-FRAME = """
-    select range::integer as i, (range * 7919 + 9007199254740993)::bigint as big, random() as d,
-           case when range % 50 > 0 then 'N' || lpad((range * 31 % 4000)::text, 5, '0') || 'AA' end as s,
-           date '2013-01-01' + (range % 365)::integer as day,
-           timestamp '2013-01-01 00:00:00.000001' + to_microseconds(range * 3_000_017) as t
-    from range({rows})
-"""
 IMPORTS = "import duckdb, pandas as pd, polars as pl, pyarrow as pa\nfrom sqlflow import block\n@block\n"
 Reader = pa.RecordBatchReader
 
@@ -110,19 +103,6 @@ def _through(
         rows = connection.cursor().sql(query).to_arrow_reader()
         with worker.run(call, iter([("frame", rows)]), lambda _: nullcontext(), print) as batches:  # type: ignore[arg-type, return-value]
             _stored(connection, batches, table)
-
-
-@contextmanager
-def timed(what: str, worker: Any) -> Iterator[None]:
-    wall, cpu, child = time.perf_counter(), time.process_time(), _cpu_of(worker)
-    yield
-    here, there = time.process_time() - cpu, _cpu_of(worker) - child
-    print(f"{what}: {time.perf_counter() - wall:.3f} s, CPU {here:.2f} s here and {there:.2f} s there", flush=True)
-
-
-def _cpu_of(worker: Any) -> float:
-    fields = Path(f"/proc/{worker._child.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
 
 
 def _peak_of(worker: Any) -> float:

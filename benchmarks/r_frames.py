@@ -5,30 +5,19 @@
 Wall time and CPU seconds of both processes, one after the other on the same machine. Needs R with data.table and bit64.
 """
 
-import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import duckdb
+from frames import FRAME, timed
 
 from sqlflow.core.runtime import Call, Surroundings, Worker
 from sqlflow.core.text import SourceFile
 from sqlflow.read.yaml import parse
 from sqlflow_r import RUNTIME
-
-FRAME = """
-    select range::integer as i, (range * 7919 + 9007199254740993)::bigint as big, random() as d,
-           case when range % 50 > 0 then 'N' || lpad((range * 31 % 4000)::text, 5, '0') || 'AA' end as s,
-           date '2013-01-01' + (range % 365)::integer as day,
-           timestamp '2013-01-01 00:00:00.000001' + to_microseconds(range * 3_000_017) as t
-    from range({rows})
-"""
 
 
 def main() -> None:
@@ -85,23 +74,6 @@ def called(
                 connection.unregister("batches")
             else:
                 batches.read_all()
-
-
-@contextmanager
-def timed(what: str, worker: Any) -> Iterator[None]:
-    wall, cpu, child = time.perf_counter(), time.process_time(), _cpu_of(worker)
-    yield
-    print(
-        f"{what}: {time.perf_counter() - wall:.3f} s,"
-        f" CPU {time.process_time() - cpu:.2f} s here and {_cpu_of(worker) - child:.2f} s in R"
-    )
-
-
-def _cpu_of(worker: Any) -> float:
-    if sys.platform != "linux":
-        return 0.0
-    fields = Path(f"/proc/{worker._child.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,29 @@
+"""What the benchmarks of frames share: the rows that go in and out, and what a step takes here and in the function's process."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+FRAME = """
+    select range::integer as i, (range * 7919 + 9007199254740993)::bigint as big, random() as d,
+           case when range % 50 > 0 then 'N' || lpad((range * 31 % 4000)::text, 5, '0') || 'AA' end as s,
+           date '2013-01-01' + (range % 365)::integer as day,
+           timestamp '2013-01-01 00:00:00.000001' + to_microseconds(range * 3_000_017) as t
+    from range({rows})
+"""
+
+
+@contextmanager
+def timed(what: str, worker: Any) -> Iterator[None]:
+    wall, cpu, child = time.perf_counter(), time.process_time(), _cpu_of(worker)
+    yield
+    here, there = time.process_time() - cpu, _cpu_of(worker) - child
+    print(f"{what}: {time.perf_counter() - wall:.3f} s, CPU {here:.2f} s here and {there:.2f} s there", flush=True)
+
+
+def _cpu_of(worker: Any) -> float:
+    fields = Path(f"/proc/{worker._child.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
