@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal
 from sqlflow.core import block as nouns
 from sqlflow.core.engine import Connection, Rows, Session
 from sqlflow.core.environment import PROD, Environment
-from sqlflow.core.errors import BuildError, StatementError, TargetError, UsageError, did_you_mean
+from sqlflow.core.errors import BuildError, TargetError, UsageError
 from sqlflow.core.events import Event, Listener
 from sqlflow.core.names import TableName
 from sqlflow.core.text import MappedText
 from sqlflow.plan import plan as planning
 from sqlflow.plan import saved, unit_tests
-from sqlflow.plan.columns import Edges, lineages, made_from, made_of
+from sqlflow.plan.columns import Edges
 from sqlflow.plan.current import Current
+from sqlflow.plan.find import block_named, column_named
 from sqlflow.plan.graph import Graph, graph
 from sqlflow.plan.origins import Read
 from sqlflow.plan.plan import Plan
@@ -30,16 +31,15 @@ from sqlflow.read.project import load, renderer_of
 from sqlflow.read.runtimes import missing
 from sqlflow.read.versions import file_versions
 from sqlflow.run import publish, source_versions, state
-from sqlflow.run.build import current_query, told
-from sqlflow.run.compose import cte_query
 from sqlflow.run.diff import Difference, difference, side
 from sqlflow.run.environments import Listed, drop, listed
-from sqlflow.run.execute import Options, binder_of, execute, new_run
+from sqlflow.run.execute import Options, binder_of, execute
 from sqlflow.run.kept import contents_of, keep, kept_of
-from sqlflow.run.lease import Lease, refuse_others
+from sqlflow.run.lease import Lease, new_run, refuse_others
 from sqlflow.run.new_unit_test import sampled, write_new
 from sqlflow.run.report import Report
 from sqlflow.run.rollback import Rollback, roll_back
+from sqlflow.run.show import frame, query_rows
 from sqlflow.run.static_check import Checked, checked_alone, with_faults
 from sqlflow.run.sweep import sweep
 from sqlflow.run.target import held, is_there, opened
@@ -99,39 +99,14 @@ class Project:
 
     def block(self, name: str) -> nouns.Block:
         """Return the one block of that name, with or without its schema. Raise UsageError if there is none."""
-        wanted = TableName.parse(name)
-        found = [b for b in self.loaded.blocks if b == wanted or (not wanted.schema and b.name == wanted.name)]
-        if len(found) == 1:
-            return self.loaded.blocks[found[0]]
-        if found:
-            raise UsageError(f"`{name}` could be " + " or ".join(f"`{block}`" for block in sorted(found)))
-        known = [str(block) for block in self.loaded.blocks] + [block.name for block in self.loaded.blocks]
-        raise UsageError(
-            f"no such block: `{name}`", hint=did_you_mean(name, known) or "`sqlflow list` shows all blocks"
-        )
+        return block_named(self.loaded, name)
 
     def column(self, name: str) -> tuple[Read, Edges, Edges] | None:
         """Return a column, written `block.column`, with what it is made from and what is made from it.
 
         None if `name` is none. Raise UsageError for a column that its block does not have.
         """
-        block, _, column = name.rpartition(".")
-        if not block or any(str(known) == name.lower() for known in self.loaded.blocks):
-            return None
-        wanted = TableName.parse(block)
-        outside = frozenset().union(*self.graph.sources.values())
-        if wanted not in outside and not any(
-            known.name == wanted.name and wanted.schema in ("", known.schema) for known in self.loaded.blocks
-        ):
-            return None
-        owner = wanted if wanted in outside else self.block(block).name
-        found = lineages(self.graph)
-        known = found.get(owner)
-        start = Read(str(owner), column.strip('"').lower())
-        if known is not None and known.column(start.column) is None:
-            hint = did_you_mean(start.column, known.columns or ())
-            raise UsageError(f"`{owner}` has no column `{column}`", hint=hint)
-        return start, made_from(self.graph, found, start), made_of(self.graph, found, start)
+        return column_named(self.graph, name)
 
     def plan(
         self, select: Iterable[str] = (), exclude: Iterable[str] = (), offline: bool = False, adopt: bool = False,
@@ -210,7 +185,7 @@ class Project:
         make, and BusyError if somebody else still holds the target after `lock_timeout` seconds. What fails while
         running is in the report.
         """
-        document = None if plan_file is None else saved.read(_text_of(plan_file), str(plan_file))
+        document = None if plan_file is None else saved.read(saved.text_of(plan_file), str(plan_file))
         chosen = self.selected(document["select"], document["exclude"]) if document else self.selected(select, exclude)
         keep(self.loaded.root, self.cache, make_folder=True)
         options = Options(threads or self.loaded.config.threads, publish_what, fail_fast, prune, adopt, cascade)
@@ -344,45 +319,13 @@ class Project:
             binder = binder_of(made, current.published, new_run())
             workers = Workers(self.loaded.root)
             work = Work("show", binder, renderer_of(self.loaded), made, workers, connection.session)
-            return self._query_rows(work, current, block, cte, limit, session)
-
-    def _query_rows(
-        self, work: Work, current: Current, block: nouns.Block, cte: str, limit: int, session: Session
-    ) -> Rows:
-        if block.query is None:
-            hint = f"run `sqlflow build {block.name}{self.loaded.environment.flag}`"
-            raise UsageError(f"`{block.name}` has never been built", hint=hint)
-        missing = [
-            name
-            for name in self.graph.inputs[block.name]
-            if name not in current.published and name not in work.plan.inlined
-        ]
-        if missing:
-            raise UsageError(
-                f"`{block.name}` reads `{missing[0]}`, which has never been built",
-                hint=f"run `sqlflow build +{block.name}{self.loaded.environment.flag}`",
-            )
-        query = current_query(work, block, session)
-        body = work.binder.bound(query, block.name.schema)
-        statement = cte_query(body, cte, self.loaded, block) if cte else body
-        try:
-            return session.rows(statement.text, limit)
-        except StatementError as error:
-            raise told(error, statement, work, block) from error
+            return query_rows(work, current, block, cte, limit, session)
 
     def frame(self, name: str) -> "pd.DataFrame":
         """Return a published block as a pandas frame of Arrow types: integers with NULL stay integers."""
-        import pandas as pd
-
         block = self.block(name)
         with opened(self.loaded, readonly=True) as (connection, session):
-            shown = self._published(connection, session).published.get(block.name)
-            if shown is None:
-                hint = f"run `sqlflow build {block.name}{self.loaded.environment.flag}`"
-                raise UsageError(f"`{block.name}` is not published", hint=hint)
-            table = session.batches(f"select * from {shown.sql}").read_all()
-            frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
-            return frame
+            return frame(block, self._published(connection, session), self.loaded.environment.flag, session)
 
     def failures(self, name: str = "") -> tuple[state.Failure, ...]:
         """Return the failing rows of the latest run that had any."""
@@ -446,12 +389,3 @@ class Project:
         """Open the target and ask it for one row. Raise BusyError or TargetError if that cannot be."""
         with opened(self.loaded) as (_, session):
             return session.rows("select 1 as one")
-
-
-def _text_of(path: str | Path) -> str:
-    try:
-        return Path(path).read_text()
-    except OSError as error:
-        raise UsageError(f"the plan `{path}` cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"the plan `{path}` cannot be read: it is not UTF-8") from error

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from sqlflow.core.errors import UsageError
@@ -23,6 +24,16 @@ def fingerprints(plan: Plan) -> dict[str, str]:
         "project": hashed(json.dumps([keys, sorted(assertions)], default=str)),
         "state": hashed(json.dumps(shown)) if plan.keys else "",
     }
+
+
+def text_of(path: str | Path) -> str:
+    """Return what is in a plan's file. Raise UsageError if it cannot be read."""
+    try:
+        return Path(path).read_text()
+    except OSError as error:
+        raise UsageError(f"the plan `{path}` cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the plan `{path}` cannot be read: it is not UTF-8") from error
 
 
 def read(text: str, path: str) -> Mapping[str, Any]:

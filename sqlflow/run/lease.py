@@ -10,12 +10,14 @@ Versions are shared by all of them, so that none may go while a run of another e
 """
 
 import os
+import secrets
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlflow.core.engine import Connection, Holder, Session
@@ -28,6 +30,11 @@ from sqlflow.run.signals import told_to
 BEAT_SECONDS = 3.0
 DEAD_SECONDS = 12.0
 """How long the same heartbeat must have been seen to take the holder for dead."""
+
+
+def new_run() -> str:
+    """Return an id that is unique and sorts by time."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"[:-3] + secrets.token_hex(2)
 
 
 @dataclass

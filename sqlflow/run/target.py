@@ -9,8 +9,7 @@ from sqlflow.core.engine import Connection, Session
 from sqlflow.core.events import Listener
 from sqlflow.core.failpoints import failing, point
 from sqlflow.run import state
-from sqlflow.run.execute import new_run
-from sqlflow.run.lease import Lease, Taking, beating
+from sqlflow.run.lease import Lease, Taking, beating, new_run
 from sqlflow.run.signals import told_to
 from sqlflow.run.waiting import waited
 

@@ -1,0 +1,131 @@
+"""Builds or checks one node of a plan, in the thread that calls, and again where an error is of a kind that passes."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from sqlflow.core import events
+from sqlflow.core.block import Block
+from sqlflow.core.engine import Session
+from sqlflow.core.errors import BuildError, Problem, SqlflowError
+from sqlflow.core.names import TableName
+from sqlflow.plan.plan import Check
+from sqlflow.run.build import Built, build, current_query, found_or_built, record_recipe
+from sqlflow.run.check import check
+from sqlflow.run.cutoff import Cutoff
+from sqlflow.run.order import Node
+from sqlflow.run.report import BlockResult
+from sqlflow.run.retry import is_lost, retried
+from sqlflow.run.tally import Outcome, Tally
+from sqlflow.run.unit_tests import UnitTests
+from sqlflow.run.work import Work
+
+T = TypeVar("T")
+
+
+@dataclass
+class Attempts:
+    """The sessions of the threads that work, and what they do with a node."""
+
+    work: Work
+    tally: Tally
+    tests: UnitTests | None = None
+    sessions: list[Session] = field(default_factory=list)
+    local: threading.local = field(default_factory=threading.local)
+    has_reconnected: bool = False
+    cutoff: Cutoff = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.plan = self.work.plan
+        self.cutoff = Cutoff(self.plan)
+
+    def outcome(self, node: Node) -> Outcome:
+        """Build or check a node. Raise SqlflowError where that fails."""
+        if self.tally.stopping:
+            return "not begun"
+        if isinstance(node, Check):
+            assertion = node.assertion
+            result = self._steadily(assertion.key, lambda session: check(self.work, assertion, session))
+            if result.status == "failed":
+                self.tally.failed()
+            return result
+        block = self.plan.block(node)
+        if node in self.plan.inlined:
+            if block.query is not None and block.query.dynamic:
+                self.work.binder.queries[node] = current_query(self.work, block, self._session())  # type: ignore[index]
+            return None
+        if node in self.plan.reused:
+            self._renew(node, self.plan.reused[node])
+            self.tally.results[node] = BlockResult(node, "reused", relation=self.plan.reused[node])
+            self.work.tell(events.BlockReused(self.work.run, str(node)))
+            return None
+        same = self.cutoff.unchanged(node, self.work.binder.relations, self.work.doubtful, self._session())
+        if same is not None:
+            self.work.binder.relations[node] = same  # type: ignore[index]
+            self._renew(node, same)
+            self.tally.results[node] = BlockResult(node, "reused", relation=same)
+            self.work.tell(events.BlockReused(self.work.run, str(node)))
+            return None
+        self.work.tell(events.BlockStarted(self.work.run, str(node)))
+        self._refuse_failing(node)
+        started = time.perf_counter()
+        built = self._steadily(str(node), lambda session: self._build(block, session))
+        seconds = time.perf_counter() - started
+        self.work.tell(events.BlockBuilt(self.work.run, str(node), block.config.materialize, built.rows, seconds))
+        self.tally.results[node] = BlockResult(node, "built", seconds, built.relation, built.rows)
+        return built
+
+    def _refuse_failing(self, name: TableName) -> None:
+        """Run the unit tests of a block. Raise BuildError if it does not do what one of them says."""
+        results = self.tests.results(name) if self.tests and not self.tally.stopping else ()
+        self.tally.unit_tested += results
+        failed = [result for result in results if result.status == "failed"]
+        if failed:
+            raise BuildError(Problem(f"its unit test `{result.test}` fails", result.place) for result in failed)
+
+    def _renew(self, name: TableName, relation: TableName) -> None:
+        """Keep that a version is still good, although what it was made from is not what it was."""
+        if name not in self.plan.reused or name in self.plan.renewed:
+            session = self._session()
+            record_recipe(self.work, name, relation, session.columns(f"select * from {relation.sql}"), session)
+
+    def _build(self, block: Block, session: Session) -> Built:
+        return (found_or_built if self.has_reconnected else build)(self.work, block, session)
+
+    def _steadily(self, what: str, attempt: Callable[[Session], T]) -> T:
+        """Return what `attempt` gives; it is tried again, and this told, where the error is of a kind that passes."""
+
+        def again(error: SqlflowError) -> bool:
+            if is_lost(error):
+                self.local.session, self.has_reconnected = None, True
+            if not self.tally.stopping:
+                self.work.tell(events.Warned(self.work.run, f"`{what}` is tried again: {error.problems[0].message}"))
+            return not self.tally.stopping
+
+        def labelled() -> T:
+            session = self._session()
+            session.label(f"{self.plan.project.config.name} {what} {self.work.run}")
+            return attempt(session)
+
+        return retried(labelled, again)
+
+    def _session(self) -> Session:
+        session: Session | None = getattr(self.local, "session", None)
+        if session is None:
+            session = self.local.session = self.work.open_session()
+            self.sessions.append(session)
+        return session
+
+    def interrupt(self) -> None:
+        """Stop the statements and functions that run now."""
+        self.work.workers.interrupt()
+        for session in (*self.sessions, *(self.tests.sessions if self.tests else ())):
+            session.interrupt()
+
+    def close(self) -> None:
+        """End the processes of functions, and the sessions."""
+        self.work.workers.close()
+        for session in self.sessions:
+            session.close()

@@ -1,0 +1,49 @@
+"""The rows of a block, as it is published or as its query gives them now."""
+
+from typing import TYPE_CHECKING
+
+from sqlflow.core.block import Block
+from sqlflow.core.engine import Rows, Session
+from sqlflow.core.errors import StatementError, UsageError
+from sqlflow.plan.current import Current
+from sqlflow.run.build import current_query, told
+from sqlflow.run.compose import cte_query
+from sqlflow.run.work import Work
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def query_rows(work: Work, current: Current, block: Block, cte: str, limit: int, session: Session) -> Rows:
+    """Return the first rows of a block's query, or of one of its CTEs, over what is published.
+
+    Raise UsageError for what has never been built, and StatementError for a query that fails.
+    """
+    flag = work.plan.project.environment.flag
+    if block.query is None:
+        raise UsageError(f"`{block.name}` has never been built", hint=f"run `sqlflow build {block.name}{flag}`")
+    for name in work.plan.graph.inputs[block.name]:
+        if name not in current.published and name not in work.plan.inlined:
+            raise UsageError(
+                f"`{block.name}` reads `{name}`, which has never been built",
+                hint=f"run `sqlflow build +{block.name}{flag}`",
+            )
+    query = current_query(work, block, session)
+    body = work.binder.bound(query, block.name.schema)
+    statement = cte_query(body, cte, work.plan.project, block) if cte else body
+    try:
+        return session.rows(statement.text, limit)
+    except StatementError as error:
+        raise told(error, statement, work, block) from error
+
+
+def frame(block: Block, current: Current, flag: str, session: Session) -> "pd.DataFrame":
+    """Return a published block as a pandas frame of Arrow types. Raise UsageError if it is not published."""
+    import pandas as pd
+
+    shown = current.published.get(block.name)
+    if shown is None:
+        raise UsageError(f"`{block.name}` is not published", hint=f"run `sqlflow build {block.name}{flag}`")
+    table = session.batches(f"select * from {shown.sql}").read_all()
+    rows: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
+    return rows

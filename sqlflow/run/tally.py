@@ -1,0 +1,168 @@
+"""What has become of each block and each assertion of a run."""
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from sqlflow.core import events
+from sqlflow.core.errors import Problem, SqlflowError, TargetError
+from sqlflow.core.events import Listener
+from sqlflow.core.names import TableName
+from sqlflow.plan.plan import Check, Plan
+from sqlflow.run.build import Built
+from sqlflow.run.order import Node
+from sqlflow.run.report import AssertionResult, BlockResult, Report, RunStatus, UnitTestResult
+
+Outcome = Built | AssertionResult | SqlflowError | Literal["not begun"] | None
+
+
+@dataclass
+class Tally:
+    """The results of one run while it lasts. Threads that work may write into it, each for its own node."""
+
+    plan: Plan
+    run: str
+    tell: Listener
+    fail_fast: bool = False
+    results: dict[TableName, BlockResult] = field(default_factory=dict)
+    checked: dict[str, AssertionResult] = field(default_factory=dict)
+    unit_tested: list[UnitTestResult] = field(default_factory=list)
+    bad: dict[TableName, str] = field(default_factory=dict)
+    """Blocks that will not be published, and why."""
+    stopping: str = ""
+    """Why nothing more is begun."""
+    exit_code: int = 1
+    """That of a run that fails: another one if it was the target that failed."""
+    started: float = field(default_factory=time.perf_counter)
+
+    def is_skipped(self, node: Node) -> bool:
+        """Tell whether a node cannot be worked on, and note why."""
+        if isinstance(node, Check):
+            return self._is_check_skipped(node)
+        reason = self.stopping
+        for name in sorted(self.plan.graph.inputs[node]):
+            if not reason and name in self.bad:
+                reason = f"`{name}` {self.bad[name]}"
+        if not reason:
+            return False
+        self.bad.setdefault(node, "was skipped")
+        if node not in self.plan.inlined:
+            self.skip(node, reason)
+        return True
+
+    def skip(self, name: TableName, reason: str) -> None:
+        """Note and tell that a block is not built."""
+        self.results[name] = BlockResult(name, "skipped", reason=reason)
+        self.tell(events.BlockSkipped(self.run, str(name), reason))
+
+    def _is_check_skipped(self, check: Check) -> bool:
+        missing = sorted(name for name in check.after if name in self.bad)
+        if not missing and not self.stopping:
+            return False
+        assertion = check.assertion
+        self.checked[assertion.key] = AssertionResult(
+            assertion.name, str(assertion.block or ""), assertion.severity, "skipped", description=assertion.description
+        )
+        for name in check.gates:
+            why = f"`{missing[0]}` {self.bad[missing[0]]}" if missing else self.stopping
+            self.bad.setdefault(name, f"could not be checked by `{assertion.name}`: {why}")
+        return True
+
+    def take(self, node: Node, outcome: Outcome) -> None:
+        """Note and tell what a thread has made of a node."""
+        if isinstance(outcome, TargetError):
+            self.exit_code = outcome.exit_code
+        if outcome == "not begun":
+            self.is_skipped(node)
+        elif isinstance(node, Check):
+            self._take_check(node, outcome)
+        elif isinstance(outcome, SqlflowError):
+            self.bad[node] = "failed"
+            self.results[node] = BlockResult(node, "failed", problems=outcome.problems)
+            self.tell(events.BlockFailed(self.run, str(node), str(outcome), 0.0))
+
+    def _take_check(self, node: Check, outcome: Outcome) -> None:
+        assertion = node.assertion
+        if isinstance(outcome, SqlflowError):
+            outcome = AssertionResult(
+                assertion.name, str(assertion.block or ""), assertion.severity, "failed", problems=outcome.problems
+            )
+        assert isinstance(outcome, AssertionResult)
+        self.checked[assertion.key] = outcome
+        error = "\n".join(map(str, outcome.problems))
+        self.tell(
+            events.AssertionFinished(
+                self.run,
+                outcome.block,
+                outcome.assertion,
+                _told_status(outcome),
+                outcome.failing,
+                outcome.seconds,
+                error,
+            )
+        )
+        if outcome.status == "failed":
+            for name in node.gates:
+                self.bad.setdefault(name, f"failed its assertion `{assertion.name}`")
+
+    def failed(self) -> None:
+        """Begin nothing more, if the first failure is to stop the run."""
+        if self.fail_fast and not self.stopping:
+            self.stopping = "stopped after the first failure"
+
+    def has_passed(self, check: Check) -> bool:
+        """Tell whether an assertion was run and holds."""
+        result = self.checked.get(check.assertion.key)
+        return result is not None and result.status == "passed"
+
+    def passing(self) -> list[TableName]:
+        """Return the built and reused blocks that hold, and whose inputs in this run all hold, inputs first."""
+        wrong = set(self.bad)
+        for name in self.plan.graph.order:
+            if self.plan.graph.inputs[name] & wrong:
+                wrong.add(name)
+        return [
+            name
+            for name in self.plan.graph.order
+            if name not in wrong and name in self.results and name not in self.plan.left_out
+        ]
+
+    def failures(self) -> list[AssertionResult]:
+        """Return the assertions that do not hold."""
+        return [result for result in self.checked.values() if result.status == "failed"]
+
+    def report(
+        self, status: RunStatus, published: tuple[TableName, ...] = (), dropped: tuple[TableName, ...] = (),
+        problems: tuple[Problem, ...] = (), exit_code: int | None = None,
+    ) -> Report:  # fmt: skip
+        """Tell that the run has ended, and return its report."""
+        if status == "succeeded" and any(result.status == "warned" for result in self.checked.values()):
+            status = "warned"
+        seconds = time.perf_counter() - self.started
+        self.tell(events.RunFinished(self.run, status, seconds))
+        if exit_code is None:
+            exit_code = self.exit_code if status == "failed" else 0
+        blocks = tuple(self._result(name) for name in self.plan.graph.order if name in self.results)
+        checks = tuple(self.checked[c.assertion.key] for c in self.plan.checks if c.assertion.key in self.checked)
+        return Report(
+            self.run,
+            self.plan.project.target.name,
+            status,
+            seconds,
+            blocks,
+            checks,
+            published,
+            dropped,
+            problems,
+            exit_code,
+            tuple(sorted(self.unit_tested, key=lambda result: (result.block, result.test))),
+        )
+
+    def _result(self, name: TableName) -> BlockResult:
+        """Return how it went with a block: with the reason, if its version is there and held back."""
+        result = self.results[name]
+        return replace(result, reason=self.bad.get(name, "")) if result.status in ("built", "reused") else result
+
+
+def _told_status(result: AssertionResult) -> events.AssertionStatus:
+    return "passed" if result.status == "skipped" else result.status
