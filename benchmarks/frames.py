@@ -17,7 +17,7 @@ FRAME = """
 
 
 @contextmanager
-def timed(what: str, worker: Any) -> Iterator[None]:
+def timed(what: str, worker: Any = None) -> Iterator[None]:
     wall, cpu, child = time.perf_counter(), time.process_time(), _cpu_of(worker)
     yield
     here, there = time.process_time() - cpu, _cpu_of(worker) - child
@@ -25,5 +25,7 @@ def timed(what: str, worker: Any) -> Iterator[None]:
 
 
 def _cpu_of(worker: Any) -> float:
+    if worker is None:
+        return 0.0
     fields = Path(f"/proc/{worker._child.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

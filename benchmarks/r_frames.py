@@ -1,4 +1,4 @@
-"""How long rows take into R and back, beside data.table's fwrite and fread of the same frame, and an empty call.
+"""How long rows take into R and back, beside the same way over CSV files with data.table's fread and fwrite, and an empty call.
 
     python benchmarks/r_frames.py [ROWS]
 
@@ -40,15 +40,25 @@ def main() -> None:
             "select count(*) from (from frame except all from back union all (from back except all from frame))"
         ).fetchall()
         print(f"rows that are not as they were: {wrong[0][0]}")
-        saved = f"save <- function(frame) {{ saveRDS(frame, {str(folder / 'frame.rds')!r}, compress = FALSE); data.frame(x = 1L) }}"
-        called(worker, folder, saved, connection, {"frame": "from frame"})
         worker.close()
-        script = Path(__file__).with_suffix(".R")
         for threads in ("1", "2"):
-            print(f"data.table with {threads} threads: ", end="", flush=True)
-            subprocess.run(
-                ["Rscript", "--vanilla", script, folder / "frame.rds", folder / "frame.csv", threads], check=True
-            )
+            over_csv(connection, folder, threads)
+
+
+def over_csv(connection: duckdb.DuckDBPyConnection, folder: Path, threads: str) -> None:
+    """Take the same rows the way that a person would go without sqlflow: DuckDB, CSV, fread, fwrite, CSV, DuckDB."""
+    script, there, back = Path(__file__).with_suffix(".R"), folder / "frame.csv", folder / "back.csv"
+    print(f"the same over CSV, data.table with {threads} threads:")
+    with timed("    DuckDB writes"):
+        connection.execute(f"copy frame to '{there}' (header)")
+    subprocess.run(["Rscript", "--vanilla", script, there, back, threads], check=True)
+    with timed("    DuckDB reads"):
+        connection.execute(
+            f"create or replace table back as from read_csv('{back}', header = true, columns = "
+            "{i: 'integer', big: 'bigint', d: 'double', s: 'varchar', day: 'date', t: 'timestamp'})"
+        )
+    wrong = connection.execute("select count(*) from (from frame except all from back)").fetchall()
+    print(f"    rows that are not as they were: {wrong[0][0]:,}")
 
 
 def called(
