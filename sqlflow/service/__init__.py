@@ -1,0 +1,1 @@
+"""The service: runs pipelines by their schedules and triggers, and keeps the history of their runs."""

@@ -1,0 +1,165 @@
+"""What the history knows: runs, their attempts and blocks, what they printed, ticks and schedules.
+
+Times are aware datetimes in UTC; `seconds` are wall-clock seconds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlflow.core.events import AssertionStatus, BlockStatus
+from sqlflow.service.states import ENDED, RunStatus
+
+Cause = Literal["schedule", "after", "files", "query", "webhook", "manual", "retry"]
+Outcome = Literal["fired", "skipped", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a pipeline. `reason` says why it waits, or why it ended as it did; `attempt` counts from 1 once it has begun.
+
+    `key` names the tick or the trigger that asked for it (empty for people), `retry_of` the run whose failed part it is to
+    build, `by` who has asked, and `build` the run in the target, as its state knows it.
+    """
+
+    id: str
+    pipeline: str
+    status: RunStatus
+    cause: Cause
+    requested_at: datetime
+    key: str = ""
+    by: str = ""
+    vars: Mapping[str, Any] = field(default_factory=dict)
+    due_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    attempt: int = 0
+    reason: str = ""
+    build: str = ""
+    retry_of: str = ""
+    cancel_by: str = ""
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status in ENDED
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took, from its first attempt's begin to its end; None before the end."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return (self.finished_at - self.started_at).total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One process that ran a run. `exit_code` is None while it runs, and where nobody has seen it end."""
+
+    run: str
+    number: int
+    status: RunStatus
+    service: str
+    host: str
+    pid: int
+    started_at: datetime
+    heartbeat: datetime
+    finished_at: datetime | None = None
+    exit_code: int | None = None
+    build: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRun:
+    """How it goes, or went, with one block in an attempt. `message` is its error, or why it was skipped."""
+
+    run: str
+    attempt: int
+    block: str
+    status: BlockStatus | Literal["running"]
+    started_at: datetime | None = None
+    seconds: float | None = None
+    rows: int | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AssertionRun:
+    """How it went with one assertion. `sample` holds a few of the `failing` rows, as texts under `columns`."""
+
+    run: str
+    attempt: int
+    block: str
+    assertion: str
+    status: AssertionStatus
+    failing: int
+    seconds: float
+    error: str = ""
+    columns: tuple[str, ...] = ()
+    sample: tuple[tuple[Any, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line that a run has printed; `block` is empty where it is of no block. `id` grows: ask for what is after it."""
+
+    id: int
+    run: str
+    attempt: int
+    block: str
+    at: datetime
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunEvent:
+    """Something that happened in a run, or to it. `kind` is as in `sqlflow build --output jsonl`, or `run_` and a state."""
+
+    id: int
+    run: str
+    attempt: int
+    at: datetime
+    kind: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A time of a schedule, or a trigger, and what came of it. `key` is unique in its pipeline; `due_at` is the time meant."""
+
+    pipeline: str
+    key: str
+    cause: Cause
+    due_at: datetime
+    recorded_at: datetime
+    outcome: Outcome
+    reason: str = ""
+    run: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleState:
+    """What the history remembers of a pipeline's schedule. Ticks up to `decided_to` have a record."""
+
+    pipeline: str
+    paused_at: datetime | None = None
+    paused_by: str = ""
+    decided_to: datetime | None = None
+    definition: str = ""
+    query_value: str | None = None
+
+    @property
+    def is_paused(self) -> bool:
+        return self.paused_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs to list: of these pipelines, in these states, with this cause, asked for in this time; empty is any."""
+
+    pipelines: tuple[str, ...] = ()
+    statuses: tuple[RunStatus, ...] = ()
+    causes: tuple[Cause, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
