@@ -107,6 +107,31 @@ def test_a_changed_assertion_runs_again_on_the_version_that_is_there(tmp_path: P
     assert (report.status, built, [check.assertion for check in report.assertions]) == ("failed", [], ["total > 1000"])
 
 
+READS_FILES = {
+    "sqlflow.yml": "name: p\n",
+    "limits.csv": "most\n10\n",
+    "lib/limits.py": "LEAST = 0\n",
+    "blocks/a.py": (
+        "from lib.limits import LEAST\nfrom sqlflow import assertion, block\n\n\n"
+        "@block\ndef a(given):\n    return given\n\n\n"
+        "@assertion\ndef not_low(output):\n    return output[output['id'] < LEAST]\n"
+    ),
+    "blocks/given.sql": "select 1 as id union all select 2",
+    "assertions/most.sql": "select * from a, 'limits.csv' where id > most",
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "again"),
+    [({}, []), ({"limits.csv": "most\n11\n"}, ["most"]), ({"lib/limits.py": "LEAST = 1\n"}, ["most", "not_low"])],
+)
+def test_an_assertion_runs_again_where_a_file_that_it_reads_has_changed(
+    changed: dict[str, str], again: list[str], tmp_path: Path
+) -> None:
+    assert sorted(check.assertion for check in build(tmp_path, READS_FILES)[0].assertions) == ["most", "not_low"]
+    assert sorted(check.assertion for check in build(tmp_path, changed)[0].assertions) == again
+
+
 def test_an_assertion_that_has_failed_is_not_taken_for_passed(tmp_path: Path) -> None:
     wrong = {"blocks/marts/c.sql": FILES["blocks/marts/c.sql"].replace("> 0", "> 1000")}
     assert build(tmp_path, FILES | wrong)[0].status == "failed"

@@ -132,7 +132,7 @@ def plan(
     removed = tuple(sorted(set(current.published) - current.borrowed - _relations(graph.project)))
     checks = tuple(
         check
-        for check in checks_of(graph, frozenset(reasons), known)
+        for check in checks_of(graph, frozenset(reasons), known, files)
         if (not check.key or check.key not in current.checked or full_refresh)
         and not _reads_none(check, left_out, current)
     )
@@ -280,8 +280,9 @@ def _add_views(graph: Graph, reasons: dict[TableName, str]) -> None:
 
 
 def checks_of(
-    graph: Graph, building: frozenset[TableName], keys: Mapping[TableName, str] | None = None
-) -> tuple[Check, ...]:
+    graph: Graph, building: frozenset[TableName], keys: Mapping[TableName, str] | None = None,
+    files: FileVersions = NO_FILES,
+) -> tuple[Check, ...]:  # fmt: skip
     """Return the assertions on the blocks of `building`, each with its place in the order.
 
     A reader waits for an assertion on its input, unless the assertion itself waits for the reader.
@@ -296,7 +297,7 @@ def checks_of(
             checks.append(Check(assertion, frozenset(), gates, frozenset()))
             continue
         read = named | gates
-        key = _assertion_key(assertion, read, resolver, keys or {})
+        key = _assertion_key(assertion, read, resolver, keys or {}, files)
         if read == gates and len(gates) == 1:
             checks.append(Check(assertion, gates, gates, (graph.downstream(gates, 1) - gates) & building, key, read))
             continue
@@ -307,14 +308,15 @@ def checks_of(
 
 
 def _assertion_key(
-    assertion: Assertion, read: frozenset[TableName], resolver: Resolver, keys: Mapping[TableName, str]
-) -> str:
-    """Return the key of an assertion; empty if it reads a table or a file that is no block's."""
+    assertion: Assertion, read: frozenset[TableName], resolver: Resolver, keys: Mapping[TableName, str],
+    files: FileVersions,
+) -> str:  # fmt: skip
+    """Return the key of an assertion; empty if it reads a table that is no block's, or a file of no known version."""
     schema = assertion.block.schema if assertion.block else resolver.project.target.schema
-    reads_sources = any(resolver.link(name, schema).kind == "source" for name in assertion.code.inputs)
-    if reads_sources or assertion.code.files:
+    if any(resolver.link(name, schema).kind == "source" for name in assertion.code.inputs):
         return ""
-    return assertion_key(assertion, {str(name): keys.get(name, "") for name in read})
+    versions = {path: files.of(path) for path in assertion.code.files}
+    return assertion_key(assertion, versions | {str(name): keys.get(name, "") for name in read})
 
 
 def all_assertions(project: Project) -> Iterable[Assertion]:

@@ -108,7 +108,7 @@ def _index(index: IndexConfig) -> tuple[Any, ...]:
 def assertion_key(assertion: Assertion, inputs: Mapping[str, str]) -> str:
     """Return the key under which an assertion that has passed need not run again; empty if it must.
 
-    `inputs` are the keys of the blocks that it reads, its own among them.
+    `inputs` are the keys of the blocks that it reads, its own among them, and the versions of files.
     """
     query = assertion.code
     if query.volatile or not query.code or not all(inputs.values()):

@@ -51,6 +51,10 @@ def _paths(project: Project) -> Iterable[str]:
             yield block.source.path
         elif block.code is not None:
             yield from block.code.files
+        for assertion in block.assertions:
+            yield from assertion.code.files
+    for assertion in project.assertions:
+        yield from assertion.code.files
     yield from (source.files for source in project.sources.values() if source.files)
 
 

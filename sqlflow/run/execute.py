@@ -13,7 +13,7 @@ from sqlflow.core.errors import Cancelled, SqlflowError
 from sqlflow.core.events import Listener
 from sqlflow.core.names import TableName
 from sqlflow.plan.graph import Resolver
-from sqlflow.plan.plan import Plan
+from sqlflow.plan.plan import Check, Plan
 from sqlflow.plan.unit_tests import tests_of
 from sqlflow.plan.versions import version_relation
 from sqlflow.read.render import Renderer
@@ -124,7 +124,7 @@ class _Execution:
     def _keep_results(self) -> None:
         """Keep the failing rows, and which assertions need not run again on the same versions."""
         found = [result for result in self.tally.checked.values() if result.status in ("failed", "warned")]
-        passed = [check.key for check in self.plan.checks if check.key and self.tally.has_passed(check)]
+        passed = [check.key for check in self.plan.checks if check.key and self._holds(check)]
         if not found and not passed:
             return
         session = self.connection.session()
@@ -147,6 +147,10 @@ class _Execution:
             )
         finally:
             session.close()
+
+    def _holds(self, check: Check) -> bool:
+        """Tell whether an assertion has passed, and on the files that its key is of."""
+        return self.tally.has_passed(check) and all(map(self.plan.files.hold, check.assertion.code.files))
 
     def _to_show(self, passing: list[TableName], session: Session) -> dict[TableName, TableName]:
         """Return the relation of each block that is not shown as it is: of those that pass, and of those of `prod`."""
