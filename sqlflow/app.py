@@ -13,6 +13,7 @@ from sqlflow.core.environment import PROD, Environment
 from sqlflow.core.errors import BuildError, TargetError, UsageError
 from sqlflow.core.events import Event, Listener
 from sqlflow.core.names import TableName
+from sqlflow.core.pipeline import Pipeline
 from sqlflow.core.text import MappedText
 from sqlflow.plan import plan as planning
 from sqlflow.plan import saved, unit_tests
@@ -21,12 +22,14 @@ from sqlflow.plan.current import Current
 from sqlflow.plan.find import block_named, column_named
 from sqlflow.plan.graph import Graph, graph
 from sqlflow.plan.origins import Read
+from sqlflow.plan.pipelines import Resolved, blocks_of, resolved
 from sqlflow.plan.plan import Plan
 from sqlflow.plan.promote import Promotion, promoted
 from sqlflow.plan.selection import selected
 from sqlflow.plan.why import Why, why
 from sqlflow.read.cache import LoadCache
 from sqlflow.read.environments import published_in
+from sqlflow.read.pipelines import read_pipelines
 from sqlflow.read.project import load, renderer_of
 from sqlflow.read.runtimes import missing
 from sqlflow.read.versions import file_versions
@@ -34,7 +37,7 @@ from sqlflow.run import publish, source_versions, state
 from sqlflow.run.diff import Difference, difference, side
 from sqlflow.run.environments import Listed, drop, listed
 from sqlflow.run.execute import Options, binder_of, execute
-from sqlflow.run.kept import contents_of, keep, kept_of
+from sqlflow.run.kept import contents_of, keep, read_and_kept
 from sqlflow.run.lease import Lease, new_run, refuse_others
 from sqlflow.run.new_unit_test import sampled, write_new
 from sqlflow.run.report import Report
@@ -67,24 +70,22 @@ class Project:
 
     loaded: nouns.Project
     cache: LoadCache = field(default_factory=LoadCache, repr=False, compare=False)
+    pipeline: Pipeline | None = None
 
     @classmethod
     def load(
         cls, path: str | Path = ".", target: str | None = None, vars: Mapping[str, Any] | None = None,
-        environment: str = PROD.name,
+        environment: str | None = None, pipeline: str | None = None,
     ) -> "Project":  # fmt: skip
-        """Return the project in the folder `path`, to be published in an environment.
+        """Return the project in the folder `path`, to be published in an environment: `prod` if none is named.
 
-        Raise ProjectError with every fault of its files, and UsageError for a name that no environment can have.
+        With `pipeline`, what that says is the default of all else, and of what is done with the project. Raise
+        ProjectError with every fault of its files, and UsageError for a name that no environment or no pipeline has.
         """
-        where = Environment.parse(environment)
         root = Path(path)
         if not root.is_dir():
             raise UsageError(f"`{path}` is no folder", hint="give the project's folder to `--project-dir`")
-        kept = kept_of(root)
-        loaded = load(root, target, vars, cache=kept)
-        keep(root, kept)
-        return cls(published_in(loaded, where), kept)
+        return cls(*read_and_kept(root, target, vars, environment, pipeline))
 
     @cached_property
     def graph(self) -> Graph:
@@ -94,8 +95,16 @@ class Project:
         return found
 
     def selected(self, select: Iterable[str] = (), exclude: Iterable[str] = ()) -> frozenset[TableName]:
-        """Return the blocks that a selection names. Raise UsageError if it names none."""
-        return selected(self.graph, select, exclude)
+        """Return the blocks that a selection names; without one, those of the pipeline. Raise UsageError if it names none."""
+        words = tuple(select)
+        if self.pipeline is None or words:
+            return selected(self.graph, words, exclude)
+        return blocks_of(self.graph, self.pipeline, exclude)
+
+    @cached_property
+    def pipelines(self) -> tuple[Resolved, ...]:
+        """The pipelines with their blocks. Raise ProjectError with every fault of their files."""
+        return resolved(self.graph, read_pipelines(self.loaded.root).values())
 
     def block(self, name: str) -> nouns.Block:
         """Return the one block of that name, with or without its schema. Raise UsageError if there is none."""
@@ -131,6 +140,7 @@ class Project:
         Tables that are sources have the columns that they had at the last build or plan. An engine that cannot run in
         memory is asked itself.
         """
+        assert self.pipelines is not None, "what is wrong with them is raised"
         return checked_alone(self.graph, self.selected(select, exclude))
 
     def _plan(self, chosen: frozenset[TableName], current: Current, full_refresh: bool) -> Plan:
@@ -149,15 +159,12 @@ class Project:
 
     def why(self, name: str) -> Why:
         """Return why a build of everything would build a block or not. Raise UsageError if there is no such block."""
-        block, current = self.block(name).name, self._current()
+        block, current = self.block(name).name, Current({})
+        if is_there(self.loaded):
+            with opened(self.loaded, readonly=True) as (connection, session):
+                current = self._looked_at(connection, session, adopt=False)
         made = self._plan(self.selected(), current, full_refresh=False)
         return why(made, block, current.published.get(block))
-
-    def _current(self, adopt: bool = False) -> Current:
-        if not is_there(self.loaded):
-            return Current({})
-        with opened(self.loaded, readonly=True) as (connection, session):
-            return self._looked_at(connection, session, adopt)
 
     def _looked_at(self, connection: Connection, session: Session, adopt: bool) -> Current:
         """Return what the target shows, with the versions of the sources that blocks read."""
@@ -176,7 +183,7 @@ class Project:
         self, select: Iterable[str] = (), exclude: Iterable[str] = (), *, threads: int | None = None,
         publish_what: Literal["all", "passing"] = "all", fail_fast: bool = False, prune: bool = False, adopt: bool = False,
         cascade: bool = False,
-        full_refresh: bool = False, plan_file: str | Path | None = None, lock_timeout: float = LOCK_SECONDS,
+        timeout: float | None = None, full_refresh: bool = False, plan_file: str | Path | None = None, lock_timeout: float = LOCK_SECONDS,
         listener: Listener = _silent,
     ) -> Report:  # fmt: skip
         """Build, check and publish the selected blocks, or what a plan's file says, and return the report.
@@ -188,7 +195,10 @@ class Project:
         document = None if plan_file is None else saved.read(saved.text_of(plan_file), str(plan_file))
         chosen = self.selected(document["select"], document["exclude"]) if document else self.selected(select, exclude)
         keep(self.loaded.root, self.cache, make_folder=True)
-        options = Options(threads or self.loaded.config.threads, publish_what, fail_fast, prune, adopt, cascade)
+        limit = self.pipeline.timeout if timeout is None and self.pipeline else timeout
+        options = Options(
+            threads or self.loaded.config.threads, publish_what, fail_fast, prune, adopt, cascade, limit or None
+        )
         is_new = not is_there(self.loaded)
         if is_new:
             planning.refuse(with_faults(planning.plan(self.graph, chosen, Current({}))).faults)
@@ -329,14 +339,12 @@ class Project:
 
     def failures(self, name: str = "") -> tuple[state.Failure, ...]:
         """Return the failing rows of the latest run that had any."""
-        wanted = str(self.block(name).name) if name and not self._is_assertion(name) else name
+        is_assertion = any(assertion.name == name for assertion in self.loaded.assertions)
+        wanted = str(self.block(name).name) if name and not is_assertion else name
         if not is_there(self.loaded):
             return ()
         with opened(self.loaded, readonly=True) as (connection, session):
             return state.failures(session, self.loaded.environment, wanted) if state.exists(connection) else ()
-
-    def _is_assertion(self, name: str) -> bool:
-        return any(assertion.name == name for assertion in self.loaded.assertions)
 
     def diff(self, name: str, against: str = PROD.name, key: Iterable[str] = (), limit: int = 5) -> Difference:
         """Return how a block differs in this environment from what `against` shows.

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from sqlflow.app import Project
+from sqlflow.cli.completion import pipeline_names
 from sqlflow.core.errors import ProjectError
 from sqlflow.core.pipeline import After, Files, Notice, Pipeline, Query, Retries, Webhook
 from sqlflow.core.text import SourceFile
@@ -150,3 +152,20 @@ def test_pipelines_that_do_not_fit_together_are_told(tmp_path: Path, files: dict
     with pytest.raises(ProjectError) as error:
         read_pipelines(tmp_path)
     assert [p.message for p in error.value.problems] == [problem]
+
+
+def test_a_pipeline_gives_the_engine_and_functions_so_much_memory(tmp_path: Path) -> None:
+    (tmp_path / "pipelines").mkdir()
+    (tmp_path / "sqlflow.yml").write_text("name: shop\npools: {python: 2, r: 1}\nthreads: 8\nmemory_limit: 1GB")
+    (tmp_path / "pipelines/nightly.yml").write_text("memory_limit: 512MB\nthreads: 2\npools: {python: 1}")
+    (tmp_path / "a.sql").write_text("select 1 as one")
+    loaded = Project.load(tmp_path, pipeline="nightly").loaded
+    given = loaded.config.threads, loaded.config.pools, loaded.config.memory_limit, loaded.target.settings.memory_limit
+    assert given == (2, {"python": 1, "r": 1}, 512 << 20, f"{512 << 20}B")
+
+
+def test_the_shell_completes_the_names_of_pipelines(tmp_path: Path) -> None:
+    (tmp_path / "pipelines/daily").mkdir(parents=True)
+    for path in ("daily/Nightly.yml", "noon.yaml", "hourly.yml"):
+        (tmp_path / "pipelines" / path).touch()
+    assert pipeline_names(str(tmp_path), "n") == ["nightly", "noon"]

@@ -60,6 +60,9 @@ class DuckDBEngine:
     def scratch(self, settings: DuckDBSettings) -> DuckDBSettings:
         return replace(settings, path=":memory:", publish_copy="")
 
+    def limited(self, settings: DuckDBSettings, memory_bytes: int) -> DuckDBSettings:
+        return replace(settings, memory_limit=f"{memory_bytes}B")
+
     @cached_property
     def _parser(self) -> "_Parser":
         return _Parser()

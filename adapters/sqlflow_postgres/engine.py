@@ -53,6 +53,10 @@ class PostgresEngine:
     def scratch(self, settings: PostgresSettings) -> None:
         return None
 
+    def limited(self, settings: PostgresSettings, memory_bytes: int) -> PostgresSettings:
+        """Return the settings as they are: the server shares its memory by settings of its own."""
+        return settings
+
     def table_names(self, sql: str) -> frozenset[TableName] | None:
         """Return None always: Postgres's parser is in the server, and loading asks no server."""
         return None

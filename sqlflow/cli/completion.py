@@ -1,4 +1,4 @@
-"""Block names for the shell, told by file names alone: no file is read, so that it is quick."""
+"""Names of blocks and pipelines for the shell, told by file names alone: no file is read, so that it is quick."""
 
 from pathlib import Path
 
@@ -13,6 +13,12 @@ def block_names(project_dir: str, incomplete: str) -> list[str]:
     return sorted(
         operators + name for name in names if name.startswith(typed) or name.partition(".")[2].startswith(typed)
     )
+
+
+def pipeline_names(project_dir: str, incomplete: str) -> list[str]:
+    """Return the names of pipelines' files that begin with what is typed."""
+    found = (path.stem.lower() for path in (Path(project_dir) / "pipelines").rglob("*.y*ml"))
+    return sorted(name for name in found if name.startswith(incomplete.lower()))
 
 
 def _names(folder: Path) -> list[str]:

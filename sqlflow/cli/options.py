@@ -22,21 +22,32 @@ class Place:
     project_dir: str
     target: str | None
     given_vars: tuple[str, ...]
-    environment: str = "prod"
+    environment: str | None = None
+    pipeline: str | None = None
 
     def load(self) -> "Project":
         """Return the project."""
         from sqlflow.app import Project
         from sqlflow.read.config import given_vars
 
-        return Project.load(_entered(self.project_dir), self.target, given_vars(self.given_vars), self.environment)
+        return Project.load(
+            _entered(self.project_dir), self.target, given_vars(self.given_vars), self.environment, self.pipeline
+        )
 
     @property
     def flags(self) -> str:
         """The options as they would be typed again, with a blank before them."""
         directory = f" --project-dir {self.project_dir}" if self.project_dir != "." else ""
         target = f" --target {self.target}" if self.target else ""
-        return directory + target + (f" --env {self.environment}" if self.environment != "prod" else "")
+        environment = f" --env {self.environment}" if self.environment not in (None, "prod") else ""
+        return directory + target + environment
+
+    def flags_for(self, project: "Project") -> str:
+        """The same, with the target and the environment that the pipeline says."""
+        if project.pipeline is None:
+            return self.flags
+        environment = self.environment or project.pipeline.environment
+        return replace(self, target=self.target or project.pipeline.target, environment=environment).flags
 
 
 def _entered(project_dir: str) -> str:
@@ -84,13 +95,32 @@ def environment_option(command: Command) -> Command:
     """Add the option that names an environment; it becomes a part of the command's `place`."""
 
     @wraps(command)
-    def call(place: Place, environment: str, **others: Any) -> Any:
+    def call(place: Place, environment: str | None, **others: Any) -> Any:
         return command(place=replace(place, environment=environment), **others)
 
     return click.option(
-        "--env", "environment", default="prod", metavar="NAME",
+        "--env", "environment", metavar="NAME",
         help="The environment: `dev` publishes `marts.x` as `dev__marts.x`.  [default: prod]",
     )(call)  # fmt: skip
+
+
+def pipeline_option(command: Command) -> Command:
+    """Add the option that names a pipeline; it becomes a part of the command's `place`."""
+
+    @wraps(command)
+    def call(place: Place, pipeline: str | None, **others: Any) -> Any:
+        return command(place=replace(place, pipeline=pipeline), **others)
+
+    return click.option(
+        "--pipeline", metavar="NAME", shell_complete=_pipeline_names,
+        help="The pipeline whose blocks, vars, target and limits are meant where no option says otherwise.",
+    )(call)  # fmt: skip
+
+
+def _pipeline_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from sqlflow.cli.completion import pipeline_names
+
+    return pipeline_names(ctx.params.get("project_dir") or ".", incomplete)
 
 
 def _block_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -133,7 +163,7 @@ class _Seconds(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         if value == "0":
             return 0.0
         try:
-            return duration(Node("scalar", SourceFile("", value), 0, value), "--lock-timeout")
+            return duration(Node("scalar", SourceFile("", value), 0, value), param.opts[0] if param else "time")
         except ProjectError as error:
             self.fail(error.problems[0].message, param, ctx)
 
@@ -144,6 +174,13 @@ lock_timeout_option = click.option(
     "--lock-timeout", type=_Seconds(), default="10m", metavar="TIME",
     help="How long to wait for somebody else who holds the target; 0 is not at all.  [default: 10m]",
 )  # fmt: skip
+
+
+def time_option(flag: str, help_text: str) -> Callable[[Command], Command]:
+    """Return an option that takes a time; without it, None."""
+    return click.option(flag, type=_Seconds(), metavar="TIME", help=help_text)
+
+
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print warnings, failures and the summary alone.")
 json_option = click.option(
     "-o", "--output", type=click.Choice(["text", "json"]), default="text", help="The form of what is printed."

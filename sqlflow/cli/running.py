@@ -1,12 +1,16 @@
 """Runs something that has a report, and tells of it in the form that was asked for."""
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sqlflow.cli import as_json
+from sqlflow.cli.faults import told
 from sqlflow.cli.output import echo
 from sqlflow.cli.terminal import listening, summary
+from sqlflow.core.errors import SqlflowError
 from sqlflow.core.events import Event, Listener
+from sqlflow.core.pipeline import Retries
 from sqlflow.run.report import Report
 
 if TYPE_CHECKING:
@@ -34,3 +38,28 @@ def run_and_tell(run: Callable[[Listener], Report], project: "Project", output: 
         report = run(unheard)
         echo(as_json.text(as_json.plain(report)))
     return report.exit_code
+
+
+_MAY_PASS = (1, 3, 4)
+"""The exit codes of what may go well the next time: the run failed, somebody holds the target, or it is not to be had."""
+
+
+def tried_again(run: Callable[[], int], retries: Retries) -> int:
+    """Return the exit code of `run`, called again after a pause while it fails and there are tries left.
+
+    Each try is a run of its own: what the one before has built is used.
+    """
+    tried = 0
+    while True:
+        tried += 1
+        pause = retries.pause(tried)
+        try:
+            code = run()
+        except SqlflowError as error:
+            if pause is None or error.exit_code not in _MAY_PASS:
+                raise
+            code = told(error)
+        if pause is None or code not in _MAY_PASS:
+            return code
+        echo(f"\ntried again in {pause:g} s: try {tried + 1} of {retries.count + 1}\n", err=True)
+        time.sleep(pause)

@@ -6,6 +6,7 @@ from pathlib import Path
 from sqlflow.core.errors import UsageError
 
 SCHEMA_FILE = ".sqlflow/sqlflow.schema.json"
+PIPELINE_SCHEMA_FILE = ".sqlflow/pipeline.schema.json"
 
 _FILES = {
     "sqlflow.yml": f"""\
@@ -79,20 +80,21 @@ where mart.total <> orders.total
 
 
 def write_starter(folder: Path) -> list[str]:
-    """Write the files that are not there yet, and the JSON Schema, and return their paths."""
-    from sqlflow.read.schema import json_schema_text
+    """Write the files that are not there yet, and the JSON Schemas, and return their paths."""
+    from sqlflow.read.schema import json_schema_text, pipeline_schema_text
 
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"`{folder}` is no folder")
     name = re.sub(r"\W+", "_", folder.resolve().name) or "project"
     texts = {path: text.format(name=name) for path, text in _FILES.items()}
-    texts[SCHEMA_FILE] = json_schema_text()
+    schemas = {SCHEMA_FILE: json_schema_text(), PIPELINE_SCHEMA_FILE: pipeline_schema_text()}
+    texts |= schemas
     made = []
     for path, text in texts.items():
         file = folder / path
-        if file.exists() and path != SCHEMA_FILE:
+        if file.exists() and path not in schemas:
             continue
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
         made.append(path)
-    return [path for path in made if path != SCHEMA_FILE]
+    return [path for path in made if path not in schemas]

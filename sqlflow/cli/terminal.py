@@ -174,7 +174,8 @@ def _counts(report: Report) -> str:
     ]
     kinds = (("blocks", words), ("assertions", asserted), ("unit tests", tested))
     texts = [f"{kind}: {', '.join(found)}" for kind, found in kinds if found]
-    return " · ".join([*(texts or ["nothing to do"]), seconds(report.seconds)])
+    nothing = "nothing was finished" if report.status in ("failed", "cancelled") else "nothing to do"
+    return " · ".join([*(texts or [nothing]), seconds(report.seconds)])
 
 
 def _failure_text(result: BlockResult | AssertionResult) -> str:

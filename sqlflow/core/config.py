@@ -208,3 +208,6 @@ class ProjectConfig(Struct, frozen=True, kw_only=True):
     ] = {}
     block_paths: Annotated[tuple[Text, ...], Meta(description="The folders that hold blocks.")] = ("blocks",)
     timeout: Annotated[Duration | None, Meta(description="How long building one block may take.")] = None
+    memory_limit: Annotated[
+        Size | None, Meta(description="How much memory the process of a function block may take, as `2GB`.")
+    ] = None

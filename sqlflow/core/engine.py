@@ -168,6 +168,9 @@ class Engine(Protocol):
         Then unit tests run in a transaction of the target that is rolled back.
         """
 
+    def limited(self, settings: Any, memory_bytes: int) -> Any:
+        """Return the settings of a target that takes at most so much memory; as they are where the engine has no such limit."""
+
     def table_names(self, sql: str) -> frozenset[TableName] | None:
         """Return the tables that a query reads by the engine's own parser; None where it cannot tell."""
 

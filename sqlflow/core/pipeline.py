@@ -119,9 +119,44 @@ class Pipeline:
         """Its file, relative to the project."""
         return self.node.source.path
 
+    @property
+    def when(self) -> str:
+        """What starts it, in a few words: `0 5 * * * UTC, after ingest`."""
+        clock = (
+            [f"{self.schedule} {self.timezone}"]
+            if self.schedule
+            else [f"every {written(self.every)}"]
+            if self.every
+            else []
+        )
+        return ", ".join(clock + [_told(trigger) for trigger in self.triggers]) or "by hand"
+
     def place(self, key: str, index: int | None = None) -> Place:
         """Return where a key's value is written, or one item of its list; the file's begin if it is not."""
         value = self.node.get(key)
         if value is None:
             return Place(self.path)
         return value.items[index].place if index is not None and index < len(value.items) else value.place
+
+
+def _told(trigger: Trigger) -> str:
+    match trigger:
+        case After():
+            return "after " + " and ".join(trigger.pipelines)
+        case Files():
+            return f"files {trigger.path}"
+        case Query():
+            return "a query"
+        case Webhook():
+            return "a webhook"
+
+
+def written(seconds: float) -> str:
+    """Return a time as it is written in a file: in its largest whole unit.
+
+    >>> written(900.0), written(86400.0), written(1.5)
+    ('15m', '1d', '1.5s')
+    """
+    units = {"d": 86400, "h": 3600, "m": 60}
+    unit = next((unit for unit, size in units.items() if seconds % size == 0), "s")
+    return f"{seconds / units.get(unit, 1):g}{unit}"

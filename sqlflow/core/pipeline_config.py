@@ -5,7 +5,7 @@ The descriptions are the documentation of the keys: the JSON Schema and the refe
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct
 
 from sqlflow.core.config import Duration, Raw, Size, Text
 
@@ -58,7 +58,7 @@ class TriggerConfig(Struct, frozen=True, kw_only=True):
     after: Annotated[tuple[Text, ...], Meta(description="Other pipelines, all of which have ended well.")] = ()
     within: Annotated[
         Duration | None,
-        Meta(description="With `after`: how long ago the first of them may have ended.  Else 24 hours."),
+        Meta(description="With `after`: how long ago the first of them may have ended. Without it, 24 hours."),
     ] = None
     files: Annotated[FilesConfig | None, Meta(description="Files that came or changed.")] = None
     query: Annotated[QueryConfig | None, Meta(description="A query whose rows have changed.")] = None
@@ -104,11 +104,11 @@ class PipelineConfig(Struct, frozen=True, kw_only=True):
             description="What becomes of a tick while a run is still on: it waits, is left out, or the run is cancelled."
         ),
     ] = "skip"
-    retries: Annotated[RetriesConfig, Meta(description="How often a run that failed is tried again.")] = field(
-        default_factory=RetriesConfig
-    )
+    retries: Annotated[RetriesConfig | None, Meta(description="How often a run that failed is tried again.")] = None
     timeout: Annotated[Duration | None, Meta(description="How long a run may take.")] = None
-    threads: Annotated[int | None, Meta(description="How many blocks are built at once.", ge=1, le=256)] = None
+    threads: Annotated[
+        Annotated[int, Meta(ge=1, le=256)] | None, Meta(description="How many blocks are built at once.")
+    ] = None
     pools: Annotated[
         dict[str, Annotated[int, Meta(ge=1)]], Meta(description="Sizes of pools that are other ones in this pipeline.")
     ] = {}

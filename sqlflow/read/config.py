@@ -64,10 +64,14 @@ def settings(
     given_vars: Mapping[str, Any],
     environment: Mapping[str, str],
     problems: list[Problem],
+    asked_at: Place | None = None,
 ) -> Settings | None:
-    """Return the settings of a project; None with the faults added to `problems` if there are any."""
+    """Return the settings of a project; None with the faults added to `problems` if there are any.
+
+    `asked_at` is where `target_name` is named, if a file names it.
+    """
     if source is None:
-        return _default_settings(root, given_vars, target_name, problems)
+        return _default_settings(root, given_vars, target_name, problems, asked_at)
     try:
         node = parse(source)
     except ProjectError as error:
@@ -80,7 +84,7 @@ def settings(
     before = len(problems)
     node = _without_env(node, environment, secrets, problems)
     config = decoded(node, ProjectConfig, problems)
-    target = _target(node, config, target_name, environment, secrets, problems)
+    target = _target(node, config, target_name, environment, secrets, problems, asked_at)
     if target is not None:
         secrets |= set(in_settings(asdict(target.settings)))
     hide(secrets)
@@ -99,13 +103,15 @@ def settings(
 
 
 def _default_settings(
-    root: Path, given_vars: Mapping[str, Any], target_name: str | None, problems: list[Problem]
+    root: Path, given_vars: Mapping[str, Any], target_name: str | None, problems: list[Problem], asked_at: Place | None
 ) -> Settings | None:
     """Return what holds in a folder without a project file: everything into `warehouse.duckdb` beside the files."""
     name = target_name or "dev"
     if target_name not in (None, "dev"):
         hint = f"leave `--target` out, or write a `{PROJECT_FILE}` that names it"
-        problems.append(Problem(f"there is no target `{target_name}`: the folder has no `{PROJECT_FILE}`", None, hint))
+        problems.append(
+            Problem(f"there is no target `{target_name}`: the folder has no `{PROJECT_FILE}`", asked_at, hint)
+        )
         return None
     adapter = engine("duckdb")
     chosen = adapter.settings(engine="duckdb", path="warehouse.duckdb")
@@ -162,14 +168,16 @@ def expanded(node: Node, environment: Mapping[str, str], secrets: set[str], prob
 
 def _target(
     root: Node, config: ProjectConfig | None, asked: str | None, environment: Mapping[str, str],
-    secrets: set[str], problems: list[Problem],
+    secrets: set[str], problems: list[Problem], asked_at: Place | None,
 ) -> Target | None:  # fmt: skip
     targets = root.get("targets")
     if targets is None or targets.is_null:
         adapter = engine("duckdb")
         chosen = adapter.settings(engine="duckdb", path="warehouse.duckdb")
         if asked not in (None, "dev"):
-            problems.append(Problem(f"there is no target `{asked}`", None, "name it below `targets:` in sqlflow.yml"))
+            problems.append(
+                Problem(f"there is no target `{asked}`", asked_at, "name it below `targets:` in sqlflow.yml")
+            )
             return None
         return Target("dev", adapter, chosen, adapter.default_schema(chosen))
     if targets.kind != "mapping":
@@ -193,7 +201,7 @@ def _target(
         )
     elif wanted not in names:
         hint = did_you_mean(wanted, names) or "targets: " + ", ".join(f"`{name}`" for name in names)
-        place = None if asked else (root.get("target") or targets).place
+        place = asked_at if asked else (root.get("target") or targets).place
         problems.append(Problem(f"there is no target `{wanted}`", place, hint))
     return result
 

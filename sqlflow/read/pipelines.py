@@ -11,7 +11,7 @@ from sqlflow.core.environment import Environment
 from sqlflow.core.errors import Problem, ProjectError, UsageError, did_you_mean
 from sqlflow.core.node import Node
 from sqlflow.core.pipeline import After, Files, Notice, Pipeline, Query, Retries, Trigger, Webhook
-from sqlflow.core.pipeline_config import NoticeConfig, PipelineConfig, TriggerConfig
+from sqlflow.core.pipeline_config import NoticeConfig, PipelineConfig, RetriesConfig, TriggerConfig
 from sqlflow.core.secrets import hide
 from sqlflow.core.text import Place, SourceFile
 from sqlflow.read import files
@@ -51,6 +51,26 @@ def read_pipelines(
     if found and problems is None:
         raise ProjectError(found)
     return pipelines
+
+
+def pipeline_named(root: Path, name: str, environment: Mapping[str, str] | None = None) -> Pipeline:
+    """Return one pipeline; the other files are read only if none is named like it.
+
+    Raise ProjectError with the faults of its file, and UsageError if there is no such pipeline.
+    """
+    environment = os.environ if environment is None else environment
+    for suffix in (".yml", ".yaml"):
+        path = f"{FOLDER}/{name}{suffix}"
+        if _NAME.fullmatch(name) and (root / path).is_file():
+            found = pipeline_of(files.read(root, path), environment)
+            if found.name == name.lower():
+                return found
+    pipelines = read_pipelines(root, environment)
+    if name.lower() not in pipelines:
+        known = ", ".join(f"`{known}`" for known in list(pipelines)[:5])
+        hint = did_you_mean(name, pipelines) or (f"there are {known}" if known else f"write `{FOLDER}/{name}.yml`")
+        raise UsageError(f"there is no pipeline `{name}`", hint=hint)
+    return pipelines[name.lower()]
 
 
 def pipeline_files(root: Path, problems: list[Problem]) -> list[str]:
@@ -116,7 +136,7 @@ class _Reader:
 
     def pipeline(self) -> Pipeline:
         config = self.config
-        retries = config.retries
+        retries = config.retries or RetriesConfig()
         self._check_environment()
         return Pipeline(
             self._name(), self.node, config.description, config.select, config.exclude, config.vars, config.target,

@@ -36,16 +36,17 @@ def load(
     variables: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
     cache: LoadCache | None = None,
+    asked_at: Place | None = None,
 ) -> Project:
     """Return the project in the folder `root`, with the settings of one target.
 
-    What `cache` holds of files that have not changed is not read again; what was read is added to it.
+    `asked_at` is where `target` is named, if a file names it. What `cache` holds of files that have not changed is not read again; what was read is added to it.
     Touches no warehouse and runs no user code but templates, in their sandbox. Raise ProjectError with every
     fault that was found.
     """
     environment = os.environ if environment is None else environment
     problems: list[Problem] = []
-    found = settings(root, project_file(root), target, variables or {}, environment, problems)
+    found = settings(root, project_file(root), target, variables or {}, environment, problems, asked_at)
     if found is None or problems:
         raise ProjectError(problems)
     return _Loader(root, found, environment, problems, cache or LoadCache()).project()

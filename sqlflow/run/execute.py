@@ -2,14 +2,15 @@
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
 from sqlflow.core import events
 from sqlflow.core.engine import Connection, Session
-from sqlflow.core.errors import Cancelled, SqlflowError
+from sqlflow.core.errors import Cancelled, Problem, SqlflowError
 from sqlflow.core.events import Listener
 from sqlflow.core.names import TableName
 from sqlflow.plan.graph import Resolver
@@ -30,6 +31,9 @@ from sqlflow.run.unit_tests import UnitTests
 from sqlflow.run.work import Work
 from sqlflow.run.workers import Workers
 
+TIMED_OUT = 1
+"""What stands for an exit code where it is no signal that ends a run, but its time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -41,6 +45,8 @@ class Options:
     prune: bool = False
     adopt: bool = False
     cascade: bool = False
+    timeout: float | None = None
+    """How many seconds the run may take; then it is stopped, and nothing is published."""
 
 
 def binder_of(plan: Plan, published: Mapping[TableName, TableName], run: str) -> Binder:
@@ -90,6 +96,21 @@ def _one_at_a_time(tell: Listener) -> Listener:
     return locked
 
 
+@contextmanager
+def _alarm(seconds: float | None, stop: Callable[[int], None]) -> Iterator[None]:
+    """Call `stop` after so many seconds, unless the work inside has ended before."""
+    if seconds is None:
+        yield
+        return
+    timer = threading.Timer(seconds, stop, (TIMED_OUT,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 @dataclass
 class _Execution:
     """One run while it lasts: what its loop has worked through is kept, and published where it may be."""
@@ -111,15 +132,23 @@ class _Execution:
             self.tally.skip(name, reason)
         if self.lease.interrupted:
             self.work.tell(events.Warned(run, f"{described(self.lease.interrupted)}, was interrupted"))
-        with told_to(self.loop.signal):
+        with told_to(self.loop.signal), _alarm(self.options.timeout, self.loop.signal):
             try:
                 self.loop.run()
             except Cancelled as error:
-                return self.tally.report("cancelled", exit_code=error.exit_code)
+                return self._stopped(error)
             finally:
                 self._keep_results()
             stopped = self.loop.heard()
-            return self.tally.report("cancelled", exit_code=stopped.exit_code) if stopped else self._published()
+            return self._stopped(stopped) if stopped else self._published()
+
+    def _stopped(self, why: Cancelled) -> Report:
+        """Finish a run that was told to end, or that took too long."""
+        if why.exit_code != TIMED_OUT:
+            return self.tally.report("cancelled", exit_code=why.exit_code)
+        problem = Problem(f"timeout: the run took longer than {self.options.timeout:g} s")
+        self.work.tell(events.NotPublished(self.work.run, f"nothing was published: {problem.message}"))
+        return self.tally.report("failed", problems=(problem,), exit_code=1)
 
     def _keep_results(self) -> None:
         """Keep the failing rows, and which assertions need not run again on the same versions."""
@@ -181,7 +210,7 @@ class _Execution:
                 return self._copied(session, status)
             waiting = self.connection.settle(lambda: not self.loop.done.empty())
             if stopped := self.loop.heard():
-                return self.tally.report("cancelled", exit_code=stopped.exit_code)
+                return self._stopped(stopped)
             if waiting:
                 message = f"published over readers that have begun before, who may find tables empty: {waiting}"
                 self.work.tell(events.Warned(self.work.run, message))

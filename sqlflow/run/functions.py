@@ -63,7 +63,7 @@ def _call(work: Work, block: Block, function: Function, scratch: "Path") -> Call
         scratch,
         function.values,
         around,
-        block.config.memory_limit,
+        block.config.memory_limit or project.config.memory_limit,
     )
 
 

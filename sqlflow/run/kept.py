@@ -1,11 +1,18 @@
 """What is kept in the project's folder for the next time: the blocks that were read, and the hashes of files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from sqlflow.core.block import Project
+from sqlflow.core.environment import PROD, Environment
+from sqlflow.core.pipeline import Pipeline
 from sqlflow.read.cache import LoadCache
 from sqlflow.read.contents import Contents
+from sqlflow.read.environments import published_in
+from sqlflow.read.pipelines import pipeline_named
+from sqlflow.read.project import load
+from sqlflow.read.resources import load_for
 
 CACHE_FILE = Path(".sqlflow/loaded.bin")
 CONTENTS_FILE = Path(".sqlflow/files.bin")
@@ -20,6 +27,25 @@ class _Kept(Protocol):
 def kept_of(root: Path) -> LoadCache:
     """Return what was kept of the last load; nothing where there is none, or where it cannot be read."""
     return LoadCache.decoded(_read(root / CACHE_FILE))
+
+
+def read_and_kept(
+    root: Path, target: str | None, variables: Mapping[str, Any] | None, environment: str | None, pipeline: str | None
+) -> tuple[Project, LoadCache, Pipeline | None]:
+    """Return the project in a folder, what was kept of it, and the pipeline that it is read for, if one is named.
+
+    Raise ProjectError with every fault of its files, and UsageError for a name that no environment or no pipeline has.
+    """
+    where = Environment.parse(environment or PROD.name)
+    kept = kept_of(root)
+    if pipeline is None:
+        loaded, piped = load(root, target, variables, cache=kept), None
+    else:
+        piped = pipeline_named(root, pipeline)
+        loaded = load_for(piped, root, target, variables, kept)
+        where = Environment.parse(environment or piped.environment)
+    keep(root, kept)
+    return published_in(loaded, where), kept, piped
 
 
 def contents_of(root: Path) -> Contents:

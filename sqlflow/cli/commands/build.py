@@ -1,6 +1,7 @@
 """`sqlflow build`"""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ from sqlflow.cli.options import (
     environment_option,
     events_option,
     lock_timeout_option,
+    pipeline_option,
     project_options,
     quiet_option,
     selection_options,
     threads_option,
+    time_option,
 )
 
 
@@ -43,11 +46,21 @@ from sqlflow.cli.options import (
     type=click.Path(),
     help="Do what this plan says, as `sqlflow plan --output json` has printed it, and nothing if it is not true any more.",
 )
+@time_option(
+    "--timeout", "How long the run may take; then it is stopped, and nothing is published. 0 is as long as it wants."
+)
+@click.option(
+    "--retries",
+    type=click.IntRange(0, 100),
+    metavar="N",
+    help="How often a run that failed is tried again.  [default: 0]",
+)
 @lock_timeout_option
 @events_option
 @quiet_option
 @project_options
 @environment_option
+@pipeline_option
 def command(
     selection: Selection,
     threads: int | None,
@@ -58,6 +71,8 @@ def command(
     adopt: bool,
     cascade: bool,
     plan_file: str | None,
+    timeout: float | None,
+    retries: int | None,
     lock_timeout: float,
     output: str,
     quiet: bool,
@@ -68,20 +83,24 @@ def command(
     Each block is built aside and its assertions run on it. If all hold, all relations are published in one
     transaction; if not, readers keep what was there.
     """
-    from sqlflow.cli.running import run_and_tell
+    from sqlflow.cli.running import run_and_tell, tried_again
     from sqlflow.core.errors import UsageError
+    from sqlflow.core.pipeline import Retries
 
     if plan_file and (selection.select or selection.exclude or full_refresh):
         raise UsageError("`--plan` says what to build: it takes no selection and no `--full-refresh`")
     plan_file = str(Path(plan_file).absolute()) if plan_file else None
     project = place.load()
-    sys.exit(
-        run_and_tell(
+
+    def run() -> int:
+        return run_and_tell(
             lambda listener: project.build(
                 selection.select, selection.exclude, threads=threads, publish_what=publish_what, fail_fast=fail_fast,
-                prune=prune, adopt=adopt, cascade=cascade, full_refresh=full_refresh, plan_file=plan_file,
+                prune=prune, adopt=adopt, cascade=cascade, timeout=timeout, full_refresh=full_refresh, plan_file=plan_file,
                 lock_timeout=lock_timeout, listener=listener,
             ),
-            project, output, quiet, place.flags,
-        )
-    )  # fmt: skip
+            project, output, quiet, place.flags_for(project),
+        )  # fmt: skip
+
+    policy = project.pipeline.retries if project.pipeline else Retries()
+    sys.exit(tried_again(run, policy if retries is None else replace(policy, count=retries)))

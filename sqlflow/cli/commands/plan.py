@@ -4,7 +4,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlflow.cli.options import Place, Selection, environment_option, json_option, project_options, selection_options
+from sqlflow.cli.options import (
+    Place,
+    Selection,
+    environment_option,
+    json_option,
+    pipeline_option,
+    project_options,
+    selection_options,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,11 +28,13 @@ if TYPE_CHECKING:
 @json_option
 @project_options
 @environment_option
+@pipeline_option
 def command(selection: Selection, offline: bool, output: str, place: Place) -> None:
     """Show what `sqlflow build` would do to each block, and why. Nothing is changed."""
     from sqlflow.cli import as_json
     from sqlflow.cli.output import echo
     from sqlflow.core.errors import BuildError, ProjectError, TargetError
+    from sqlflow.plan.pipelines import reached
     from sqlflow.plan.saved import fingerprints
 
     project = place.load()
@@ -37,11 +47,12 @@ def command(selection: Selection, offline: bool, output: str, place: Place) -> N
             "problems": (*plan.problems, *plan.faults),
             "target": plan.project.target.name,
             "environment": plan.project.environment.name,
-            "select": selection.select,
-            "exclude": selection.exclude,
+            **_selection(selection, project),
             "is_offline": offline,
             **fingerprints(plan),
         }
+        if project.pipelines:
+            document["pipelines"] = reached(plan, project.pipelines)
         echo(as_json.text(as_json.plain(document)))
     else:
         echo(_text(plan, project))
@@ -53,8 +64,16 @@ def command(selection: Selection, offline: bool, output: str, place: Place) -> N
         raise TargetError(plan.lacking)
 
 
+def _selection(selection: Selection, project: "Project") -> dict[str, object]:
+    """Return what a build of this plan selects: a pipeline's blocks by name, since it is not asked again."""
+    if project.pipeline is None or selection.select:
+        return {"select": selection.select, "exclude": selection.exclude}
+    return {"select": sorted(map(str, project.selected((), selection.exclude))), "exclude": ()}
+
+
 def _text(plan: "Plan", project: "Project") -> str:
     from sqlflow.cli.text import count
+    from sqlflow.plan.pipelines import reached
 
     built = plan.nodes - plan.inlined
     acting = [
@@ -82,6 +101,8 @@ def _text(plan: "Plan", project: "Project") -> str:
     borrowed = sorted(set(plan.borrowed) - set(plan.built) - set(plan.reused))
     if borrowed:
         lines.append("not selected, shown as `prod` shows it: " + ", ".join(map(str, borrowed)))
+    if project.pipelines and (names := reached(plan, project.pipelines)):
+        lines.append("pipelines that this reaches: " + ", ".join(names))
     skipped = sum(step.action == "skip" and step.block not in plan.left_out for step in plan.steps)
     left = f", {len(plan.left_out)} to skip" if plan.left_out else ""
     left += f", {skipped} not selected" if skipped else ""

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from sqlflow.cli.options import Place, block_argument, environment_option, json_option, project_options
+from sqlflow.cli.options import Place, block_argument, environment_option, json_option, pipeline_option, project_options
 
 
 @click.command("show")
@@ -15,6 +15,7 @@ from sqlflow.cli.options import Place, block_argument, environment_option, json_
 @json_option
 @project_options
 @environment_option
+@pipeline_option
 def command(block: str, limit: int, cte: str, output: str, place: Place) -> None:
     """Show the first rows of a block as it is published, or of one of its CTEs run over what is published."""
     from sqlflow.cli import as_json

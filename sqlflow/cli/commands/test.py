@@ -10,6 +10,7 @@ from sqlflow.cli.options import (
     environment_option,
     events_option,
     lock_timeout_option,
+    pipeline_option,
     project_options,
     quiet_option,
     selection_options,
@@ -26,6 +27,7 @@ from sqlflow.cli.options import (
 @quiet_option
 @project_options
 @environment_option
+@pipeline_option
 def command(
     selection: Selection, unit: bool, threads: int | None, lock_timeout: float, output: str, quiet: bool, place: Place
 ) -> None:
@@ -40,6 +42,6 @@ def command(
             else project.test(
                 selection.select, selection.exclude, threads=threads, lock_timeout=lock_timeout, listener=listener
             ),
-            project, output, quiet, place.flags,
+            project, output, quiet, place.flags_for(project),
         )
     )  # fmt: skip

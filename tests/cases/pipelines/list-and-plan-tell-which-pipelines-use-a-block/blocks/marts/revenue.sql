@@ -1,0 +1,4 @@
+/*---
+tags: [daily]
+---*/
+select count(*) as orders, sum(amount) as revenue from staging.orders
