@@ -40,13 +40,12 @@ class Refused(Exception):
 
 @dataclass(slots=True)
 class Column:
-    """A column on its way: what R must know to read it, and how its values are turned into bytes."""
+    """A column on its way: what R must know to read it."""
 
     number: str
     """The name of its files: `2.1` is the first column inside of the second."""
     name: str
     kind: str
-    encode: Callable[["pa.Array", "Column"], Values]
     zone: str = ""
     levels: tuple[str, ...] = ()
     nulls: bool = False
@@ -105,7 +104,7 @@ def _append(column: Column, array: "pa.Array", folder: Path) -> None:
         _add(folder, f"{column.number}.null", side)
         _add(folder, f"{column.number}.data", content)
     else:
-        _add(folder, f"{column.number}.data", column.encode(array, column))
+        _add(folder, f"{column.number}.data", _ENCODERS[column.kind](array, column))
 
 
 def _add(folder: Path, name: str, content: Any) -> None:
@@ -132,32 +131,30 @@ def _column(number: str, field: "pa.Field", exact: bool, path: str = "") -> Colu
     """Return how a column of this type crosses. Raise Refused for a type that R has no exact form of."""
     from pyarrow import types
 
-    def column(kind: str, encode: Callable[["pa.Array", Column], Values], zone: str = "") -> Column:
-        return Column(number, field.name, kind, encode, zone, path=path or field.name)
+    def column(kind: str, zone: str = "") -> Column:
+        return Column(number, field.name, kind, zone, path=path or field.name)
 
     kind = field.type
     if types.is_null(kind) or types.is_boolean(kind):
-        return column("logical", _logicals)
+        return column("logical")
     if types.is_int32(kind) or (types.is_integer(kind) and kind.bit_width < 32):
-        return column("integer", _integers)
-    if types.is_uint32(kind) or types.is_floating(kind):
-        return column("double", _doubles)
+        return column("integer")
+    if types.is_uint32(kind) or types.is_floating(kind) or types.is_decimal(kind):
+        return column("double")
     if types.is_integer(kind):
-        return column("integer64" if exact else "double", _longs)
-    if types.is_decimal(kind):
-        return column("double", _decimals)
+        return column("integer64" if exact else "double")
     if types.is_string(kind) or types.is_large_string(kind):
-        return column("character", _doubles)
+        return column("character")
     if types.is_binary(kind) or types.is_large_binary(kind):
-        return column("blob", _doubles)
+        return column("blob")
     if types.is_dictionary(kind) and (types.is_string(kind.value_type) or types.is_large_string(kind.value_type)):
-        return column("factor", _codes)
+        return column("factor")
     if types.is_date(kind):
-        return column("date", _days)
+        return column("date")
     if types.is_time(kind):
-        return column("time", _seconds_of_day)
+        return column("time")
     if types.is_timestamp(kind):
-        return column("datetime", _seconds, "UTC" if kind.tz else "")
+        return column("datetime", "UTC" if kind.tz else "")
     return _nested(number, field, exact, path or field.name)
 
 
@@ -167,12 +164,12 @@ def _nested(number: str, field: "pa.Field", exact: bool, path: str) -> Column:
     kind = field.type
     if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
         child = _column(f"{number}.1", kind.value_field, exact, f"{path}[]")
-        return Column(number, field.name, "list", _doubles, path=path, children=(child,))
+        return Column(number, field.name, "list", path=path, children=(child,))
     if types.is_struct(kind):
         children = tuple(
             _column(f"{number}.{nth}", inner, exact, f"{path}.{inner.name}") for nth, inner in enumerate(kind, 1)
         )
-        return Column(number, field.name, "struct", _doubles, path=path, children=children)
+        return Column(number, field.name, "struct", path=path, children=children)
     hint = "unnest it in SQL, or cast it to text or a number first"
     raise Refused(f"column `{path}` is `{kind}`, which R's data frames do not hold", hint)
 
@@ -194,7 +191,12 @@ def _integers(array: "pa.Array", column: Column) -> Values:
 
 def _doubles(array: "pa.Array", column: Column) -> Values:
     import pyarrow as pa
+    from pyarrow import types
 
+    if types.is_decimal(array.type):
+        return _decimals(array, column)
+    if types.is_integer(array.type) and not types.is_uint32(array.type):
+        return _longs(array, column)
     values = _filled(array.cast(pa.float64()), 0.0)
     if array.null_count or np.isnan(values).any():
         values = np.where(np.isnan(values), np.nan, values)
@@ -390,3 +392,9 @@ def _content(array: "pa.Array") -> Any:
         return b""
     ends = np.frombuffer(offsets, "i8")[array.offset : array.offset + len(array) + 1]
     return memoryview(data)[int(ends[0]) : int(ends[-1])] if len(array) else b""
+
+
+_ENCODERS: dict[str, Callable[["pa.Array", Column], Values]] = {
+    "logical": _logicals, "integer": _integers, "integer64": _longs, "double": _doubles, "factor": _codes, "date": _days,
+    "time": _seconds_of_day, "datetime": _seconds,
+}  # fmt: skip

@@ -146,6 +146,10 @@ def _nothing(graph: Graph, term: Term) -> UsageError:
         return UsageError(f"no block matches `{term.method}:{term.value}`", hint=hint)
     if set(term.value) & set("*?["):
         return UsageError(f"no block matches `{term.value}`", hint="`sqlflow list` shows all blocks")
+    if any(name.schema == term.value.lower() for name in graph.project.blocks):
+        return UsageError(
+            f"no such block: `{term.value}`", hint=f"`{term.value}` is a schema: `{term.value}.*` selects its blocks"
+        )
     names = [_text(name) for name in graph.project.blocks] + [name.name for name in graph.project.blocks]
     shown = ", ".join(f"`{name}`" for name in sorted(map(_text, graph.project.blocks))[:5])
     hint = did_you_mean(term.value, names) or f"did you mean one of {shown}?"

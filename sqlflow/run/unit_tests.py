@@ -238,6 +238,9 @@ def test_units(tests: UnitTests, chosen: tuple[UnitTest, ...], target: str) -> R
         raise TargetError(needed)
     environment = tests.graph.project.environment.name
     tests.tell(events.RunStarted(tests.run, target, environment, 0, 0, len(chosen)))
+    if not chosen:
+        message = "no selected block has a unit test: `sqlflow new unit-test BLOCK` writes one"
+        tests.tell(events.Warned(tests.run, message))
     results = tuple(
         UnitTestResult(test.name, str(test.block), "skipped", problems=absent[test.block], place=test.place)
         if test.block in absent
