@@ -173,6 +173,19 @@ class SourceConfig(Struct, frozen=True, kw_only=True):
     columns: Annotated[dict[str, ColumnConfig], Meta(description="The columns, by name.")] = {}
 
 
+class ServiceConfig(Struct, frozen=True, kw_only=True):
+    """How `sqlflow serve` runs the project's pipelines, and where their history lies."""
+
+    history: Annotated[
+        str, Meta(description="The run history: a URL of Postgres; without it, the file `.sqlflow/history.db`.")
+    ] = ""
+    keep: Annotated[Duration, Meta(description="How long runs stay in the history.")] = 90 * 86400.0
+    runs: Annotated[int, Meta(description="How many runs are on at once.", ge=1, le=256)] = 4
+    threads: Annotated[
+        int | None, Meta(description="How many blocks all runs together build at once.", ge=1, le=1024)
+    ] = None
+
+
 class ProjectConfig(Struct, frozen=True, kw_only=True):
     """The project file, `sqlflow.yml`."""
 
@@ -211,3 +224,4 @@ class ProjectConfig(Struct, frozen=True, kw_only=True):
     memory_limit: Annotated[
         Size | None, Meta(description="How much memory the process of a function block may take, as `2GB`.")
     ] = None
+    service: Annotated[ServiceConfig, Meta(description="How `sqlflow serve` runs pipelines.")] = ServiceConfig()

@@ -50,6 +50,11 @@ def clean_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     return passed | {"TZ": "UTC", "LC_ALL": "C.UTF-8"} | dict(more or {})
 
 
+def launched(command: Sequence[str]) -> list[str]:
+    """Return the command that runs another one such that it ends with the thread that has begun it."""
+    return [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), *command]
+
+
 class Child:
     """A running process. `on_end` is called once, from a thread, when it has ended by whatever cause."""
 
@@ -59,10 +64,9 @@ class Child:
         reading, writing = os.pipe()
         _widen(writing)
         self._token = secrets.token_hex(16)
-        launched = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), *command]
         try:
             self._process = subprocess.Popen(
-                launched, stdin=subprocess.DEVNULL, stdout=writing, stderr=writing, cwd=folder,
+                launched(command), stdin=subprocess.DEVNULL, stdout=writing, stderr=writing, cwd=folder,
                 env={**environment, _TOKEN: self._token},
                 pass_fds=pass_fds, start_new_session=True,
             )  # fmt: skip

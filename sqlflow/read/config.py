@@ -1,5 +1,6 @@
 """From `sqlflow.yml`, the command's options and the process's environment to settings."""
 
+import os
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from sqlflow.core.config import ProjectConfig, SourceConfig
 from sqlflow.core.errors import Problem, ProjectError, UsageError, did_you_mean
 from sqlflow.core.names import TableName
 from sqlflow.core.node import Node
-from sqlflow.core.secrets import hide, in_settings
+from sqlflow.core.secrets import hide, in_settings, passwords
 from sqlflow.core.text import Place, SourceFile
 from sqlflow.read import files
 from sqlflow.read.decode import decoded
@@ -55,6 +56,26 @@ def project_file(root: Path) -> SourceFile | None:
         hint = "go to the project's folder, write a `.sql` file, or make a project with `sqlflow init`"
         raise ProjectError(f"project file `{PROJECT_FILE}` not found, nor any `.sql` file", None, hint)
     return None
+
+
+def project_config(root: Path, environment: Mapping[str, str] | None = None) -> ProjectConfig:
+    """Return what the project file says apart from its targets: no engine is looked for. Raise ProjectError for its faults."""
+    source = project_file(root)
+    node = parse(source) if source is not None else None
+    if node is None:
+        return ProjectConfig(name=_name_of(root))
+    problems: list[Problem] = []
+    secrets: set[str] = set()
+    node = _without_env(node, os.environ if environment is None else environment, secrets, problems)
+    config = decoded(node, ProjectConfig, problems)
+    hide({*secrets, *(passwords(config.service.history) if config else ())})
+    if config is None or problems:
+        raise ProjectError(problems)
+    return config
+
+
+def _name_of(root: Path) -> str:
+    return re.sub(r"\W+", "_", root.resolve().name) or "project"
 
 
 def settings(
@@ -115,7 +136,7 @@ def _default_settings(
         return None
     adapter = engine("duckdb")
     chosen = adapter.settings(engine="duckdb", path="warehouse.duckdb")
-    config = ProjectConfig(name=re.sub(r"\W+", "_", root.resolve().name) or "project", block_paths=("",))
+    config = ProjectConfig(name=_name_of(root), block_paths=("",))
     target = Target(name, adapter, chosen, adapter.default_schema(chosen))
     _check_vars(given_vars, problems)
     return Settings(config, target, dict(given_vars), {}, {}, frozenset())

@@ -20,6 +20,7 @@ from sqlflow.service.nouns import (
     Attempt,
     BlockRun,
     Cause,
+    Change,
     LogLine,
     Run,
     RunEvent,
@@ -27,7 +28,8 @@ from sqlflow.service.nouns import (
     ScheduleState,
     Tick,
 )
-from sqlflow.service.states import ACTIVE, RunStatus, before
+from sqlflow.service.rows import enter, insert
+from sqlflow.service.states import ACTIVE, RunStatus
 
 FILE = Path(".sqlflow") / "history.db"
 PAGE = 50
@@ -147,6 +149,13 @@ class History:
         rows = self.database.rows(f"select {values.SCHEDULE} from schedules order by pipeline")
         return {state.pipeline: state for state in map(values.schedule, rows)}
 
+    def changes(self, limit: int = PAGE) -> list[Change]:
+        """Return what nobody has been told yet, the oldest first."""
+        rows = self.database.rows(
+            f"select {values.CHANGE} from changes where told_at is null order by id limit {int(limit)}"
+        )
+        return [values.change(row) for row in rows]
+
     # Asking
 
     def request_run(
@@ -175,13 +184,12 @@ class History:
         who, at = by or somebody(), values.text(values.now())
         run = self.run(id)
         with self.database.transaction(deciding=True) as transaction:
-            gone = transaction.execute(
-                "update runs set status = 'cancelled', finished_at = ?, cancel_by = ?, cancel_at = ?, reason = ?"
-                f" where id = ? and status in ({_listed(set(before('cancelled')) - {'running'})})",
-                at, who, at, f"cancelled by {who}", run.id,
-            )  # fmt: skip
+            ((status,),) = transaction.rows("select status from runs where id = ?", run.id)
+            gone = status in ("queued", "waiting") and enter(
+                transaction, run.id, "cancelled", f"cancelled by {who}", values.now()
+            )
             if gone:
-                tell(transaction, run.id, run.attempt, "run_cancelled", {"by": who})
+                transaction.execute("update runs set cancel_by = ?, cancel_at = ? where id = ?", who, at, run.id)
             asked = gone or transaction.execute(
                 "update runs set cancel_by = ?, cancel_at = ? where id = ? and status = 'running' and cancel_at is null",
                 who, at, run.id,
@@ -221,6 +229,13 @@ class History:
         """Let a pipeline's schedule go on with its next tick."""
         with self.database.transaction(deciding=True) as transaction:
             transaction.execute("update schedules set paused_at = null, paused_by = '' where pipeline = ?", pipeline)
+
+    def mark_told(self, change: int) -> bool:
+        """Take a change out of those that nobody has been told; False if somebody else has done so."""
+        with self.database.transaction() as transaction:
+            return transaction.execute(
+                "update changes set told_at = ? where id = ? and told_at is null", values.text(values.now()), change
+            ) == 1  # fmt: skip
 
     def first_seen(self, key: str, keep: timedelta) -> bool:
         """Remember a key for a time, and tell whether it was not known: a message that comes twice is heard once."""
@@ -277,23 +292,3 @@ def somebody() -> str:
     except (KeyError, OSError):
         name = "somebody"
     return f"{name}@{socket.gethostname()}"
-
-
-def insert(transaction: database.Transaction, run: Run) -> None:
-    """Put a new run into the history."""
-    transaction.execute(
-        "insert into runs (id, pipeline, status, cause, run_key, requested_at, requested_by, vars, due_at, attempt, tries,"
-        " interruptions, reason, build, retry_of, cancel_by, service, takes)"
-        " values (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, '', ?, '', '', '')",
-        run.id, run.pipeline, run.status, run.cause, run.key, values.text(run.requested_at), run.by,
-        values.as_json(run.vars), values.text(run.due_at), run.reason, run.retry_of,
-    )  # fmt: skip
-    tell(transaction, run.id, 0, f"run_{run.status}", {"cause": run.cause, "by": run.by, "key": run.key})
-
-
-def tell(transaction: database.Transaction, run: str, attempt: int, kind: str, body: Mapping[str, Any]) -> None:
-    """Put an event of a run into the history."""
-    transaction.execute(
-        "insert into events (run, attempt, at, kind, body) values (?, ?, ?, ?, ?)",
-        run, attempt, values.text(values.now()), kind, values.as_json(body),
-    )  # fmt: skip

@@ -12,7 +12,7 @@ _FIRST = (
          service text not null, takes text not null)""",
     "create index runs_by_pipeline on runs (pipeline, id, status)",
     "create index runs_by_status on runs (status, id)",
-    "create index runs_by_end on runs (finished_at)",
+    "create index runs_by_end on runs (pipeline, finished_at)",
     "create index runs_active on runs (id) where finished_at is null",
     """create table attempts (
          run text not null, number integer not null, status text not null, service text not null, host text not null,
@@ -38,8 +38,15 @@ _FIRST = (
     "create index ticks_by_time on ticks (recorded_at)",
     "create index ticks_by_pipeline on ticks (pipeline, due_at)",
     """create table schedules (
-         pipeline text primary key, paused_at text, paused_by text not null, decided_to text, definition text not null,
-         query_value text)""",
+         pipeline text primary key, since text, paused_at text, paused_by text not null, decided_to text,
+         definition text not null)""",
+    """create table trigger_states (
+         pipeline text not null, trigger_name text not null, item text not null, value text not null,
+         primary key (pipeline, trigger_name, item))""",
+    """create table changes (
+         id IDENTITY, at text not null, kind text not null, pipeline text not null, change_key text not null, run text not null,
+         body text not null, told_at text, unique (pipeline, kind, change_key))""",
+    "create index changes_untold on changes (id) where told_at is null",
     """create table services (
          id text primary key, host text not null, pid integer not null, process text not null, started_at text not null,
          beats bigint not null, heartbeat text not null)""",

@@ -140,18 +140,35 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleState:
-    """What the history remembers of a pipeline's schedule. Ticks up to `decided_to` have a record."""
+    """What the history remembers of a pipeline: `since` when it is known as it is, and that ticks to `decided_to` are told."""
 
     pipeline: str
+    since: datetime | None = None
     paused_at: datetime | None = None
     paused_by: str = ""
     decided_to: datetime | None = None
     definition: str = ""
-    query_value: str | None = None
 
     @property
     def is_paused(self) -> bool:
         return self.paused_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that people may want to be told, once: it stays in the history until it is marked as told.
+
+    `ended`: a run has ended (`body`: its `status` and `before`, the status of the pipeline's run before it, or "");
+    `late`: no run of the day has ended well by the `deadline`; `stale`: the latest good result is of `since`, which is
+    longer ago than `fresh_within` seconds.
+    """
+
+    id: int
+    at: datetime
+    kind: Literal["ended", "late", "stale"]
+    pipeline: str
+    run: str
+    body: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlflow.service.nouns import AssertionRun, Attempt, BlockRun, LogLine, Run, RunEvent, ScheduleState, Tick
+from sqlflow.service.nouns import AssertionRun, Attempt, BlockRun, Change, LogLine, Run, RunEvent, ScheduleState, Tick
 
 RUN = (
     "id, pipeline, status, cause, requested_at, run_key, requested_by, vars, due_at, started_at, finished_at, attempt,"
@@ -17,7 +17,8 @@ ASSERTION = "run, attempt, block, assertion, status, failing, seconds, error, sa
 LOG = "id, run, attempt, block, at, line"
 EVENT = "id, run, attempt, at, kind, body"
 TICK = "pipeline, tick_key, cause, due_at, recorded_at, outcome, reason, run"
-SCHEDULE = "pipeline, paused_at, paused_by, decided_to, definition, query_value"
+SCHEDULE = "pipeline, since, paused_at, paused_by, decided_to, definition"
+CHANGE = "id, at, kind, pipeline, run, body"
 
 
 def now() -> datetime:
@@ -86,5 +87,10 @@ def tick(row: tuple[Any, ...]) -> Tick:
 
 
 def schedule(row: tuple[Any, ...]) -> ScheduleState:
-    pipeline, paused, by, decided, definition, value = row
-    return ScheduleState(pipeline, time(paused), by, time(decided), definition, value)
+    pipeline, since, paused, by, decided, definition = row
+    return ScheduleState(pipeline, time(since), time(paused), by, time(decided), definition)
+
+
+def change(row: tuple[Any, ...]) -> Change:
+    id, when, kind, pipeline, run, body = row
+    return Change(id, at(when), kind, pipeline, run, json.loads(body))

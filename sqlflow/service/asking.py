@@ -1,0 +1,44 @@
+"""Asks the query of a trigger, in a process of its own: `python -m sqlflow.service.asking FOLDER PIPELINE NUMBER`.
+
+It prints a text that is another one when the rows are others. The service itself never opens a target.
+"""
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+from sqlflow.app import Project
+from sqlflow.core.errors import SqlflowError
+from sqlflow.core.pipeline import Pipeline, Query
+from sqlflow.core.secrets import masked
+from sqlflow.read.pipelines import read_pipelines
+from sqlflow.run.target import opened
+
+ROWS_AT_MOST = 10_000
+
+
+def answer(pipeline: Pipeline, sql: str) -> str:
+    """Return a text of the rows of a query, asked in the target of a pipeline of the project in this folder."""
+    project = Project.load(".", pipeline.target, dict(pipeline.vars), pipeline.environment)
+    with opened(project.loaded, readonly=True) as (_, session):
+        rows = session.rows(sql, ROWS_AT_MOST).rows
+    return hashlib.sha256(repr([tuple(map(str, row)) for row in rows]).encode()).hexdigest()
+
+
+def main(folder: str, name: str, number: str) -> int:
+    """Print the answer to the query of a pipeline's trigger, and return the exit code."""
+    os.chdir(folder)
+    pipeline = read_pipelines(Path(), problems=[])[name]
+    trigger = pipeline.triggers[int(number)]
+    assert isinstance(trigger, Query)
+    try:
+        print(answer(pipeline, trigger.sql))
+    except SqlflowError as error:
+        print(masked(str(error)), file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

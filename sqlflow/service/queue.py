@@ -1,0 +1,145 @@
+"""Who may begin: runs in the order in which they were asked for, as far as there is room.
+
+A run takes its share when it begins: of `threads` what its pipeline says, of each pool what the pipeline says or else what
+is free, and at least one. Once it tells which pools its blocks are in, it gives the others back. One run of a pipeline is on
+at a time. A run that waits for room lets nobody past who would take what it waits for, so that each comes to its turn.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlflow.core.pipeline import Pipeline
+from sqlflow.service import values
+from sqlflow.service.database import Transaction
+
+RUNS = "runs"
+THREADS = "threads"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What all runs together may take: so many `runs` at once, so many blocks at once (None is any), and of each pool."""
+
+    runs: int = 4
+    threads: int | None = None
+    pools: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one run takes while it is on. `threads` is None where it is given no number."""
+
+    threads: int | None = None
+    pools: Mapping[str, int] = field(default_factory=dict)
+
+    def text(self) -> str:
+        return values.as_json({"threads": self.threads, "pools": dict(self.pools)})
+
+    @classmethod
+    def of(cls, text: str) -> "Share":
+        kept = json.loads(text) if text else {}
+        return cls(kept.get("threads"), kept.get("pools", {}))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A run that has not ended, as the queue sees it."""
+
+    id: str
+    pipeline: str
+    status: str
+    reason: str
+    not_before: datetime | None
+    share: Share
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one look at the queue gives: who begins with what, and why each of the others waits."""
+
+    begin: Mapping[str, Share]
+    wait: Mapping[str, str]
+    unknown: tuple[str, ...] = ()
+    """Runs whose pipeline is not there."""
+
+
+def standing(transaction: Transaction) -> list[Standing]:
+    """Return the runs that have not ended, in the order in which they were asked for."""
+    rows = transaction.rows(
+        "select id, pipeline, status, reason, not_before, takes from runs where finished_at is null order by id"
+    )
+    return [
+        Standing(id, pipeline, status, reason, values.time(not_before), Share.of(takes))
+        for id, pipeline, status, reason, not_before, takes in rows
+    ]
+
+
+def turn(
+    runs: Sequence[Standing], pipelines: Mapping[str, Pipeline], limits: Limits, now: datetime, held: Mapping[str, str] = {}
+) -> Turn:  # fmt: skip
+    """Return which runs begin now. Pure. `held` says of runs by id why they wait for something else."""
+    free = _free([run for run in runs if run.status == "running"], limits)
+    busy = {run.pipeline: run.id for run in runs if run.status == "running"}
+    begin: dict[str, Share] = {}
+    wait: dict[str, str] = {}
+    unknown: list[str] = []
+    for run in runs:
+        if run.status == "running":
+            continue
+        pipeline = pipelines.get(run.pipeline)
+        if pipeline is None:
+            unknown.append(run.id)
+            continue
+        if run.pipeline in busy:
+            wait[run.id] = f"the run {busy[run.pipeline]} of the pipeline comes first"
+            continue
+        busy[run.pipeline] = run.id
+        if run.not_before is not None and run.not_before > now:
+            wait[run.id] = run.reason
+        elif run.id in held:
+            wait[run.id] = held[run.id]
+        else:
+            lacking = next((name for name in _asked(pipeline, limits) if free[name] < 1), None)
+            if lacking is None:
+                begin[run.id] = _taken(pipeline, limits, free)
+            else:
+                wait[run.id] = _for_room(lacking, limits)
+                free.update(dict.fromkeys(_asked(pipeline, limits), 0))  # nobody gets past
+    return Turn(begin, wait, tuple(unknown))
+
+
+def _free(running: Iterable[Standing], limits: Limits) -> Counter[str]:
+    free = Counter(dict(limits.pools))
+    free[RUNS] = limits.runs
+    free[THREADS] = limits.threads or 0
+    for run in running:
+        free.subtract(run.share.pools)
+        free.subtract({RUNS: 1, THREADS: run.share.threads or 0})
+    return free
+
+
+def _asked(pipeline: Pipeline, limits: Limits) -> list[str]:
+    """Return what a run of a pipeline needs at least one of."""
+    return [RUNS, *([THREADS] if limits.threads is not None else []), *limits.pools]
+
+
+def _taken(pipeline: Pipeline, limits: Limits, free: Counter[str]) -> Share:
+    """Return the share of a run that begins, and take it from what is free."""
+    pools = {name: min(pipeline.pools.get(name, size), free[name]) for name, size in limits.pools.items()}
+    threads = pipeline.threads
+    if limits.threads is not None:
+        threads = min(threads or limits.threads, free[THREADS])
+    free.subtract(pools)
+    free.subtract({RUNS: 1, THREADS: threads or 0})
+    return Share(threads, pools)
+
+
+def _for_room(lacking: str, limits: Limits) -> str:
+    if lacking == RUNS:
+        return f"waits until fewer than {limits.runs} runs are on"
+    if lacking == THREADS:
+        return f"waits for threads: all {limits.threads} are taken"
+    return f"waits for the pool `{lacking}`: all {limits.pools[lacking]} places are taken"
