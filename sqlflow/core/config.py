@@ -182,7 +182,8 @@ class ServiceConfig(Struct, frozen=True, kw_only=True):
     keep: Annotated[Duration, Meta(description="How long runs stay in the history.")] = 90 * 86400.0
     runs: Annotated[int, Meta(description="How many runs are on at once.", ge=1, le=256)] = 4
     threads: Annotated[
-        int | None, Meta(description="How many blocks all runs together build at once.", ge=1, le=1024)
+        Annotated[int, Meta(ge=1, le=1024)] | None,
+        Meta(description="How many blocks all runs together build at once; without it, as many as each run may."),
     ] = None
 
 
