@@ -1,0 +1,106 @@
+"""The HTTP server of the service: bound before it is told of, answering in a thread of its own."""
+
+import errno
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import ip_address
+from threading import Thread
+from typing import Any
+
+from sqlflow.core.errors import TargetError, UsageError
+from sqlflow.service.http.limits import Limits
+from sqlflow.service.http.rules import LOOPBACK
+from sqlflow.service.http.tokens import Token
+
+PORT = 8750
+_STOPPED_WITHIN_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the service listens. `allowed_hosts` are more names by which callers may call it, without a port."""
+
+    host: str = "127.0.0.1"
+    port: int = PORT
+    allowed_hosts: tuple[str, ...] = ()
+
+    @property
+    def is_local(self) -> bool:
+        if self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def url(self) -> str:
+        return f"http://{_in_url(self.host)}:{self.port}"
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The names by which callers may call: the loopback ones, the address itself and what was allowed."""
+        return frozenset({*LOOPBACK, _in_url(self.host).lower(), *(name.lower() for name in self.allowed_hosts)})
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def check_address(address: Address, tokens: tuple[Token, ...]) -> None:
+    """Raise UsageError for an address that others can reach while nobody was given a token."""
+    if address.is_local or tokens:
+        return
+    hint = "make one with `sqlflow token new NAME`, or leave `--host` out: then only this machine can call"
+    raise UsageError(
+        f"`{address.host}` can be reached by others, and there is no token: it needs authentication", hint=hint
+    )
+
+
+def listening(address: Address) -> socket.socket:
+    """Return a socket that listens. Raise TargetError if the port is in use, or the address is none of this machine."""
+    try:
+        family = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][0]
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((address.host, address.port))
+        bound.listen(512)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            hint = "another service may be running; `--port` takes another port"
+            raise TargetError(f"port {address.port} of `{address.host}` is in use", hint=hint) from error
+        raise TargetError(
+            f"cannot listen at `{address.host}`, port {address.port}: {error.strerror or error}"
+        ) from error
+    return bound
+
+
+@contextmanager
+def serving(app: Any, address: Address, limits: Limits | None = None) -> Iterator[Address]:
+    """Answer with an ASGI application until the end of the `with`; give the address, with the port that was bound."""
+    import uvicorn
+
+    from sqlflow.service.http.protocol import bounded
+
+    limits = limits or Limits()
+    bound = listening(address)
+    config = uvicorn.Config(
+        app, http=bounded(limits), ws="none", loop="asyncio", lifespan="off", log_config=None, access_log=False,
+        proxy_headers=False, server_header=False, date_header=True, timeout_keep_alive=int(limits.idle_seconds),
+        limit_concurrency=limits.connections * 2, h11_max_incomplete_event_size=limits.head_bytes * 2,
+        timeout_graceful_shutdown=_STOPPED_WITHIN_SECONDS, backlog=512,
+    )  # fmt: skip
+    for name in ("uvicorn.error", "uvicorn.access"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # the guard tells what goes wrong, without the inside
+    server = uvicorn.Server(config)
+    thread = Thread(target=server.run, kwargs={"sockets": [bound]}, name="sqlflow-http", daemon=True)
+    thread.start()
+    try:
+        yield Address(address.host, bound.getsockname()[1], address.allowed_hosts)
+    finally:
+        server.should_exit = True
+        thread.join(_STOPPED_WITHIN_SECONDS * 2)
+        bound.close()
