@@ -17,7 +17,7 @@ PUBLIC = frozenset({"/", "/healthz"})
 OUTSIDE = frozenset({*PUBLIC, "/metrics"})
 """What is answered outside of `/api/v1/`."""
 WEBHOOKS = "/api/v1/webhooks/"
-METHODS = ("GET", "HEAD", "POST", "OPTIONS")
+METHODS = ("GET", "HEAD", "POST")
 READING = frozenset({"GET", "HEAD"})
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
@@ -68,8 +68,8 @@ def check(head: Head, hosts: Iterable[str], limits: Limits) -> None:
     check_form(head)
     check_host(head, hosts)
     check_path(head, limits)
-    check_method(head)
     check_origin(head)
+    check_method(head)
     check_body(head, limits)
 
 
@@ -128,7 +128,7 @@ def check_path(head: Head, limits: Limits) -> None:
 def check_method(head: Head) -> None:
     """Refuse methods that no endpoint has (405)."""
     if head.method not in METHODS:
-        raise Refused(405, "the methods are GET, HEAD, POST and OPTIONS", allow=", ".join(METHODS))
+        raise Refused(405, "the methods are GET, HEAD and POST", allow=", ".join(METHODS))
 
 
 def check_origin(head: Head) -> None:

@@ -18,8 +18,6 @@ from sqlflow.service.http.problems import Refused
 from sqlflow.service.http.rules import Head
 
 WINDOW_SECONDS = 300
-LETTERS_OF_SECRET = 16
-"""Shorter secrets can be guessed from one signed request that somebody has seen."""
 _ID = re.compile(r"[\x21-\x7e]{1,128}")
 _TIME = re.compile(r"[0-9]{1,12}")
 

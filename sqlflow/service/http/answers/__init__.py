@@ -1,0 +1,1 @@
+"""What each endpoint answers: functions from a call, read and checked, to plain data."""

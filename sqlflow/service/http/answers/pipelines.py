@@ -1,0 +1,100 @@
+"""Pipelines and their schedules: list, show, pause, resume; what comes next, and what came of each tick."""
+
+import base64
+import json
+from datetime import datetime
+from heapq import merge
+from itertools import islice
+from typing import Any
+
+import sqlflow
+from sqlflow.service.http import views
+from sqlflow.service.http.answers.runs import pipeline_of
+from sqlflow.service.http.endpoints import Call
+from sqlflow.service.http.problems import Refused
+from sqlflow.service.nouns import RunFilter, Tick
+
+NEXT_SHOWN = 10
+
+
+def listed(call: Call) -> dict[str, Any]:
+    """Return pipelines in the order of their names, each with its latest run."""
+    service, limit, after = call.service, call.values["limit"], call.values["cursor"] or ""
+    pipelines = service.pipelines()
+    names = sorted(name for name in pipelines if name > after)
+    states, latest = service.history.schedules(), service.history.latest()
+    shown = [
+        views.pipeline(pipelines[name], states.get(name), latest.get(name), service.next_ticks(pipelines[name], 1))
+        for name in names[:limit]
+    ]
+    return {"pipelines": shown, "next": names[limit - 1] if len(names) > limit else None}
+
+
+def shown(call: Call) -> dict[str, Any]:
+    """Return one pipeline, with the next times of its schedule."""
+    service, pipeline = call.service, pipeline_of(call.service.pipelines(), call.values["pipeline"])
+    latest = service.history.runs(RunFilter((pipeline.name,)), limit=1)
+    ticks = service.next_ticks(pipeline, NEXT_SHOWN)
+    view = views.pipeline(
+        pipeline, service.history.schedules().get(pipeline.name), latest[0] if latest else None, ticks
+    )
+    return view | {"next_ticks": [views.time(at) for at in ticks]}
+
+
+def paused(call: Call) -> dict[str, Any]:
+    """Let a pipeline's schedule and triggers rest."""
+    pipeline = pipeline_of(call.service.pipelines(), call.values["pipeline"])
+    call.service.history.pause(pipeline.name, by=call.by)
+    return shown(call)
+
+
+def resumed(call: Call) -> dict[str, Any]:
+    """Let a pipeline's schedule and triggers go on."""
+    pipeline = pipeline_of(call.service.pipelines(), call.values["pipeline"])
+    call.service.history.resume(pipeline.name)
+    return shown(call)
+
+
+def schedule(call: Call) -> dict[str, Any]:
+    """Return the next times of all schedules that are not paused, the next first."""
+    service, limit = call.service, call.values["limit"]
+    states = service.history.schedules()
+    going = [one for name, one in service.pipelines().items() if name not in states or not states[name].is_paused]
+    times: list[list[tuple[datetime, str]]] = [
+        [(at, one.name) for at in service.next_ticks(one, limit)] for one in going
+    ]
+    return {"ticks": [{"due_at": views.time(at), "pipeline": name} for at, name in islice(merge(*times), limit)]}
+
+
+def ticks(call: Call) -> dict[str, Any]:
+    """Return what came of ticks, the latest first."""
+    limit = call.values["limit"]
+    before = _tick(call.values["cursor"]) if call.values["cursor"] else None
+    found = call.service.history.ticks(call.values["pipeline"] or "", before=before, limit=limit + 1)
+    return {
+        "ticks": [views.tick(tick) for tick in found[:limit]],
+        "next": _cursor(found[limit - 1]) if len(found) > limit else None,
+    }
+
+
+def _cursor(tick: Tick) -> str:
+    text = json.dumps([views.time(tick.due_at), tick.pipeline, tick.key])
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _tick(cursor: str) -> Tick:
+    try:
+        due, pipeline, key = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        at = datetime.fromisoformat(due)
+        return Tick(str(pipeline), str(key), "schedule", at, at, "fired")
+    except (ValueError, TypeError):
+        raise Refused(400, "`cursor` must be the `next` of an answer") from None
+
+
+def health(call: Call) -> dict[str, Any]:
+    """Return how the service is: `degraded` while a file of the project is wrong and its last good state is used."""
+    faults = call.service.faults()
+    return {
+        "status": "degraded" if faults else "ok", "version": sqlflow.__version__, "faults": list(faults),
+        "pipelines": len(call.service.pipelines()),
+    }  # fmt: skip
