@@ -17,6 +17,7 @@ from sqlflow.cli.unit_tests import unit_test_texts
 from sqlflow.core import events
 from sqlflow.core.errors import printable
 from sqlflow.core.events import Event, Listener
+from sqlflow.core.pipeline import written
 from sqlflow.core.secrets import masked
 from sqlflow.run.report import AssertionResult, BlockResult, Report
 
@@ -90,7 +91,10 @@ class _Live(_Lines):
                     self.running.clear()
                 case events.BlockStarted():
                     self.running[event.block] = time.perf_counter()
-                case events.BlockBuilt() | events.BlockFailed() | events.BlockSkipped():
+                case (
+                    events.BlockBuilt() | events.BlockFailed() | events.BlockSkipped() | events.BlockTriedAgain()
+                    | events.BlockWaiting()
+                ):  # fmt: skip
                     self.running.pop(event.block, None)
         line = described(event)
         if line:
@@ -113,6 +117,11 @@ def described(event: Event) -> str:
             return f"{_mark('built')} {event.block:<40} {event.materialize} {rows:>{24 - len(event.materialize)}}  {seconds(event.seconds):>8}"
         case events.BlockPrinted():
             return f"  {click.style(event.block, fg='bright_black')} │ {printable(event.line)}"
+        case events.BlockTriedAgain():
+            error = printable(event.error.partition("\n")[0])
+            return f"{_mark('warned')} {event.block:<40} tried again in {written(event.seconds)} (try {event.attempt}): {error}"
+        case events.BlockWaiting():
+            return f"… {event.block:<40} waiting for {event.reason}"
         case events.BlockFailed():
             return f"{_mark('failed')} {event.block:<40} failed"
         case events.BlockSkipped():

@@ -1,5 +1,6 @@
 """What a project is made of: blocks, assertions and the queries in them."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -186,6 +187,12 @@ class Block:
     def form(self) -> str:
         """The word for it in listings: how SQL is materialized, else its kind."""
         return self.config.materialize if self.kind == "sql" else self.kind
+
+    def key_place(self, key: str) -> Place:
+        """Return where a key of its settings is written; the file's begin if it is not, as for a default."""
+        end = self.body if self.kind == "sql" else None
+        found = re.compile(rf"(?<![\w.]){key}(?=\W*[:=])").search(self.source.text[:end])
+        return self.source.place(found.start(), len(key)) if found else Place(self.source.path)
 
     @property
     def is_incremental(self) -> bool:

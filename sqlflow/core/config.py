@@ -41,6 +41,17 @@ class IndexConfig(Struct, frozen=True, kw_only=True):
     unique: Annotated[bool, Meta(description="Whether the index is unique.")] = False
 
 
+class RetriesConfig(Struct, frozen=True, kw_only=True):
+    """How often what failed is tried again. A plain number is `count`."""
+
+    SHORT: ClassVar[str] = "count"
+    count: Annotated[int, Meta(description="How many more tries there are after the first.", ge=0, le=100)] = 0
+    delay: Annotated[Duration, Meta(description="How long to wait before the second try.")] = 30.0
+    backoff: Annotated[
+        float, Meta(description="By how much each later wait is longer than the one before.", ge=1, le=100)
+    ] = 2.0
+
+
 class BlockConfig(Struct, frozen=True, kw_only=True):
     """The front matter of a block, the sidecar of a seed, and the values of `defaults`."""
 
@@ -115,6 +126,13 @@ class BlockConfig(Struct, frozen=True, kw_only=True):
     ] = None
     pool: Annotated[
         Text | None, Meta(description="Which of the project's `pools` the block takes a place in while it is built.")
+    ] = None
+    weight: Annotated[int, Meta(description="How many places of its pool the block takes.", ge=1, le=256)] = 1
+    priority: Annotated[
+        int, Meta(description="What is built first of blocks that could be: the higher, the sooner.", ge=-1000, le=1000)
+    ] = 0
+    retries: Annotated[
+        RetriesConfig | None, Meta(description="How often the block is tried again when building it has failed.")
     ] = None
     inputs: Annotated[
         dict[str, Text], Meta(description="Function blocks: the block or source that a parameter takes, by its name.")

@@ -66,6 +66,26 @@ class BlockPrinted:
 
 
 @dataclass(frozen=True, slots=True)
+class BlockTriedAgain:
+    """Building has failed with `error`; try number `attempt` begins in `seconds`."""
+
+    run: str
+    block: str
+    attempt: int
+    seconds: float
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class BlockWaiting:
+    """A block is ready but for what it waits for, as `reason` says; told once."""
+
+    run: str
+    block: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class BlockFailed:
     run: str
     block: str
@@ -135,7 +155,7 @@ class RunFinished:
 
 
 Event = (
-    Waiting | RunStarted | BlockStarted | BlockBuilt | BlockReused | BlockPrinted | BlockFailed | BlockSkipped
+    Waiting | RunStarted | BlockStarted | BlockBuilt | BlockReused | BlockPrinted | BlockTriedAgain | BlockWaiting | BlockFailed | BlockSkipped
     | AssertionFinished | UnitTestFinished
     | Published | NotPublished | Warned | RunFinished
 )  # fmt: skip

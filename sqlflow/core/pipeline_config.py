@@ -7,18 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
-from sqlflow.core.config import Duration, Raw, Size, Text
-
-
-class RetriesConfig(Struct, frozen=True, kw_only=True):
-    """How often what failed is tried again. A plain number is `count`."""
-
-    SHORT: ClassVar[str] = "count"
-    count: Annotated[int, Meta(description="How many more tries there are after the first.", ge=0, le=100)] = 0
-    delay: Annotated[Duration, Meta(description="How long to wait before the second try.")] = 30.0
-    backoff: Annotated[
-        float, Meta(description="By how much each later wait is longer than the one before.", ge=1, le=100)
-    ] = 2.0
+from sqlflow.core.config import Duration, Raw, RetriesConfig, Size, Text
 
 
 class FilesConfig(Struct, frozen=True, kw_only=True):

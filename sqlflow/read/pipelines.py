@@ -7,11 +7,12 @@ from dataclasses import replace
 from datetime import time
 from pathlib import Path, PurePosixPath
 
+from sqlflow.core.config import RetriesConfig
 from sqlflow.core.environment import Environment
 from sqlflow.core.errors import Problem, ProjectError, UsageError, did_you_mean
 from sqlflow.core.node import Node
 from sqlflow.core.pipeline import After, Files, Notice, Pipeline, Query, Retries, Trigger, Webhook
-from sqlflow.core.pipeline_config import NoticeConfig, PipelineConfig, RetriesConfig, TriggerConfig
+from sqlflow.core.pipeline_config import NoticeConfig, PipelineConfig, TriggerConfig
 from sqlflow.core.secrets import hide
 from sqlflow.core.text import Place, SourceFile
 from sqlflow.read import files

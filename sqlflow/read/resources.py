@@ -8,8 +8,10 @@ from typing import Any
 import msgspec
 
 from sqlflow.core.block import Project
+from sqlflow.core.errors import ProjectError
 from sqlflow.core.pipeline import Pipeline
 from sqlflow.read.cache import LoadCache
+from sqlflow.read.flow import refuse_heavy
 from sqlflow.read.project import load
 
 
@@ -24,7 +26,11 @@ def load_for(
     loaded = load(
         root, target or pipeline.target, {**pipeline.vars, **(variables or {})}, cache=cache, asked_at=asked_at
     )
-    return with_resources(loaded, pipeline)
+    ready = with_resources(loaded, pipeline)
+    problems = tuple(refuse_heavy(loaded.blocks.values(), ready.config.pools))
+    if problems:
+        raise ProjectError(problems)
+    return ready
 
 
 def with_resources(project: Project, pipeline: Pipeline) -> Project:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -11,6 +12,7 @@ from sqlflow.core.block import Block
 from sqlflow.core.engine import Session
 from sqlflow.core.errors import BuildError, Problem, SqlflowError
 from sqlflow.core.names import TableName
+from sqlflow.core.pipeline import Retries
 from sqlflow.plan.plan import Check
 from sqlflow.run.build import Built, build, current_query, found_or_built, record_recipe
 from sqlflow.run.check import check
@@ -18,7 +20,7 @@ from sqlflow.run.cutoff import Cutoff
 from sqlflow.run.order import Node
 from sqlflow.run.report import BlockResult
 from sqlflow.run.retry import is_lost, retried
-from sqlflow.run.tally import Outcome, Tally
+from sqlflow.run.tally import Later, Outcome, Tally
 from sqlflow.run.unit_tests import UnitTests
 from sqlflow.run.work import Work
 
@@ -35,6 +37,7 @@ class Attempts:
     sessions: list[Session] = field(default_factory=list)
     local: threading.local = field(default_factory=threading.local)
     has_reconnected: bool = False
+    failures: Counter[TableName] = field(default_factory=Counter)
     cutoff: Cutoff = field(init=False)
 
     def __post_init__(self) -> None:
@@ -69,13 +72,28 @@ class Attempts:
             self.work.tell(events.BlockReused(self.work.run, str(node)))
             return None
         self.work.tell(events.BlockStarted(self.work.run, str(node)))
-        self._refuse_failing(node)
+        if not self.failures[node]:
+            self._refuse_failing(node)
         started = time.perf_counter()
-        built = self._steadily(str(node), lambda session: self._build(block, session))
+        try:
+            built = self._steadily(str(node), lambda session: self._build(block, session))
+        except SqlflowError as error:
+            return self._again(block, error)
         seconds = time.perf_counter() - started
         self.work.tell(events.BlockBuilt(self.work.run, str(node), block.config.materialize, built.rows, seconds))
         self.tally.results[node] = BlockResult(node, "built", seconds, built.relation, built.rows)
         return built
+
+    def _again(self, block: Block, error: SqlflowError) -> Later:
+        """Return when a block is tried again. Raise the error if that was its last try."""
+        given = block.config.retries
+        self.failures[block.name] += 1
+        failures = self.failures[block.name]
+        pause = Retries(given.count, given.delay, given.backoff).pause(failures) if given else None
+        if pause is None or self.tally.stopping:
+            raise error
+        self.work.tell(events.BlockTriedAgain(self.work.run, str(block.name), failures + 1, pause, str(error)))
+        return Later(pause)
 
     def _refuse_failing(self, name: TableName) -> None:
         """Run the unit tests of a block. Raise BuildError if it does not do what one of them says."""

@@ -36,14 +36,14 @@ def read_and_kept(
 
     Raise ProjectError with every fault of its files, and UsageError for a name that no environment or no pipeline has.
     """
-    where = Environment.parse(environment or PROD.name)
+    where = Environment.parse(PROD.name if environment is None else environment)
     kept = kept_of(root)
     if pipeline is None:
         loaded, piped = load(root, target, variables, cache=kept), None
     else:
         piped = pipeline_named(root, pipeline)
         loaded = load_for(piped, root, target, variables, kept)
-        where = Environment.parse(environment or piped.environment)
+        where = Environment.parse(piped.environment if environment is None else environment)
     keep(root, kept)
     return published_in(loaded, where), kept, piped
 

@@ -1,18 +1,21 @@
 """Works through the nodes of a plan side by side, each after what it waits for, until all are done or a signal comes."""
 
+import heapq
 import queue
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
+from itertools import count
 
 from sqlflow.core.errors import Cancelled, SqlflowError
 from sqlflow.plan.plan import Plan
 from sqlflow.run.attempts import Attempts
 from sqlflow.run.order import Node, edges
-from sqlflow.run.pools import Pools
-from sqlflow.run.tally import Outcome, Tally
+from sqlflow.run.pools import Ready
+from sqlflow.run.tally import Later, Outcome, Tally
 
 
 @dataclass
@@ -25,7 +28,9 @@ class Loop:
     tally: Tally
     done: "queue.SimpleQueue[tuple[Node | None, Outcome]]" = field(default_factory=queue.SimpleQueue)
     """What workers have finished; no node and Cancelled for a signal."""
-    pools: Pools = field(default_factory=Pools)
+    later: list[tuple[float, int, Node]] = field(default_factory=list)
+    """What takes no worker until its time comes, by the monotonic clock."""
+    numbers: "count[int]" = field(default_factory=count)
 
     def signal(self, exit_code: int) -> None:
         """Say that the run has been told to end. Any thread and any signal handler may call this."""
@@ -40,39 +45,64 @@ class Loop:
     def run(self) -> None:
         """Work on every node, and keep in the tally what became of it. Raise Cancelled for a signal."""
         waits = edges(self.plan)
-        position = {node: number for number, node in enumerate(waits)}
         sorter: TopologicalSorter[Node] = TopologicalSorter(waits)
         sorter.prepare()
+        ready = Ready(self.plan, waits)
+        at_once = self.threads if ready.has_urgent else len(waits)
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="sqlflow")
         try:
             running = 0
-            waiting: list[Node] = []
             while sorter.is_active():
+                for fresh in (*sorter.get_ready(), *self._due()):
+                    ready.add(fresh)
                 skipped = False
-                ready = sorted((*waiting, *sorter.get_ready()), key=position.__getitem__)
-                waiting = []
-                for node in ready:
+                while running < at_once and (node := ready.taken()) is not None:
                     if self.tally.is_skipped(node):
+                        ready.leave(node)
                         sorter.done(node)
                         skipped = True
-                    elif self.pools.taken(self.plan, node):
+                    else:
                         pool.submit(self._work_on, node)
                         running += 1
-                    else:
-                        waiting.append(node)
-                if running and not skipped:
-                    done, outcome = self.done.get()
-                    if isinstance(outcome, Cancelled):
-                        self._stop(pool)
-                        raise outcome
-                    assert done is not None
-                    running -= 1
-                    self.pools.leave(self.plan, done)
-                    self.tally.take(done, outcome)
-                    sorter.done(done)
+                if skipped or not (done := self._next()):
+                    continue
+                running -= 1
+                ready.leave(done[0])
+                if self._is_over(*done):
+                    sorter.done(done[0])
+        except Cancelled:
+            self._stop(pool)
+            raise
         finally:
             pool.shutdown()
             self.attempts.close()
+
+    def _is_over(self, node: Node, outcome: Outcome) -> bool:
+        """Take what a worker has made of a node; False if it is to be worked on again later."""
+        if isinstance(outcome, Later):
+            heapq.heappush(self.later, (time.monotonic() + outcome.seconds, next(self.numbers), node))
+            return False
+        self.tally.take(node, outcome)
+        return True
+
+    def _due(self) -> list[Node]:
+        """Return the nodes whose time has come again: all that are left if nothing more is begun, to be skipped."""
+        now, due = time.monotonic(), []
+        while self.later and (self.tally.stopping or self.later[0][0] <= now):
+            due.append(heapq.heappop(self.later)[2])
+        return due
+
+    def _next(self) -> "tuple[Node, Outcome] | None":
+        """Return what a worker has finished; None where a node is to be tried again before. Raise Cancelled for a signal."""
+        seconds = max(0.0, self.later[0][0] - time.monotonic()) if self.later else None
+        try:
+            node, outcome = self.done.get(timeout=seconds)
+        except queue.Empty:
+            return None
+        if isinstance(outcome, Cancelled):
+            raise outcome
+        assert node is not None
+        return node, outcome
 
     def _stop(self, pool: ThreadPoolExecutor) -> None:
         """Interrupt every session until all work has ended: a statement may begin after its interruption."""

@@ -1,31 +1,82 @@
-"""Places in pools: how many blocks of a kind are built at once."""
+"""What is worked on next: the most urgent of what is ready, as long as its pool has room for it."""
 
+import heapq
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 
 from sqlflow.core.names import TableName
 from sqlflow.plan.plan import Plan
 from sqlflow.run.order import Node
 
+_Queue = list[tuple[int, int, Node]]
 
-@dataclass
-class Pools:
-    """Who is in which pool now. A pool without a size in the project file has room for all."""
 
-    used: Counter[str] = field(default_factory=Counter)
+class Ready:
+    """The nodes that could be worked on, and who is in which pool now.
 
-    def taken(self, plan: Plan, node: Node) -> bool:
-        """Take a place for a node and return True; False where its pool is full."""
-        pool = pool_of(plan, node)
-        size = plan.project.config.pools.get(pool)
-        if size is not None and self.used[pool] >= size:
-            return False
-        self.used[pool] += 1
-        return True
+    Each pool has a queue of its own: what is first in it goes first, so that what takes many places does not wait for
+    ever behind what takes few. A pool without a size in the project file has room for all.
+    """
 
-    def leave(self, plan: Plan, node: Node) -> None:
-        """Give a node's place back."""
-        self.used[pool_of(plan, node)] -= 1
+    def __init__(self, plan: Plan, nodes: Iterable[Node]) -> None:
+        self._plan = plan
+        self._position = {node: number for number, node in enumerate(nodes)}
+        self._urgency = urgencies(plan)
+        self._queues: dict[str, _Queue] = {}
+        self.used: Counter[str] = Counter()
+
+    @property
+    def has_urgent(self) -> bool:
+        """Whether some nodes go before others that were ready first."""
+        return bool(self._urgency)
+
+    def add(self, node: Node) -> None:
+        """Put a node into the queue of its pool."""
+        queue = self._queues.setdefault(pool_of(self._plan, node), [])
+        heapq.heappush(queue, (-self._urgency_of(node), self._position[node], node))
+
+    def _urgency_of(self, node: Node) -> int:
+        if not self._urgency:
+            return 0
+        names = (node,) if isinstance(node, TableName) else node.gates
+        return max((self._urgency.get(name, 0) for name in names), default=0)
+
+    def taken(self) -> Node | None:
+        """Take the place of the most urgent node that has room, and return it; None if there is none."""
+        heads = (
+            (queue[0], pool) for pool, queue in self._queues.items() if queue and self._has_room(pool, queue[0][2])
+        )
+        best = min(heads, key=lambda head: head[0][:2], default=None)
+        if best is None:
+            return None
+        (_, _, node), pool = best
+        heapq.heappop(self._queues[pool])
+        self.used[pool] += weight_of(self._plan, node)
+        return node
+
+    def _has_room(self, pool: str, node: Node) -> bool:
+        size = self._plan.project.config.pools.get(pool)
+        return size is None or self.used[pool] + weight_of(self._plan, node) <= size
+
+    def leave(self, node: Node) -> None:
+        """Give a node's places back."""
+        self.used[pool_of(self._plan, node)] -= weight_of(self._plan, node)
+
+
+def urgencies(plan: Plan) -> Mapping[TableName, int]:
+    """Return the priorities of blocks: an input is as urgent as the most urgent that is built from it.
+
+    Empty if no block has one.
+    """
+    found: dict[TableName, int] = {}
+    if not any(plan.block(name).config.priority for name in plan.nodes):
+        return found
+    for name in reversed(plan.graph.order):
+        if name in plan.nodes:
+            found[name] = max(found.get(name, plan.block(name).config.priority), plan.block(name).config.priority)
+            for read in plan.graph.inputs[name]:
+                found[read] = max(found.get(read, found[name]), found[name])
+    return found
 
 
 def pool_of(plan: Plan, node: Node) -> str:
@@ -37,3 +88,8 @@ def pool_of(plan: Plan, node: Node) -> str:
         return ""
     function = getattr(node.assertion.code, "runtime", None)
     return function.name if function else ""
+
+
+def weight_of(plan: Plan, node: Node) -> int:
+    """Return how many places a node takes in its pool."""
+    return plan.block(node).config.weight if isinstance(node, TableName) else 1

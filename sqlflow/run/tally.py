@@ -13,7 +13,15 @@ from sqlflow.run.build import Built
 from sqlflow.run.order import Node
 from sqlflow.run.report import AssertionResult, BlockResult, Report, RunStatus, UnitTestResult
 
-Outcome = Built | AssertionResult | SqlflowError | Literal["not begun"] | None
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """What is worked on again in some seconds."""
+
+    seconds: float
+
+
+Outcome = Built | Later | AssertionResult | SqlflowError | Literal["not begun"] | None
 
 
 @dataclass

@@ -1,0 +1,4 @@
+/*---
+weight: 2
+---*/
+select 1 as one

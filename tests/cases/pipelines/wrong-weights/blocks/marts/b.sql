@@ -1,0 +1,5 @@
+/*---
+pool: heavy
+weight: 3
+---*/
+select 1 as one

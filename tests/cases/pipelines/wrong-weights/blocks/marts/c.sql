@@ -1,0 +1,5 @@
+/*---
+pool: free
+weight: 3
+---*/
+select 1 as one
