@@ -199,6 +199,11 @@ class Block:
         return self.config.materialize == "incremental"
 
     @property
+    def is_continued(self) -> bool:
+        """Whether what it holds depends on the version that it has gone on from."""
+        return self.config.materialize in ("incremental", "snapshot")
+
+    @property
     def query(self) -> Query | None:
         """The SELECT of a SQL block."""
         return self.code if isinstance(self.code, Query) else None

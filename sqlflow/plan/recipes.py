@@ -49,6 +49,8 @@ class Recipe:
     is_stored: bool = True
     """Whether it is a table, and no query over others."""
     is_volatile: bool = False
+    is_continued: bool = False
+    """Whether it depends on the version that it has gone on from, too: its key alone tells what it holds."""
 
     def signature(self) -> tuple[object, ...]:
         """Return what tells apart two recipes of one block."""
@@ -82,7 +84,7 @@ class Cookbook:
         """Return the recipes of versions that were made by the same code, those that are published first."""
         shown = self.published.get(name)
         found = self.codes.get((str(name), self.keys[name].code), [])
-        if self.graph.project.blocks[name].is_incremental:  # what it holds depends on what it has gone on from
+        if self.graph.project.blocks[name].is_continued:
             return [entry for entry in found if shown is not None and entry.relation == shown.name]
         return sorted(found, key=lambda entry: shown is None or entry.relation != shown.name)
 
@@ -105,7 +107,7 @@ class Cookbook:
         columns = _columns(json.loads(entry.text)) if entry else None
         return Recipe(
             str(name), key.text, key.code, sql_of(block), self.links(block), dict(key.inputs), known, columns,
-            is_stored=is_stored(block), is_volatile=is_volatile(block),
+            is_stored=is_stored(block), is_volatile=is_volatile(block), is_continued=block.is_continued,
         )  # fmt: skip
 
     def links(self, block: Block) -> dict[str, str]:
@@ -154,6 +156,7 @@ class Cookbook:
         return Recipe(
             name, entry.key if is_own else "", document["code"], document["sql"], document["links"], document["reads"],
             inputs, _columns(document), entry.relation if is_own else "", document["is_stored"],
+            is_continued=document.get("is_continued", False),
         )  # fmt: skip
 
 
@@ -218,4 +221,5 @@ def _document(
         "relations": stored,
         "is_stored": is_stored(block),
         "settings": settings_of(block, graph.project),
+        **({"is_continued": True} if block.is_continued else {}),
     }

@@ -136,6 +136,10 @@ class Comparison:
             found.tables.setdefault(recipe.name, set()).add(column)
             found.relations[recipe.name] = recipe.relation
             return
+        if recipe.is_continued:
+            found.facts.add(f"{recipe.name} of {recipe.key}")
+            found.is_known &= bool(recipe.key)
+            return
         fact = f"{recipe.name} column {column}"
         known = self.lineage(recipe)
         origin = self._origin(known, column) if known is not None else None
