@@ -199,6 +199,15 @@ class Block:
         return self.config.materialize == "incremental"
 
     @property
+    def is_snapshot(self) -> bool:
+        return self.config.materialize == "snapshot"
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether to refuse what would begin with nothing: a history cannot be made again."""
+        return self.is_snapshot if self.config.protect is None else self.config.protect
+
+    @property
     def is_continued(self) -> bool:
         """Whether what it holds depends on the version that it has gone on from."""
         return self.config.materialize in ("incremental", "snapshot")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct, field
 
-Materialize = Literal["view", "table", "incremental", "materialized_view", "ephemeral"]
+Materialize = Literal["view", "table", "incremental", "snapshot", "materialized_view", "ephemeral"]
 Severity = Literal["error", "warn"]
 Text = Annotated[str, Meta(min_length=1)]
 Duration = Annotated[float, Meta(extra={"read": "duration"})]
@@ -65,12 +65,27 @@ class BlockConfig(Struct, frozen=True, kw_only=True):
         Meta(description="Incremental blocks: what becomes of the rows that are there when new ones come."),
     ] = None
     key: Annotated[
-        tuple[Text, ...], Meta(description="Incremental blocks: the columns that tell which rows new ones replace.")
+        tuple[Text, ...],
+        Meta(
+            description="Incremental blocks and snapshots: the columns that tell which rows new ones replace or follow."
+        ),
     ] = ()
+    updated_at: Annotated[
+        Text | None, Meta(description="Snapshots: the column that tells since when a row is as it is.")
+    ] = None
+    check: Annotated[
+        tuple[Text, ...],
+        Meta(description="Snapshots: the columns whose change is a new version of a row, or `all` columns."),
+    ] = ()
+    hard_deletes: Annotated[
+        Literal["close", "ignore"],
+        Meta(description="Snapshots: what becomes of a row whose key the query does not give any more."),
+    ] = "close"
     on_schema_change: Annotated[
         Literal["fail", "ignore", "append", "sync"],
         Meta(
-            description="Incremental blocks: what to do when new rows have other columns than the table that is there."
+            description="Incremental blocks and snapshots: what to do when new rows have other columns than the table that"
+            " is there."
         ),
     ] = "fail"
     on_change: Annotated[
@@ -81,8 +96,11 @@ class BlockConfig(Struct, frozen=True, kw_only=True):
         ),
     ] = "rebuild"
     protect: Annotated[
-        bool, Meta(description="Incremental blocks: whether to refuse what would build the table anew, from nothing.")
-    ] = False
+        bool | None,
+        Meta(
+            description="Incremental blocks and snapshots: whether to refuse what would build the table anew, from nothing."
+        ),
+    ] = None
     schema: Annotated[Text | None, Meta(description="The schema, instead of the folder's name.")] = None
     name: Annotated[Text | None, Meta(description="The table's name, instead of the file's name.")] = None
     tags: Annotated[tuple[Text, ...], Meta(description="Words to select by: `tag:daily`.")] = ()

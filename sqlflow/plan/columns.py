@@ -8,6 +8,7 @@ from sqlflow.core.names import TableName
 from sqlflow.plan.graph import Graph, Resolver
 from sqlflow.plan.lineage import Input, Lineage, lineage
 from sqlflow.plan.origins import EVERY, Read
+from sqlflow.plan.snapshots import as_read
 
 Lineages = Mapping[TableName, Lineage | None]
 Edges = Mapping[Read, list[Read]]
@@ -34,7 +35,7 @@ def _lineage(block: Block, resolver: Resolver, known: Lineages) -> Lineage | Non
         above = known.get(link)
         columns = tuple(above.columns) if above is not None and above.columns is not None else None
         inputs[written] = Input(str(link), columns)
-    return lineage(query.text.text, inputs, resolver.project.target.engine.dialect)
+    return lineage(as_read(block, query.text.text), inputs, resolver.project.target.engine.dialect)
 
 
 def made_from(graph: Graph, found: Lineages, start: Read) -> Edges:

@@ -20,9 +20,10 @@ from sqlflow.plan.versions import Key
 def base_of(block: Block, key: Key, current: Current) -> TableName | None:
     """Return the version that new rows are added to: the one that is shown, if the same code has made it.
 
-    With `on_change: forward_only` it may be another code.
+    With `on_change: forward_only` it may be another code, as it may for a snapshot.
     """
-    shown, any_code = current.published.get(block.name), block.config.on_change == "forward_only"
+    shown = current.published.get(block.name)
+    any_code = block.is_snapshot or block.config.on_change == "forward_only"
     there = (made for made in current.made if made.relation == shown)
     return next((made.relation for made in there if any_code or made.code == key.code), None)
 
@@ -54,11 +55,21 @@ def protected(
 ) -> Iterator[Problem]:
     """Yield a problem for each block that would be built from nothing, and says that it must not."""
     for block in blocks:
-        if block.config.protect and block.name in current.published and block.name not in bases:
-            place = block.source.place(max(block.source.text.find("protect"), 0), len("protect"))
+        if block.is_protected and block.name in {*current.published, *current.lost} and block.name not in bases:
+            word = "materialize" if block.config.protect is None else "protect"
+            place = block.source.place(max(block.source.text.find(word), 0), len(word))
             why = (
                 "with `--full-refresh`" if full_refresh else "since its code or settings changed, or its rows are gone"
             )
-            message = f"`{block.name}` would be built from nothing {why}, and says `protect: true`"
-            hint = "leave it out with `--exclude`" if full_refresh else "put its code back, or take `protect` away"
-            yield Problem(message, place if block.source.text else Place(block.source.path), hint)
+            what = "says `protect: true`" if block.config.protect else "a snapshot's history cannot be made again"
+            message = f"`{block.name}` would be built from nothing {why}, and {what}"
+            yield Problem(
+                message, place if block.source.text else Place(block.source.path), _way_out(block, full_refresh)
+            )
+
+
+def _way_out(block: Block, full_refresh: bool) -> str:
+    if full_refresh:
+        is_told = block.config.protect is not None
+        return "leave it out with `--exclude`" + ("" if is_told else ", or say `protect: false` to lose what it holds")
+    return "say `protect: false` to begin anew" if block.is_snapshot else "put its code back, or take `protect` away"

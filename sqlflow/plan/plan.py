@@ -128,7 +128,7 @@ def plan(
     steps = tuple(replace(step, columns=changes.get(step.block)) for step in steps)
     building = [graph.project.blocks[step.block] for step in steps if step.action == "build"]
     bases = {block.name: bases[block.name] for block in building if block.name in bases}
-    steps = tuple(_with_base(step, bases) for step in steps)
+    steps = tuple(_with_base(step, bases, graph) for step in steps)
     removed = tuple(sorted(set(current.published) - current.borrowed - _relations(graph.project)))
     checks = tuple(
         check
@@ -156,9 +156,12 @@ def plan(
     )
 
 
-def _with_base(step: Step, bases: Mapping[TableName, TableName]) -> Step:
-    """Return a step whose reason tells that new rows are added to what is there."""
-    return replace(step, reason=f"{step.reason}; adds new rows") if step.block in bases else step
+def _with_base(step: Step, bases: Mapping[TableName, TableName], graph: Graph) -> Step:
+    """Return a step whose reason tells that it goes on from what is there."""
+    if step.block not in bases:
+        return step
+    what = "adds to its history" if graph.project.blocks[step.block].is_snapshot else "adds new rows"
+    return replace(step, reason=f"{step.reason}; {what}")
 
 
 def _left_out(graph: Graph, absent: Mapping[TableName, str]) -> dict[TableName, str]:
@@ -200,7 +203,7 @@ def _keys(
         outside = _outside(graph, name, files, current)
         block = graph.project.blocks[name]
         keys[name] = version_key(block, graph.project, inputs, outside, files.seconds)
-        if block.is_incremental and not full_refresh:
+        if block.is_continued and not full_refresh:
             if base := base_of(block, keys[name], current):
                 bases[name] = base
             keys[name] = continued_key(keys[name], base, current)
@@ -211,7 +214,7 @@ def _keys(
 def _outside(graph: Graph, name: TableName, files: FileVersions, current: Current) -> dict[str, str]:
     """Return the versions of what a block reads beside blocks."""
     found = {path: files.of(path) for path in file_paths(graph, name)} | (
-        {SERVER: current.server} if current.server and not graph.project.blocks[name].is_incremental else {}
+        {SERVER: current.server} if current.server and not graph.project.blocks[name].is_continued else {}
     )
     for source in graph.sources[name]:
         config = graph.project.sources.get(source)

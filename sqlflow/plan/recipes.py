@@ -13,6 +13,7 @@ from sqlflow.core.block import Block
 from sqlflow.core.names import TableName
 from sqlflow.core.secrets import masked
 from sqlflow.plan.graph import Graph, Resolver
+from sqlflow.plan.snapshots import as_read
 from sqlflow.plan.versions import Key, settings_of
 
 
@@ -173,9 +174,10 @@ def sql_of(block: Block) -> str | None:
     query = block.query
     if query is None or query.reads.env or query.opaque or query.dynamic or query.named:
         return None
+    text = as_read(block, query.text.text)
     if block.config.order_by:
-        return f"select * from (\n{query.text.text}\n) as ordered order by {', '.join(block.config.order_by)}"
-    return query.text.text
+        return f"select * from (\n{text}\n) as ordered order by {', '.join(block.config.order_by)}"
+    return text
 
 
 def is_stored(block: Block) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlflow.core.block import Assertion, Block, Project
-from sqlflow.core.config import IndexConfig
+from sqlflow.core.config import BlockConfig, IndexConfig
 from sqlflow.core.names import TableName
 
 STATE_SCHEMA = "_sqlflow"
@@ -93,11 +93,16 @@ def settings_of(block: Block, project: Project) -> dict[str, Any]:
         "vars": reads.vars if reads else (),
         "env": [(name, _hash(value)) for name, value in reads.env] if reads else (),
         **({"incremental": (config.strategy, config.key)} if block.is_incremental else {}),
+        **({"snapshot": _of_snapshot(config)} if block.is_snapshot else {}),
         "macros": _hash("".join(file.text for file in project.macro_files)) if reads and reads.macros else "",
-        "engine": (project.target.engine.name, "" if block.is_incremental else project.target.engine.version()),
+        "engine": (project.target.engine.name, "" if block.is_continued else project.target.engine.version()),
         "root": str(project.root.resolve()) if config.materialize in ("view", "ephemeral") else "",
         "settings": _hash(repr(getattr(project.target.settings, "settings", ""))),
     }
+
+
+def _of_snapshot(config: BlockConfig) -> tuple[Any, ...]:
+    return (config.key, config.updated_at, config.check, config.hard_deletes)
 
 
 def _index(index: IndexConfig) -> tuple[Any, ...]:

@@ -22,6 +22,7 @@ from sqlflow.read.embedded import embedded
 from sqlflow.read.engine_options import refuse_unfit
 from sqlflow.read.incremental import INCREMENTAL_ALONE, is_own, joined, refuse_incremental
 from sqlflow.read.render import STAND_IN, Renderer, Template
+from sqlflow.read.snapshots import SNAPSHOT_ALONE, refuse_partial
 from sqlflow.read.sql import infer, refuse_unread
 from sqlflow.read.template import has_tags
 from sqlflow.read.tokens import named_uses
@@ -101,6 +102,7 @@ def sql_block(source: SourceFile, folder: str, reading: Reading) -> Block | None
     if queries is None:
         return None
     (query, continuing), before, after = queries
+    refuse_partial(config, query, continuing, file, reading.problems)
     return Block(name, "sql", file.source, config, query, assertions, file.body, before, after, continuing)
 
 
@@ -135,7 +137,7 @@ def _refuse_what_does_not_fit(config: BlockConfig, file: front_matter.SqlFile, r
         node = file.front_matter.get(key) if file.front_matter else None
         if node is not None:
             reading.problems.append(Problem(f"`{key}` is for function blocks: this is SQL", node.place))
-    if config.materialize in ("table", "incremental", "materialized_view"):
+    if config.materialize in ("table", "incremental", "snapshot", "materialized_view"):
         return
     unfit: dict[str, str] = {
         key: f"`{key}` needs `materialize: table`; this is `{config.materialize}`" for key in _OF_TABLES
@@ -184,7 +186,7 @@ def both_queries(
 ) -> tuple[Query, Query | None]:
     """Return the SELECT of a block, and the one for the new rows of an incremental block where that is another."""
     query = block_query(template, this, config, reading.renderer, reading.engine)
-    if config.materialize != "incremental" or not has_tags(template.text):
+    if config.materialize not in ("incremental", "snapshot") or not has_tags(template.text):
         return query, None
     return joined(query, block_query(template, this, config, reading.renderer, reading.engine, True), this)
 
@@ -328,7 +330,7 @@ def seed_block(path: str, sidecar: SourceFile | None, folder: str, reading: Read
 
 
 def _refuse_what_a_seed_has_not(given: Node | None, reading: Reading) -> None:
-    for key in ("depends_on", "order_by", *_STATEMENT_KEYS, *_OF_FUNCTIONS, *INCREMENTAL_ALONE):
+    for key in ("depends_on", "order_by", *_STATEMENT_KEYS, *_OF_FUNCTIONS, *INCREMENTAL_ALONE, *SNAPSHOT_ALONE):
         node = given.get(key) if given is not None else None
         if node is not None:
             message = f"a seed takes no `{key}`"

@@ -16,10 +16,11 @@ from sqlflow.read.assertions import block_assertions, threshold
 from sqlflow.read.blocks import Reading, block_config, table_name
 from sqlflow.read.decode import decoded
 from sqlflow.read.incremental import INCREMENTAL_ALONE, is_set
+from sqlflow.read.snapshots import SNAPSHOT_ALONE
 from sqlflow.read.sql import infer
 from sqlflow.read.yaml import parse
 
-_SQL_ALONE = ("order_by", "pre_statements", "post_statements", *INCREMENTAL_ALONE)
+_SQL_ALONE = ("order_by", "pre_statements", "post_statements", *INCREMENTAL_ALONE, *SNAPSHOT_ALONE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from sqlflow.core.errors import Problem
 from sqlflow.core.names import TableName
 from sqlflow.core.text import Place
 from sqlflow.read.front_matter import SqlFile
+from sqlflow.read.snapshots import SNAPSHOT_ALONE, faults_of_snapshot
 
 INCREMENTAL_ALONE = ("strategy", "key", "on_schema_change", "on_change", "protect")
 _DEFAULTS = BlockConfig()
@@ -61,9 +62,16 @@ def is_set(config: BlockConfig, key: str) -> bool:
 
 def refuse_incremental(config: BlockConfig, file: SqlFile, problems: list[Problem]) -> None:
     """Tell what is wrong with the settings of an incremental block, and those that are for no other."""
-    for key, message, hint in _faults(config):
+    is_snapshot = config.materialize == "snapshot"
+    for key, message, hint in faults_of_snapshot(config) if is_snapshot else (*_faults(config), *_misplaced(config)):
         node = file.front_matter.get(key) if file.front_matter else None
         problems.append(Problem(message, node.place if node else Place(file.source.path), hint))
+
+
+def _misplaced(config: BlockConfig) -> Iterator[tuple[str, str, str]]:
+    for key in SNAPSHOT_ALONE:
+        if is_set(config, key):
+            yield key, f"`{key}` needs `materialize: snapshot`; this is `{config.materialize}`", ""
 
 
 def _faults(config: BlockConfig) -> Iterator[tuple[str, str, str]]:

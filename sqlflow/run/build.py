@@ -11,15 +11,18 @@ from sqlflow.core.block import Block, Query
 from sqlflow.core.engine import Column, Engine, Rows, Session
 from sqlflow.core.errors import BuildError, Problem, StatementError, did_you_mean
 from sqlflow.core.names import TableName
-from sqlflow.core.text import MappedText, Piece, Place
+from sqlflow.core.text import MappedText, Place
 from sqlflow.plan.plan import file_paths
 from sqlflow.plan.recipes import Entry, described
 from sqlflow.plan.versions import helper_name
 from sqlflow.read.blocks import rendered_again
 from sqlflow.read.dialect import translated
 from sqlflow.read.sql import infer
-from sqlflow.run import functions, incremental, seeds, source_versions, state
+from sqlflow.run import functions, incremental, seeds, snapshots, source_versions, state
 from sqlflow.run.compose import selectable
+from sqlflow.run.incremental import Change
+from sqlflow.run.key_places import key_text
+from sqlflow.run.snapshots import History
 from sqlflow.run.sources import bound
 from sqlflow.run.statements import in_environment
 from sqlflow.run.work import Work
@@ -133,23 +136,29 @@ def current_query(work: Work, block: Block, session: Session, continues: bool = 
 
 def _select(work: Work, block: Block, relation: TableName, session: Session) -> int | None:
     base = work.plan.bases.get(block.name)
+    base = snapshots.history_in(base, session) if block.is_snapshot else base
     work = work if base is None else replace(work, binder=work.binder.reading(block.name, base))
     query = current_query(work, block, session, base is not None)
     body = bound(work, query, block.name.schema, block.source.place(block.body), session)
     columns = _columns(session, selectable(body), work, block)
-    check_columns(columns, block, query, work.binder.project.target.engine)
-    change = incremental.change_of(block, base, relation, columns, key_text(block, "key", " ").place(0), session)
+    history = _history(work, block, base, relation, columns, session)
+    check_columns((*columns, *(history.own if history else ())), block, query, work.binder.project.target.engine)
+    change = history or incremental.change_of(
+        block, base, relation, columns, key_text(block, "key", " ").place(0), session
+    )
     kind = "table" if change else block.config.materialize.replace("_", " ")
-    if block.config.order_by and base is None:
+    if block.config.order_by and base is None and not block.is_snapshot:
         order = key_text(block, "order_by", ", ".join(block.config.order_by))
         body = "select * from (\n" + body + "\n) as ordered order by " + order
     create = work.binder.project.target.engine.create(relation, kind, block.config.options)
-    statement = (f"create table {change.delta.sql}" if base and change else create) + " as\n" + selectable(body)
+    is_aside = change is not None and change.delta != relation
+    statement = (f"create table {change.delta.sql}" if change and is_aside else create) + " as\n" + selectable(body)
     try:
         with session.transaction():
             rows = run_statement(session, statement, work, block)
             if change is not None:
-                rows = incremental.applied(change, create, session, rows)
+                rows = _applied(change, create, session, rows)
+                columns = session.columns(f"select * from {relation.sql}")
             _finish(work, block, relation, session)
             made_from = work.binder.inputs(query, block.name.schema) if kind != "table" else ()
             _record(work, block, relation, kind, made_from, columns, session)
@@ -158,6 +167,22 @@ def _select(work: Work, block: Block, relation: TableName, session: Session) -> 
     if kind == "view":
         return None
     return _row_count(relation, session) if rows is None else rows
+
+
+def _history(
+    work: Work, block: Block, base: TableName | None, relation: TableName, columns: tuple[Column, ...], session: Session
+) -> History | None:
+    """Return how a snapshot gets its version; None for another block."""
+    if not block.is_snapshot:
+        return None
+    return snapshots.history_of(block, base, relation, columns, snapshots.moment_of(work.run), session)
+
+
+def _applied(change: Change | History, create: str, session: Session, rows: int | None) -> int | None:
+    """Make the new version of a block that goes on from another one, and return how many rows it has, where that is known."""
+    if isinstance(change, History):
+        return snapshots.written(change, create, session)
+    return incremental.applied(change, create, session, rows)
 
 
 def _row_count(relation: TableName, session: Session) -> int:
@@ -198,12 +223,6 @@ def _index(work: Work, block: Block, relation: TableName, session: Session) -> N
         name = helper_name(relation, " ".join(filter(None, [*index.columns, *index.expressions, index.where])))
         statement = key_text(block, "indexes", engine.index(relation, name, index))
         run_statement(session, statement, work, block)
-
-
-def key_text(block: Block, key: str, text: str) -> MappedText:
-    """Return text of ours that stands for a key of the block's front matter, at the key's place if it is there."""
-    found = re.compile(rf"^{key}\b", re.MULTILINE).search(block.source.text, 0, block.body)
-    return MappedText((Piece(text, block.source, found.start(), moves=False),)) if found else MappedText.plain(text)
 
 
 def _record(

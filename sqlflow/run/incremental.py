@@ -4,7 +4,7 @@ A version never changes, since other environments may show it and a rollback may
 into a table beside. That is the price; what it buys is that everything else is as it is for a table.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlflow.core.block import Block
@@ -41,26 +41,27 @@ def change_of(
     if not block.is_incremental:
         return None
     place = place or block.source.place(block.body)
-    _refuse_missing(block.config.key, columns, "the result", place)
+    refuse_missing("key", block.config.key, columns, "the result", place)
     if base is None:
         return Change(block, None, relation, (), columns, columns, place)
     there = session.columns(f"select * from {base.sql}")
-    _refuse_missing(block.config.key, there, "the table that is there", place)
+    refuse_missing("key", block.config.key, there, "the table that is there", place)
     delta = TableName(STATE_SCHEMA, helper_name(relation, "delta"))
-    return Change(block, base, delta, there, columns, _columns(there, columns, block), place)
+    return Change(block, base, delta, there, columns, columns_with(there, columns, block), place)
 
 
-def _refuse_missing(key: tuple[str, ...], columns: tuple[Column, ...], what: str, place: Place) -> None:
+def refuse_missing(setting: str, named: Sequence[str], columns: Sequence[Column], what: str, place: Place) -> None:
+    """Raise BuildError for a column that a block's setting names and that is not there."""
     names = {column.name.lower() for column in columns}
-    missing = [name for name in key if name.lower() not in names]
+    missing = [name for name in named if name.lower() not in names]
     if missing:
-        message = f"`key` names `{missing[0]}`, which {what} does not have"
+        message = f"`{setting}` names `{missing[0]}`, which {what} does not have"
         hint = did_you_mean(missing[0], names) or "it has " + ", ".join(f"`{column.name}`" for column in columns)
         raise BuildError(Problem(message, place, hint))
 
 
-def _columns(there: tuple[Column, ...], new: tuple[Column, ...], block: Block) -> tuple[Column, ...]:
-    """Return the columns that the table gets; what the block says of changed ones decides."""
+def columns_with(there: tuple[Column, ...], new: tuple[Column, ...], block: Block) -> tuple[Column, ...]:
+    """Return the columns that the table gets; what the block says of changed ones decides. Raise BuildError."""
     before, now = ({column.name.lower(): column.type for column in columns} for columns in (there, new))
     added = tuple(column for column in new if column.name.lower() not in before)
     _refuse_other_columns(before, now, block)
@@ -83,12 +84,12 @@ def _refuse_other_columns(before: Mapping[str, str], now: Mapping[str, str], blo
         raise BuildError(Problem(message, block.source.place(block.body), hint))
 
 
-def _selected(change: Change, own: tuple[Column, ...]) -> str:
-    """Return the columns of the new version as a list to select from a table that has the columns `own`."""
+def selected(columns: Sequence[Column], own: Sequence[Column]) -> str:
+    """Return the `columns` as a list to select from a table that has the columns `own`."""
     names = {column.name.lower(): quoted(column.name) for column in own}
     return ", ".join(
         f"{names.get(column.name.lower(), f'cast(null as {column.type})')} as {quoted(column.name)}"
-        for column in change.columns
+        for column in columns
     )
 
 
@@ -104,8 +105,8 @@ def applied(change: Change, create: str, session: Session, rows: int | None) -> 
         return rows
     order = f" order by {', '.join(change.block.config.order_by)}" if change.block.config.order_by else ""
     found = session.execute(
-        f"{create} as select * from (select {_selected(change, change.there)} from {change.base.sql} as there{_staying(change)}"
-        f" union all select {_selected(change, change.new)} from {change.delta.sql}) as every{order}"
+        f"{create} as select * from (select {selected(change.columns, change.there)} from {change.base.sql} as there{_staying(change)}"
+        f" union all select {selected(change.columns, change.new)} from {change.delta.sql}) as every{order}"
     )
     session.execute(f"drop table {change.delta.sql}")
     return found

@@ -16,6 +16,7 @@ from sqlflow.plan.unit_tests import inputs_of
 from sqlflow.plan.versions import version_relation
 from sqlflow.run import seeds, sources
 from sqlflow.run.compose import Binder, selectable
+from sqlflow.run.snapshots import history_columns, refuse_unfit
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -118,10 +119,17 @@ class Shapes:
         return None if binder is None else selectable(binder.bound(query, block.name.schema))
 
     def described(self, name: TableName, text: MappedText) -> tuple[Column, ...] | None:
-        """Return what the engine says of a query, and keep it; None where a column has no type. Raise StatementError."""
+        """Return what the engine says of a query, and keep it; None where a column has no type.
+
+        Raise StatementError, and BuildError for columns that the block's settings do not go with.
+        """
         columns = self.session.columns(text.text)
         if not all(column.type for column in columns):
             return None
+        block = self.graph.project.blocks.get(name)
+        if block is not None and block.is_snapshot:
+            refuse_unfit(block, columns)
+            columns = (*columns, *history_columns(block, columns, self.session))
         self._found.setdefault(name, Shape(columns, is_whole=True))
         return columns
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from sqlflow.core.block import Block, Query
 from sqlflow.core.engine import Column, Session
-from sqlflow.core.errors import Problem, SqlflowError, StatementError, did_you_mean
+from sqlflow.core.errors import BuildError, Problem, SqlflowError, StatementError, did_you_mean
 from sqlflow.core.names import TableName
 from sqlflow.core.text import MappedText
 from sqlflow.plan.graph import Graph
@@ -135,6 +135,8 @@ def _fault(found: Shapes, block: Block, query: Query, problems: list[Problem]) -
         return f"the columns of `{lacking[0]}` are not known" if lacking else "its inputs are not known"
     try:
         found.described(block.name, text)
+    except BuildError as error:
+        problems += [problem for problem in error.problems if problem not in problems]
     except StatementError as error:
         if not error.of_columns:
             return error.message
