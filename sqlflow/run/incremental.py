@@ -74,11 +74,12 @@ def _refuse_other_columns(before: Mapping[str, str], now: Mapping[str, str], blo
         for name in before
         if name in now and before[name] != now[name]
     ]
-    hint = f"cast them in the query, or build it anew: `sqlflow build {block.name} --full-refresh`"
+    anew = "" if block.is_snapshot else f", or build it anew: `sqlflow build {block.name} --full-refresh`"
+    hint = f"cast them in the query{anew}"
     if block.config.on_schema_change == "fail":
         lost = [f"- {name}" for name in before if name not in now]
         found = [f"+ {name}" for name in now if name not in before] + lost + found
-        hint = f"`on_schema_change` says what to do, and `sqlflow build {block.name} --full-refresh` builds it anew"
+        hint = f"`on_schema_change` says what to do{anew}"
     if found:
         message = f"the new rows have other columns than the table that is there: {', '.join(found)}"
         raise BuildError(Problem(message, block.source.place(block.body), hint))

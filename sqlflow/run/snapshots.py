@@ -154,7 +154,8 @@ def _refuse_no_history(found: Sequence[Column], wanted: Sequence[Column], block:
             is_there = types.get(column.name, "").lower()
             has = f"has `{column.name}` as {is_there}" if is_there else f"has no `{column.name}`"
             message = f"the table that is there {has}, and its history would go on with {column.type.lower()}"
-            hint = "build it once as a table whose columns are right, or say `protect: false` and build it with `--full-refresh`"
+            anew = f"`protect: false`, and `sqlflow build {block.name} --full-refresh`"
+            hint = f"give it such columns while the block is still a table, or begin anew: {anew}"
             raise BuildError(Problem(message, block.source.place(block.body), hint))
 
 

@@ -1,0 +1,7 @@
+/*---
+materialize: snapshot
+key: id
+check: city
+protect: false
+---*/
+select * from raw.people

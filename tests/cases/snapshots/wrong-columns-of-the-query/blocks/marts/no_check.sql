@@ -1,0 +1,6 @@
+/*---
+materialize: snapshot
+key: id
+check: [citi]
+---*/
+select * from raw.people

@@ -1,0 +1,6 @@
+/*---
+materialize: snapshot
+key: person
+check: all
+---*/
+select * from raw.people

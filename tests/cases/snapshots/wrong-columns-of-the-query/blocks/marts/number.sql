@@ -1,0 +1,6 @@
+/*---
+materialize: snapshot
+key: id
+updated_at: number
+---*/
+select * from raw.people

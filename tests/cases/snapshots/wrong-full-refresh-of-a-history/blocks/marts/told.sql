@@ -1,0 +1,7 @@
+/*---
+materialize: snapshot
+key: id
+check: city
+protect: true
+---*/
+select * from raw.people

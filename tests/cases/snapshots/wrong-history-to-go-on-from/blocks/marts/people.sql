@@ -1,0 +1,6 @@
+/*---
+materialize: snapshot
+key: [id, shop]
+check: all
+---*/
+select * from raw.people

@@ -1,0 +1,6 @@
+/*---
+materialize: snapshot
+key: id
+check: all
+---*/
+select * from raw.people

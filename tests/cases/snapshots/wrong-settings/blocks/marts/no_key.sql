@@ -1,0 +1,5 @@
+/*---
+materialize: snapshot
+check: all
+---*/
+select * from raw.people

@@ -1,0 +1,5 @@
+/*---
+materialize: snapshot
+key: id
+---*/
+select * from raw.people

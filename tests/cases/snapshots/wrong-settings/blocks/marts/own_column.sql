@@ -1,0 +1,6 @@
+/*---
+materialize: snapshot
+key: id
+check: valid_from
+---*/
+select * from raw.people

@@ -1,0 +1,10 @@
+/*---
+materialize: snapshot
+key: id
+check: all
+strategy: merge
+on_change: forward_only
+on_schema_change: sync
+hard_deletes: drop
+---*/
+select * from raw.people

@@ -1,0 +1,6 @@
+/*---
+check: all
+updated_at: day
+hard_deletes: ignore
+---*/
+select 1 as id

@@ -1,0 +1,7 @@
+/*---
+materialize: snapshot
+key: id
+check: city
+updated_at: day
+---*/
+select * from raw.people
