@@ -37,6 +37,8 @@ def given_by_input(graph: Graph, test: UnitTest) -> dict[TableName, Given]:
     """Return the rows that a test gives, by the inputs that they stand for. Raise ProjectError for what is no input."""
     resolver = Resolver(graph.project)
     known = inputs_of(graph, test.block)
+    if graph.project.blocks[test.block].is_continued:
+        known[test.block] = "block"
     found: dict[TableName, Given] = {}
     problems: list[Problem] = []
     for given in test.given:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from threading import Timer
 from typing import TYPE_CHECKING
 
@@ -141,11 +142,9 @@ def _select(work: Work, block: Block, relation: TableName, session: Session) -> 
     query = current_query(work, block, session, base is not None)
     body = bound(work, query, block.name.schema, block.source.place(block.body), session)
     columns = _columns(session, selectable(body), work, block)
-    history = _history(work, block, base, relation, columns, session)
-    check_columns((*columns, *(history.own if history else ())), block, query, work.binder.project.target.engine)
-    change = history or incremental.change_of(
-        block, base, relation, columns, key_text(block, "key", " ").place(0), session
-    )
+    change = change_of(block, base, relation, columns, snapshots.moment_of(work.run), session)
+    own = change.own if isinstance(change, History) else ()
+    check_columns((*columns, *own), block, query, work.binder.project.target.engine)
     kind = "table" if change else block.config.materialize.replace("_", " ")
     if block.config.order_by and base is None and not block.is_snapshot:
         order = key_text(block, "order_by", ", ".join(block.config.order_by))
@@ -157,7 +156,7 @@ def _select(work: Work, block: Block, relation: TableName, session: Session) -> 
         with session.transaction():
             rows = run_statement(session, statement, work, block)
             if change is not None:
-                rows = _applied(change, create, session, rows)
+                rows = applied(change, create, session, rows)
                 columns = session.columns(f"select * from {relation.sql}")
             _finish(work, block, relation, session)
             made_from = work.binder.inputs(query, block.name.schema) if kind != "table" else ()
@@ -169,16 +168,21 @@ def _select(work: Work, block: Block, relation: TableName, session: Session) -> 
     return _row_count(relation, session) if rows is None else rows
 
 
-def _history(
-    work: Work, block: Block, base: TableName | None, relation: TableName, columns: tuple[Column, ...], session: Session
-) -> History | None:
-    """Return how a snapshot gets its version; None for another block."""
-    if not block.is_snapshot:
-        return None
-    return snapshots.history_of(block, base, relation, columns, snapshots.moment_of(work.run), session)
+def change_of(
+    block: Block, base: TableName | None, relation: TableName, columns: tuple[Column, ...], moment: datetime,
+    session: Session,
+) -> Change | History | None:  # fmt: skip
+    """Return how a block that goes on from `base` gets its version `relation`; None for another block.
+
+    `columns` are those of its query, `moment` is when the run has begun. Raise BuildError if they do not go with the block's
+    settings, or with those of what is there.
+    """
+    if block.is_snapshot:
+        return snapshots.history_of(block, base, relation, columns, moment, session)
+    return incremental.change_of(block, base, relation, columns, key_text(block, "key", " ").place(0), session)
 
 
-def _applied(change: Change | History, create: str, session: Session, rows: int | None) -> int | None:
+def applied(change: Change | History, create: str, session: Session, rows: int | None) -> int | None:
     """Make the new version of a block that goes on from another one, and return how many rows it has, where that is known."""
     if isinstance(change, History):
         return snapshots.written(change, create, session)

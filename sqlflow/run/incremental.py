@@ -5,14 +5,14 @@ into a table beside. That is the price; what it buys is that everything else is 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlflow.core.block import Block
 from sqlflow.core.engine import Column, Session
 from sqlflow.core.errors import BuildError, Problem, did_you_mean
 from sqlflow.core.names import TableName, quoted
 from sqlflow.core.text import Place
-from sqlflow.plan.versions import STATE_SCHEMA, helper_name
+from sqlflow.plan.versions import helper_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def change_of(
         return Change(block, None, relation, (), columns, columns, place)
     there = session.columns(f"select * from {base.sql}")
     refuse_missing("key", block.config.key, there, "the table that is there", place)
-    delta = TableName(STATE_SCHEMA, helper_name(relation, "delta"))
+    delta = replace(relation, name=helper_name(relation, "delta"))
     return Change(block, base, delta, there, columns, columns_with(there, columns, block), place)
 
 

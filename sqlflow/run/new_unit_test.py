@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlflow.core.block import Block
@@ -50,7 +51,8 @@ def sampled(
     given = tuple(
         Given(name, _sample(_relation(graph, name, relations), rows, session, name), _PLACE) for name in sorted(wanted)
     )
-    return UnitTest(NAME, block.name, given, WrittenRows((), (), _PLACE), _PLACE)
+    now = datetime.now(UTC).replace(microsecond=0) if block.is_snapshot else None
+    return UnitTest(NAME, block.name, given, WrittenRows((), (), _PLACE), _PLACE, now=now)
 
 
 def _relation(graph: Graph, name: TableName, relations: Mapping[TableName, TableName]) -> str:
@@ -104,7 +106,9 @@ def write_new(test: UnitTest, root: Path, tests_now: Callable[[], UnitTests]) ->
 
 
 def _written(test: UnitTest, made: Made) -> str:
-    lines = [f"{test.name}:", f"  block: {test.block}", *(["  given:"] if test.given else [])]
+    lines = [f"{test.name}:", f"  block: {test.block}"]
+    lines += [f"  now: {test.now:%Y-%m-%d %H:%M:%S}"] if test.now else []
+    lines += ["  given:"] if test.given else []
     for given in test.given:
         assert isinstance(given.rows, WrittenRows)
         names = [name for name, _ in given.rows.columns]

@@ -9,14 +9,14 @@ A version of the table never changes: the history is copied beside, as the rows 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from sqlflow.core.block import Block
 from sqlflow.core.engine import Column, Session
 from sqlflow.core.errors import BuildError, Problem
 from sqlflow.core.names import TableName, quoted
-from sqlflow.plan.versions import STATE_SCHEMA, helper_name
+from sqlflow.plan.versions import helper_name
 from sqlflow.read.snapshots import ALL, HISTORY_COLUMNS
 from sqlflow.run.incremental import columns_with, refuse_missing, selected
 from sqlflow.run.key_places import key_place
@@ -56,7 +56,8 @@ class History:
     @property
     def now(self) -> str:
         """The moment, as SQL of the type of `valid_from`."""
-        return f"cast(cast('{self.moment:%Y-%m-%d %H:%M:%S.%f}+00' as timestamp with time zone) as {self.time})"
+        moment = self.moment if self.moment.tzinfo else self.moment.replace(tzinfo=UTC)
+        return f"cast(cast('{moment.isoformat(sep=' ')}' as timestamp with time zone) as {self.time})"
 
     def after(self, time: str) -> str:
         """Return the next time after `time`, as SQL."""
@@ -74,7 +75,7 @@ def history_of(
     """
     refuse_unfit(block, columns)
     time, own = _time(block, columns), history_columns(block, columns, session)
-    delta = TableName(STATE_SCHEMA, helper_name(relation, "delta"))
+    delta = replace(relation, name=helper_name(relation, "delta"))
     if base is None:
         return History(block, None, delta, columns, columns, columns, time, moment, own)
     found = session.columns(f"select * from {base.sql}")
@@ -326,7 +327,7 @@ def _doubled(key: Sequence[str], relation: TableName, condition: str, session: S
 def moment_of(run: str) -> datetime:
     """Return when a run has begun, in UTC, as its id says.
 
-    >>> moment_of("20260102T030405678abcd")
-    datetime.datetime(2026, 1, 2, 3, 4, 5, 678000)
+    >>> moment_of("20260102T030405678abcd").isoformat()
+    '2026-01-02T03:04:05.678000+00:00'
     """
-    return datetime.strptime(run[:18] + "000", "%Y%m%dT%H%M%S%f")
+    return datetime.strptime(run[:18] + "000", "%Y%m%dT%H%M%S%f").replace(tzinfo=UTC)

@@ -20,13 +20,14 @@ from sqlflow.plan.plan import Plan
 from sqlflow.read.project import renderer_of
 from sqlflow.read.runtimes import missing
 from sqlflow.run import functions, seeds
-from sqlflow.run.build import current_query, run_statement, time_limit
+from sqlflow.run.build import applied, change_of, current_query, run_statement, time_limit
 from sqlflow.run.clock import stopped
 from sqlflow.run.compose import Binder, selectable
 from sqlflow.run.differences import Row, differences
 from sqlflow.run.fixtures import comparable, no_column, table_query, values
 from sqlflow.run.report import Report, RunStatus, UnitTestResult
 from sqlflow.run.shapes import Shapes, temporary
+from sqlflow.run.snapshots import moment_of
 from sqlflow.run.work import Work
 from sqlflow.run.workers import Workers
 
@@ -175,6 +176,8 @@ class UnitTests:
                 queries[name] = query
             else:
                 relations[name] = temporary(frame, name, f"{self.run} {test.key}")
+        if test.block in given:
+            relations[test.block] = temporary(frame, test.block, f"{self.run} {test.key}")
         binder = Binder(project, Resolver(project), relations, queries, frozenset(relations))
         lent = cast(Session, _Lent(session))
         return Work(self.run, binder, renderer_of(project), Plan(frame, (), ()), self.workers, lambda: lent, self.tell)
@@ -203,10 +206,18 @@ class UnitTests:
             for name in (one for one in work.plan.graph.order if one in work.binder.queries):
                 if work.binder.queries[name].dynamic:
                     work.binder.queries[name] = current_query(work, project.blocks[name], session)  # type: ignore[index]
-            body = work.binder.bound(current_query(work, block, session), block.name.schema)
+            base = work.binder.relations.get(test.block)
+            query = current_query(work, block, session, base is not None)
+            body = work.binder.bound(query, block.name.schema)
             if test.now is not None:
                 body = stopped(body, test.now, project.target.engine.dialect)
-            run_statement(session, f"create table {relation.sql} as\n" + selectable(body), work, block)
+            columns = session.columns(selectable(body).text) if block.is_continued else ()
+            moment = moment_of(self.run) if test.now is None else test.now
+            change = change_of(block, base, relation, columns, moment, session)
+            made = change.delta if change else relation
+            rows = run_statement(session, f"create table {made.sql} as\n" + selectable(body), work, block)
+            if change is not None:
+                applied(change, f"create table {relation.sql}", session, rows)
 
     def _call(self, work: Work, block: Block, relation: TableName, session: Session) -> None:
         assert block.function is not None

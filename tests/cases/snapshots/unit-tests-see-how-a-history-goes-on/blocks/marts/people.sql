@@ -1,0 +1,6 @@
+/*---
+materialize: snapshot
+key: id
+check: city
+---*/
+select id, city from raw.people
