@@ -1,5 +1,6 @@
 """`sqlflow`: the group of commands, and what happens to errors."""
 
+import gc
 import os
 import signal
 import sys
@@ -39,6 +40,10 @@ COMMANDS = {
     "clean": "Drop what no published relation needs.",
     "completion": "Print the shell's completion script.",
 }
+
+
+_NEW_OBJECTS = 100_000
+"""After how many new objects Python looks for garbage: after 700 it takes a sixth of a build that has nothing to do."""
 
 
 class _Commands(click.Group):
@@ -94,6 +99,7 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     signal.signal(signal.SIGTERM, _terminate)
+    gc.set_threshold(_NEW_OBJECTS)
     try:
         code = cli.main(prog_name="sqlflow", standalone_mode=False)
         sys.stdout.flush()

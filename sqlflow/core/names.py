@@ -1,16 +1,16 @@
 """The one key by which every block and source is known."""
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class TableName:
+class TableName(NamedTuple):
     """A table's name in lower case: names are unique without regard to case.
 
-    `schema` and `catalog` are empty where the writer gave none.
+    `schema` and `catalog` are empty where the writer gave none. A tuple, since names are the keys of all that is looked
+    up: it is hashed and compared without a call into Python.
     """
 
     schema: str

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +39,7 @@ class Shape:
 
 def temporary(graph: Graph, name: TableName, purpose: str) -> TableName:
     """Return a table of a session's own that stands for a block or a source."""
-    return replace(version_relation(name, purpose), schema=graph.project.target.engine.temporary)
+    return version_relation(name, purpose)._replace(schema=graph.project.target.engine.temporary)
 
 
 @dataclass
