@@ -1,6 +1,7 @@
 """Text that knows where each piece of it was written."""
 
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import accumulate
 
@@ -65,18 +66,52 @@ class Piece:
         return Piece(self.text[start:end], self.source, self.offset + shift, self.moves)
 
 
-@dataclass(frozen=True, slots=True)
 class MappedText:
-    """Text put together from pieces, each of which remembers its origin."""
+    """Text put together from pieces, each of which remembers its origin. It never changes."""
 
-    pieces: tuple[Piece, ...]
-    text: str = field(init=False)
-    _starts: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    __slots__ = ("_make", "_pieces", "_starts", "_text")
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "text", "".join(piece.text for piece in self.pieces))
-        lengths = (len(piece.text) for piece in self.pieces)
-        object.__setattr__(self, "_starts", tuple(accumulate(lengths, initial=0))[:-1])
+    def __init__(self, pieces: tuple[Piece, ...]) -> None:
+        self._pieces: tuple[Piece, ...] | None = pieces
+        self._make: Callable[[], tuple[Piece, ...]] | None = None
+        self._text: str | None = None
+        self._starts: tuple[int, ...] | None = None
+
+    @classmethod
+    def later(cls, make: Callable[[], tuple[Piece, ...]]) -> "MappedText":
+        """Return the text of the pieces that `make` gives, which is asked when the text is first looked at."""
+        text = cls(())
+        text._pieces, text._make = None, make
+        return text
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        if self._pieces is None:
+            assert self._make is not None
+            self._pieces = self._make()
+        return self._pieces
+
+    @property
+    def text(self) -> str:
+        if self._text is None:
+            self._text = "".join([piece.text for piece in self.pieces])
+        return self._text
+
+    @property
+    def _begins(self) -> tuple[int, ...]:
+        """The offset at which each piece begins."""
+        if self._starts is None:
+            self._starts = tuple(accumulate((len(piece.text) for piece in self.pieces), initial=0))[:-1]
+        return self._starts
+
+    def __eq__(self, other: object) -> bool:
+        return self.pieces == other.pieces if isinstance(other, MappedText) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.pieces)
+
+    def __repr__(self) -> str:
+        return f"MappedText({self.pieces!r})"
 
     @classmethod
     def plain(cls, text: str) -> "MappedText":
@@ -97,7 +132,7 @@ class MappedText:
     def slice(self, start: int, end: int) -> "MappedText":
         """Return the characters from `start` up to, not including, `end`."""
         cuts = []
-        for begin, piece in zip(self._starts, self.pieces, strict=True):
+        for begin, piece in zip(self._begins, self.pieces, strict=True):
             low, high = max(start - begin, 0), min(end - begin, len(piece.text))
             if low < high:
                 cuts.append(piece.cut(low, high))
@@ -121,8 +156,8 @@ class MappedText:
     def _piece_at(self, offset: int) -> Piece:
         if not self.pieces:
             return Piece("")
-        index = max(0, bisect_right(self._starts, offset) - 1)
-        return self.pieces[index].cut(offset - self._starts[index], len(self.pieces[index].text))
+        index = max(0, bisect_right(self._begins, offset) - 1)
+        return self.pieces[index].cut(offset - self._begins[index], len(self.pieces[index].text))
 
     def origin(self, offset: int) -> Piece:
         """Return what stands at `offset`, up to where another piece begins."""

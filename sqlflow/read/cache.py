@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from sqlflow.core.secrets import masked
 from sqlflow.core.text import MappedText, Piece, Place, SourceFile
 from sqlflow.read.template import has_tags
 
-FORM = 2
+FORM = 3
 _CLOCK_STEP_NANOSECONDS = 50_000_000
 """A file that was changed so shortly before it was read may change once more without another time of change."""
 _DIGEST = 16
@@ -38,7 +38,9 @@ class _Text(msgspec.Struct, array_like=True):
 
 
 class _Query(msgspec.Struct, array_like=True):
-    text: _Text
+    """`text` is a `_Text`, decoded only when it is looked at: a build that has nothing to do looks at none."""
+
+    text: msgspec.Raw
     tables: list[tuple[tuple[str, ...], int, int, bool, bool, str]]
     files: tuple[str, ...]
     reads: tuple[
@@ -252,8 +254,8 @@ def _stored(block: Block, macros: Mapping[str, SourceFile]) -> _Block | None:
     known = {block.source.path: 0} | {path: number for number, path in enumerate(sorted(macros), 1)}
     sources = [block.source, *(macros[path] for path in sorted(macros))]
 
-    def text(mapped: MappedText) -> _Text:
-        return _Text([_piece(piece, known, sources) for piece in mapped.pieces])
+    def text(mapped: MappedText) -> msgspec.Raw:
+        return msgspec.Raw(msgspec.msgpack.encode(_Text([_piece(piece, known, sources) for piece in mapped.pieces])))
 
     def query(one: Query) -> _Query:
         reads = (one.reads.vars, one.reads.env, one.reads.macros, one.reads.refs, one.reads.queries)
@@ -307,9 +309,7 @@ def _piece(piece: Piece, known: Mapping[str, int], sources: list[SourceFile]) ->
     return number, piece.offset, 0 if piece.moves else -1, piece.text
 
 
-def _restored(stored: _Block, path: str, macros: Mapping[str, SourceFile]) -> Block:
-    name = TableName(*stored.name)
-    source = SourceFile(path, stored.source)
+def _restored_text(stored: msgspec.Raw, source: SourceFile, macros: Mapping[str, SourceFile]) -> tuple[Piece, ...]:
     sources = [source, *(macros[known] for known in sorted(macros))]
 
     def piece(number: int, offset: int, length: int, text: str | None) -> Piece:
@@ -320,13 +320,20 @@ def _restored(stored: _Block, path: str, macros: Mapping[str, SourceFile]) -> Bl
             return Piece(origin.text[offset : offset + length], origin, offset)
         return Piece(text, origin, offset, moves=length == 0)
 
+    return tuple(piece(*given) for given in msgspec.msgpack.decode(stored, type=_Text).pieces)
+
+
+def _restored(stored: _Block, path: str, macros: Mapping[str, SourceFile]) -> Block:
+    name = TableName(*stored.name)
+    source = SourceFile(path, stored.source)
+
     def query(one: _Query) -> Query:
         tables = tuple(
             TableUse(TableName(*parts), start, end, aliased, qualifier, alias)
             for parts, start, end, aliased, qualifier, alias in one.tables
         )
         return Query(
-            MappedText(tuple(piece(*given) for given in one.text.pieces)), tables, one.files, Reads(*one.reads), one.opaque,
+            MappedText.later(partial(_restored_text, one.text, source, macros)), tables, one.files, Reads(*one.reads), one.opaque,
             one.dynamic, frozenset(TableName(*parts) for parts in one.named),
             frozenset(TableName(*parts) for parts in one.unclear), one.code, one.volatile, one.unnamed,
         )  # fmt: skip
