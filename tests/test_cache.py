@@ -1,10 +1,13 @@
 """What is kept of the last load is never wrong: whatever reading depends on is changed, one thing after the other."""
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import write
@@ -29,6 +32,7 @@ FILES = {
     "blocks/staging/on_target.sql": "select '{{ target.name }}' as t",
     "blocks/staging/env.sql": "select '{{ env('MARK') }}' as m",
     "blocks/staging/including.sql": "select * from a {% include 'snippets/where.sql' %}",
+    "blocks/staging/including_too.sql": "select * from a {%+ include 'snippets/where.sql' %}",
     "blocks/marts/b.sql": "/*---\nmaterialize: view\ncolumns: {id: {description: x, assert: [unique]}}\n---*/\nselect id from staging.a",
     "blocks/marts/off.sql": "/*---\nenabled: false\n---*/\nselect 1 as id",
     "blocks/top.sql": "select count(*) as n from marts.b",
@@ -85,6 +89,7 @@ def edit(path: str, old: str, new: str) -> Callable[[Path], None]:
         edit("macros/money.sql", "100", "1000"),
         edit("macros/money.sql", "< 0", "< 1"),
         edit("macros/money.sql", "{% macro cents", "{% macro id() %}1{% endmacro %}{% macro cents"),
+        edit("macros/money.sql", "{% macro cents", "{% if var('limit') > 3 %}{% macro id() %}1{% endmacro %}{% endif %}{% macro cents"),
         edit("snippets/where.sql", "9", "8"),
         edit("sqlflow.yml", "limit: 3", "limit: 4"),
         edit("sqlflow.yml", "daily", "weekly"),
@@ -116,7 +121,51 @@ def test_nothing_is_read_again_where_nothing_has_changed(root: Path, monkeypatch
     with pytest.raises(Exception, match="never"):
         load(root, environment={"MARK": "first"}, cache=kept)
         raise Exception("never")
-    assert sorted(read) == ["blocks/staging/env.sql", "blocks/staging/including.sql"]
+    assert sorted(read) == [f"blocks/staging/{name}.sql" for name in ("env", "including", "including_too")]
+
+
+def test_the_names_of_macros_are_kept_with_all_that_they_depend_on(tmp_path: Path) -> None:
+    both = "{% macro a() %}1{% endmacro %}{% if var('more', 0) or env('MORE', '') %}{% macro b() %}1{% endmacro %}{% endif %}"
+    write(tmp_path, {"sqlflow.yml": "name: p\nenv: [MORE]\n", "macros/m.sql": both, "blocks/a.sql": "select 1 as id"})
+    kept = LoadCache()
+
+    def names(**given: Any) -> tuple[str, ...]:
+        nonlocal kept
+        kept = LoadCache.decoded(kept.encoded())
+        load(tmp_path, cache=kept, **given)
+        return kept.macros[1]
+
+    assert names(environment={}) == ("a",)
+    assert names(environment={}) == ("a",)
+    assert names(environment={"MORE": "1"}) == ("a", "b")
+    assert names(environment={}, variables={"more": 1}) == ("a", "b")
+    write(tmp_path, {"macros/m.sql": both.replace("a()", "c()")})
+    assert names(environment={}) == ("c",)
+
+
+def test_the_names_of_macros_that_come_from_other_files_are_read_each_time(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {"sqlflow.yml": "name: p\n", "macros/m.sql": "{% from 'x.sql' import a %}", "blocks/a.sql": "select 1 as id"},
+    )
+    write(tmp_path, {"x.sql": "{% macro a() %}1{% endmacro %}"})
+    kept = LoadCache()
+    load(tmp_path, cache=kept)
+    assert kept.macros == (b"", ())
+
+
+def test_jinja_is_not_imported_where_nothing_has_changed(root: Path) -> None:
+    write(
+        root,
+        {path: "select 1 as id" for path in FILES if path.endswith(("env.sql", "including.sql", "including_too.sql"))},
+    )
+    reloaded(root)
+    script = (
+        "import pathlib, sys; from sqlflow.read.project import load; from sqlflow.read.cache import LoadCache;"
+        "load(pathlib.Path('.'), environment={'MARK': 'first'}, cache=LoadCache.decoded(pathlib.Path('kept.bin').read_bytes()));"
+        "sys.exit('jinja2' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], cwd=root, check=False).returncode == 0
 
 
 def test_a_file_that_was_changed_just_now_is_not_kept(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

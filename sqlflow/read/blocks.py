@@ -24,7 +24,7 @@ from sqlflow.read.incremental import INCREMENTAL_ALONE, is_own, joined, refuse_i
 from sqlflow.read.render import STAND_IN, Renderer, Template
 from sqlflow.read.snapshots import SNAPSHOT_ALONE, refuse_partial
 from sqlflow.read.sql import infer, refuse_unread
-from sqlflow.read.template import has_tags
+from sqlflow.read.tags import has_tags
 from sqlflow.read.tokens import named_uses
 
 NAME_BYTES_AT_MOST = 63

@@ -8,7 +8,7 @@ is one that includes others. The file begins with a hash of the rest, so that a 
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
@@ -21,13 +21,13 @@ from sqlflow.core.config import BlockConfig
 from sqlflow.core.names import TableName
 from sqlflow.core.secrets import masked
 from sqlflow.core.text import MappedText, Piece, Place, SourceFile
-from sqlflow.read.template import has_tags
+from sqlflow.read.tags import has_tags
 
 FORM = 3
 _CLOCK_STEP_NANOSECONDS = 50_000_000
 """A file that was changed so shortly before it was read may change once more without another time of change."""
 _DIGEST = 16
-_READS_OTHERS = re.compile(r"\{%-?\s*(include|import|from|extends)\b")
+_READS_OTHERS = re.compile(r"\{%[-+]?\s*(include|import|from|extends)\b")
 
 
 class _Text(msgspec.Struct, array_like=True):
@@ -94,6 +94,7 @@ class _Entry(msgspec.Struct, array_like=True):
 class _Stored(msgspec.Struct, array_like=True):
     form: int
     entries: dict[str, _Entry]
+    macros: tuple[bytes, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,19 +116,24 @@ class Context:
 
 def context_of(plain: Iterable[str], templated: Iterable[str]) -> Context:
     """Return the context of a project, from texts that hold all that reading its files depends on."""
-    first = _digest("\x00".join((*_program(), *plain)).encode())
+    first = digest_of(plain)
     return Context(first, _digest(first + "\x00".join(templated).encode()))
+
+
+def digest_of(texts: Iterable[str]) -> bytes:
+    """Return a hash of this program and of texts that hold what it reads."""
+    return _digest("\x00".join((*_program(), *texts)).encode())
 
 
 @cache
 def _program() -> tuple[str, ...]:
-    """Return what tells one state of this program, and of the parser, from another."""
+    """Return what tells one state of this program, and of the parsers, from another."""
     from importlib.metadata import version
 
     folder = Path(__file__).parents[1]
     files = sorted((*folder.glob("read/*.py"), *folder.glob("core/*.py")))
     stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    return version("sqlflow"), str(stats), version("sqlglot")
+    return version("sqlflow"), str(stats), version("sqlglot"), version("jinja2")
 
 
 @dataclass
@@ -139,6 +145,9 @@ class LoadCache:
     new: dict[str, _Entry] = field(default_factory=dict)
     sources: dict[str, SourceFile] = field(default_factory=dict)
     """The macro files, by path: pieces of text point into them."""
+    old_macros: tuple[bytes, tuple[str, ...]] = (b"", ())
+    """The names of all macros, behind a hash of what they depend on."""
+    macros: tuple[bytes, tuple[str, ...]] = (b"", ())
 
     @classmethod
     def decoded(cls, data: bytes) -> "LoadCache":
@@ -147,16 +156,34 @@ class LoadCache:
             stored = msgspec.msgpack.decode(unsealed(data), type=_Stored)
         except msgspec.DecodeError:
             return cls()
-        return cls(old=stored.entries) if stored.form == FORM else cls()
+        return cls(old=stored.entries, old_macros=stored.macros) if stored.form == FORM else cls()
 
     def encoded(self) -> bytes:
-        return sealed(msgspec.msgpack.encode(_Stored(FORM, self.new)))
+        return sealed(msgspec.msgpack.encode(_Stored(FORM, self.new, self.macros)))
 
     @property
     def is_changed(self) -> bool:
-        return self.new.keys() != self.old.keys() or any(
-            self.old[path] is not entry for path, entry in self.new.items()
+        return (
+            self.new.keys() != self.old.keys()
+            or self.macros != self.old_macros
+            or any(self.old[path] is not entry for path, entry in self.new.items())
         )
+
+    def macro_names(self, templated: Iterable[str], read: Callable[[], Iterable[str]]) -> tuple[str, ...]:
+        """Return the names of the macros of `sources`, sorted: as they were kept, or else as `read` gives them.
+
+        `templated` are texts that hold all that reading them depends on.
+        """
+        if not self.sources:
+            return ()
+        depends_on_others = any(_READS_OTHERS.search(source.text) for source in self.sources.values())
+        key = digest_of(templated)
+        if self.old_macros[0] != key or depends_on_others:
+            names = tuple(sorted(read()))
+            self.macros = (b"", ()) if depends_on_others else (key, names)
+            return names
+        self.macros = self.old_macros
+        return self.macros[1]
 
     def block(self, root: Path, path: str) -> "Block | tuple[TableName, str] | None":
         """Return the block of a file that has not changed since, or the name of one that is switched off; else None."""

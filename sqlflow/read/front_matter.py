@@ -7,7 +7,7 @@ from sqlflow.core.errors import ProjectError
 from sqlflow.core.node import Node
 from sqlflow.core.text import SourceFile
 from sqlflow.read.render import Template
-from sqlflow.read.template import has_tags
+from sqlflow.read.tags import has_tags
 from sqlflow.read.yaml import parse
 
 _OPENING = re.compile(r"/\*---[ \t]*\r?\n")

@@ -104,19 +104,20 @@ class _Loader:
             found.target, found.vars, self.environment, self.macro_files, _include(root), found.config.dialect or ""
         )
         self.reading = Reading(found.target.engine, found.target.schema, self.renderer, found.defaults, problems)
-        cache.context = self._context()
         cache.sources = {source.path: source for source in self.macro_files}
+        cache.context = self._context()
 
     def _context(self) -> Context:
         """Return all that reading a SQL file depends on beside the file itself."""
         target, found = self.settings.target, self.settings
-        plain = (
-            target.engine.name, target.engine.version(), target.engine.dialect, found.config.dialect or "", target.schema, repr(found.defaults),
-            repr(sorted(self.renderer.macro_names())), repr(found.config.block_paths),
-        )  # fmt: skip
         templated = (
             target.name, repr(target.settings), repr(found.vars), repr(sorted(self.environment.items())),
             *(f"{source.path} {source.text}" for source in self.macro_files),
+        )  # fmt: skip
+        engine = target.engine.name, target.engine.version(), target.engine.dialect, target.schema
+        macros = self.cache.macro_names((*engine, *templated), self.renderer.macro_names)
+        plain = (
+            *engine, found.config.dialect or "", repr(found.defaults), repr(sorted(macros)), repr(found.config.block_paths)
         )  # fmt: skip
         return context_of(plain, templated)
 

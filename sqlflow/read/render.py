@@ -1,4 +1,7 @@
-"""Rendering in the frame of a project: the functions that templates may call, and what they read."""
+"""Rendering in the frame of a project: the functions that templates may call, and what they read.
+
+Jinja itself, behind `read/template.py`, is imported when the first template is compiled.
+"""
 
 import re
 import threading
@@ -6,14 +9,17 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlflow.core.block import Reads, Target
 from sqlflow.core.engine import Rows
 from sqlflow.core.errors import Problem, ProjectError, did_you_mean
 from sqlflow.core.names import TableName, literal, quoted
 from sqlflow.core.text import MappedText, Place, SourceFile
-from sqlflow.read import template as jinja
+from sqlflow.read.tags import has_tags
+
+if TYPE_CHECKING:
+    from sqlflow.read.template import JinjaEnvironment
 
 _QUERY = re.compile(r"\bquery\s*\(")
 STAND_IN = "sqlflow_stand_in"
@@ -31,7 +37,7 @@ class Template:
 
     @property
     def dynamic(self) -> bool:
-        return jinja.has_tags(self.text) and _QUERY.search(self.text) is not None
+        return has_tags(self.text) and _QUERY.search(self.text) is not None
 
 
 @dataclass(slots=True)
@@ -59,6 +65,8 @@ class _Notes:
 
 def _deadline() -> Callable[[], None]:
     """Return what raises TooMuch when it is called after the time that a template may take."""
+    from sqlflow.read import template as jinja
+
     ends = time.monotonic() + jinja.SECONDS_AT_MOST
 
     def check() -> None:
@@ -89,7 +97,7 @@ class Renderer:
         self._source_of = source_of
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._jinja: jinja.JinjaEnvironment | None = None
+        self._jinja: JinjaEnvironment | None = None
         self._compiled: dict[tuple[str, int], Any] = {}
 
     def render(
@@ -102,8 +110,10 @@ class Renderer:
         give the new rows of a table that is there.
         Raise ProjectError, with the place, for whatever is wrong with the template.
         """
-        if not jinja.has_tags(template.text):
+        if not has_tags(template.text):
             return _trimmed(MappedText.whole(template.source, template.start, len(template.text))), Reads()
+        from sqlflow.read import template as jinja
+
         environment = self._environment()
         key = (template.source.path, template.start)
         if key not in self._compiled:
@@ -127,7 +137,9 @@ class Renderer:
         notes: _Notes = self._local.notes
         return notes
 
-    def _environment(self) -> jinja.JinjaEnvironment:
+    def _environment(self) -> "JinjaEnvironment":
+        from sqlflow.read import template as jinja
+
         with self._lock:
             if self._jinja is None:
                 environment = jinja.JinjaEnvironment(self._source_of)
@@ -141,7 +153,9 @@ class Renderer:
                 self._jinja = environment
             return self._jinja
 
-    def _load_macros(self, environment: jinja.JinjaEnvironment) -> None:
+    def _load_macros(self, environment: "JinjaEnvironment") -> None:
+        from sqlflow.read import template as jinja
+
         owners: dict[str, str] = {}
         for file in self._macro_files:
             compiled = jinja.compiled(environment, file, file.path, file.text)
@@ -175,6 +189,8 @@ class Renderer:
         self, name: str, arguments: Mapping[str, Any], this: TableName, place: Place
     ) -> tuple[MappedText, Reads]:
         """Return what the macro `name` gives for `arguments`; `place` is where it was asked for."""
+        from sqlflow.read import template as jinja
+
         environment = self._environment()
         text = "{{ " + name + "(**arguments) }}"
         source = SourceFile(place.path, "\n" * (place.line - 1) + text)

@@ -22,17 +22,12 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from sqlflow.core.errors import ProjectError, StatementError, did_you_mean
 from sqlflow.core.text import MappedText, Piece, Place, SourceFile
+from sqlflow.read.tags import TAG
 
 TEXT_AT_MOST = 4 << 20
 RANGE_AT_MOST = 100_000
 SECONDS_AT_MOST = 10.0
 _PADDING_AT_MOST = 100_000
-_TAG = re.compile(r"\{[{%#]")
-
-
-def has_tags(text: str) -> bool:
-    """Return whether the text holds Jinja at all; text without is never given to it."""
-    return _TAG.search(text) is not None
 
 
 class TooMuch(TemplateError):
@@ -363,7 +358,7 @@ def _place_of(environment: JinjaEnvironment, source: SourceFile, error: BaseExce
     where, line = next(reversed(_lines_of(environment, error)), (source, 1))
     text = where.line_place(line).text
     found = re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text) if word else None
-    found = found or _TAG.search(text)
+    found = found or TAG.search(text)
     return where.line_place(line, found.start() + 1, len(found.group())) if found else where.line_place(line)
 
 
