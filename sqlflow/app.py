@@ -1,7 +1,7 @@
 """The one place where the floors meet: what the command line and Python programs call."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -37,15 +37,17 @@ from sqlflow.run import publish, source_versions, state
 from sqlflow.run.diff import Difference, difference, side
 from sqlflow.run.environments import Listed, drop, listed
 from sqlflow.run.execute import Options, binder_of, execute
+from sqlflow.run.idle import free_leases, idle_report, is_idle
 from sqlflow.run.kept import contents_of, keep, read_and_kept
 from sqlflow.run.lease import Lease, new_run, refuse_others
+from sqlflow.run.listing import Listing, Lists
 from sqlflow.run.new_unit_test import sampled, write_new
 from sqlflow.run.report import Report
 from sqlflow.run.rollback import Rollback, roll_back
 from sqlflow.run.show import frame, query_rows
 from sqlflow.run.static_check import Checked, checked_alone, with_faults
 from sqlflow.run.sweep import sweep
-from sqlflow.run.target import held, is_there, opened
+from sqlflow.run.target import held, is_there, leased, opened, waited_for
 from sqlflow.run.unit_tests import UnitTests, test_units
 from sqlflow.run.waiting import LOCK_SECONDS, waited
 from sqlflow.run.work import Work
@@ -166,9 +168,12 @@ class Project:
         made = self._plan(self.selected(), current, full_refresh=False)
         return why(made, block, current.published.get(block))
 
-    def _looked_at(self, connection: Connection, session: Session, adopt: bool) -> Current:
+    def _looked_at(
+        self, connection: Connection, session: Session, adopt: bool, listing: Lists | None = None
+    ) -> Current:
         """Return what the target shows, with the versions of the sources that blocks read."""
-        current = publish.current(connection, session, self.loaded.environment, self.loaded.blocks.values(), adopt)
+        blocks, environment = self.loaded.blocks.values(), self.loaded.environment
+        current = publish.current(connection, session, environment, blocks, adopt, listing)
         names = frozenset().union(*self.graph.sources.values())
         return replace(current, sources=source_versions.versions(self.loaded, names, session))
 
@@ -182,15 +187,14 @@ class Project:
     def build(
         self, select: Iterable[str] = (), exclude: Iterable[str] = (), *, threads: int | None = None,
         publish_what: Literal["all", "passing"] = "all", fail_fast: bool = False, prune: bool = False, adopt: bool = False,
-        cascade: bool = False,
-        timeout: float | None = None, full_refresh: bool = False, plan_file: str | Path | None = None, lock_timeout: float = LOCK_SECONDS,
-        listener: Listener = _silent,
+        cascade: bool = False, timeout: float | None = None, full_refresh: bool = False,
+        plan_file: str | Path | None = None, lock_timeout: float = LOCK_SECONDS, listener: Listener = _silent,
     ) -> Report:  # fmt: skip
         """Build, check and publish the selected blocks, or what a plan's file says, and return the report.
 
-        Raise UsageError if the plan of the file is not true any more. Raise BuildError before anything has run if a name in the target is taken by a relation that sqlflow did not
-        make, and BusyError if somebody else still holds the target after `lock_timeout` seconds. What fails while
-        running is in the report.
+        Raise UsageError if the plan of the file is not true any more. Raise BuildError before anything has run if a name in
+        the target is taken by a relation that sqlflow did not make, and BusyError if somebody else still holds the target
+        after `lock_timeout` seconds. What fails while running is in the report.
         """
         document = None if plan_file is None else saved.read(saved.text_of(plan_file), str(plan_file))
         chosen = self.selected(document["select"], document["exclude"]) if document else self.selected(select, exclude)
@@ -199,12 +203,17 @@ class Project:
         options = Options(
             threads or self.loaded.config.threads, publish_what, fail_fast, prune, adopt, cascade, limit or None
         )
-        is_new = not is_there(self.loaded)
-        if is_new:
+        if is_new := not is_there(self.loaded):
             planning.refuse(with_faults(planning.plan(self.graph, chosen, Current({}))).faults)
-        with held(self.loaded, lock_timeout, listener) as (connection, session, lease):
-            current = self._looked_at(connection, session, adopt)
-            made = self._plan(chosen, current, full_refresh)
+        with waited_for(self.loaded, lock_timeout, listener) as (connection, session), ExitStack() as stack:
+            listing, made = Listing(connection), None
+            if leases := free_leases(listing, session):
+                made = self._plan(chosen, self._looked_at(connection, session, adopt, listing), full_refresh)
+                if not document and is_idle(made, options, connection, listing, session, self.loaded.environment):
+                    return idle_report(made, self.loaded.environment, listener)
+            lease = stack.enter_context(leased(self.loaded, connection, session, lock_timeout, listener))
+            if made is None or not (leases and leases.until(lease, session)):
+                made = self._plan(chosen, self._looked_at(connection, session, adopt), full_refresh)
             if not is_new:
                 planning.refuse(with_faults(made, session, make_folder=True).faults)
             if document is not None:

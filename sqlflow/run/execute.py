@@ -181,17 +181,6 @@ class _Execution:
         """Tell whether an assertion has passed, and on the files that its key is of."""
         return self.tally.has_passed(check) and all(map(self.plan.files.hold, check.assertion.code.files))
 
-    def _to_show(self, passing: list[TableName], session: Session) -> dict[TableName, TableName]:
-        """Return the relation of each block that is not shown as it is: of those that pass, and of those of `prod`."""
-        environment = self.lease.environment
-        shown, looks = state.shown(self.connection, session, environment), state.looks(session, environment)
-        relations = {**self.plan.borrowed, **{name: self.work.binder.relations[name] for name in passing}}
-        return {
-            name: relation
-            for name, relation in relations.items()
-            if shown.get(name) != relation or looks[name] != publish.look_of(self.plan.block(name))
-        }
-
     def _published(self) -> Report:
         passing = self.tally.passing()
         is_whole = not self.tally.bad
@@ -203,7 +192,8 @@ class _Execution:
         started = time.perf_counter()
         session = self.connection.session()
         try:
-            relations = self._to_show(passing, session)
+            new = {name: self.work.binder.relations[name] for name in passing}
+            relations = publish.to_show(self.plan, new, self.connection, session, self.lease.environment)
             prune = self.options.prune and is_whole and bool(self.plan.removed)
             if not relations and not prune:
                 status: RunStatus = "succeeded" if is_whole and not self.tally.failures() else "failed"

@@ -64,11 +64,9 @@ def forget(session: Session, run: str) -> None:
     session.execute(f"delete from {TABLE} where run = {literal(run)}")
 
 
-def forget_older(session: Session, oldest: str) -> None:
-    """Remove what was replaced before the time `oldest`."""
-    session.execute(
-        f"delete from {TABLE} where run in (select run from {_RUNS} where published_at < {literal(oldest)})"
-    )
+def older(oldest: str) -> str:
+    """Return the condition for what was replaced before the time `oldest`."""
+    return f"run in (select run from {_RUNS} where published_at < {literal(oldest)})"
 
 
 def needed(session: Session, oldest: datetime) -> list[str]:

@@ -124,6 +124,29 @@ class Taking:
         return time.monotonic() - self.seen_at >= DEAD_SECONDS
 
 
+@dataclass(frozen=True, slots=True)
+class Leases:
+    """Which run has which lease, and how often each has been taken, at one time."""
+
+    rows: frozenset[tuple[str, str, int]]
+
+    @classmethod
+    def now(cls, session: Session) -> "Leases":
+        return cls(frozenset(session.rows(f"select environment, run, sequence from {state.LEASES}").rows))
+
+    @property
+    def are_free(self) -> bool:
+        """Tell whether no run has any: nothing is being changed, and nothing was left half done."""
+        return not any(run for _, run, _ in self.rows)
+
+    def until(self, lease: Lease, session: Session) -> bool:
+        """Tell whether nothing can have been changed until `lease` was taken: it was the next one."""
+        name = lease.environment.name
+        mine = {(name, lease.owner, sequence + 1) for other, _, sequence in self.rows if other == name}
+        others = {row for row in self.rows if row[0] != name}
+        return self.are_free and bool(mine) and Leases.now(session).rows == others | mine
+
+
 def _one_at_a_time(session: Session) -> None:
     """Let others who ask for the same wait until the session's transaction ends."""
     session.execute(f"update {state.table_of('sqlflow_state')} set form = {state.FORM}")

@@ -12,9 +12,10 @@ from sqlflow.core.names import TableName, literal, quoted
 from sqlflow.core.text import Place
 from sqlflow.plan.current import Current
 from sqlflow.plan.plan import Plan
-from sqlflow.plan.versions import NAME_BYTES
+from sqlflow.plan.versions import NAME_BYTES, STATE_SCHEMA
 from sqlflow.run import history, state
 from sqlflow.run.lease import Lease
+from sqlflow.run.listing import Listing, Lists
 from sqlflow.run.retry import retried
 
 ADOPTED = "__before_sqlflow"
@@ -22,18 +23,24 @@ _TIMES_ASKED = 3
 
 
 def current(
-    connection: Connection, session: Session, environment: Environment, blocks: Iterable[Block], adopt: bool
-) -> Current:
-    """Return what an environment shows, and the problems of names that somebody else's relations have."""
-    has_state = state.exists(connection)
-    if has_state:
-        state.form(session)
-    shown = state.shown(connection, session, environment) if has_state else {}
+    connection: Connection, session: Session, environment: Environment, blocks: Iterable[Block], adopt: bool,
+    listing: Lists | None = None,
+) -> Current:  # fmt: skip
+    """Return what an environment shows, and the problems of names that somebody else's relations have.
+
+    `listing` are the target's relations, where they have been asked for already.
+    """
+    listing = listing or Listing(connection)
     wanted = {environment.relation(block.name): block for block in blocks if block.config.materialize != "ephemeral"}
     schemas = sorted({name.schema for name in wanted})
+    listing.relations([STATE_SCHEMA, *schemas])
+    has_state = state.exists(listing)
+    if has_state:
+        state.form(session)
+    shown = state.shown(listing, session, environment) if has_state else {}
     elsewhere = state.shown_elsewhere(session, environment) if has_state else {}
     problems = []
-    for relation in sorted(connection.relations(schemas), key=lambda relation: relation.name):
+    for relation in sorted(listing.relations(schemas), key=lambda relation: relation.name):
         block = wanted.get(relation.name)
         if block is None or block.name in shown:
             continue
@@ -43,9 +50,9 @@ def current(
             problems.append(foreign(relation, block))
     if not has_state:
         return Current({}, tuple(problems), server=connection.server)
-    made = state.made(connection, session, environment)
+    made = state.made(listing, session, environment)
     good = {version.relation for version in made}
-    read = state.read_from(connection, session, environment, shown)
+    read = state.read_from(listing, session, environment, shown)
     published = {name: relation for name, relation in read.items() if relation in good}
     return Current(
         published,
@@ -153,6 +160,18 @@ def committed(
             raise _refused(error) from error
     if not _has_happened(connection, run):
         raise BuildError("publishing was not confirmed: the run's mark is not in the target")
+
+
+def to_show(
+    plan: Plan, relations: Mapping[TableName, TableName], connection: Lists, session: Session, environment: Environment
+) -> dict[TableName, TableName]:  # fmt: skip
+    """Return those of the relations that are not what the environment shows, and what it borrows from `prod`."""
+    shown, looks = state.shown(connection, session, environment), state.looks(session, environment)
+    return {
+        name: relation
+        for name, relation in {**plan.borrowed, **relations}.items()
+        if shown.get(name) != relation or looks[name] != look_of(plan.block(name))
+    }
 
 
 def copy(connection: Connection, session: Session, environment: Environment) -> None:

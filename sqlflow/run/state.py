@@ -28,6 +28,7 @@ from sqlflow.core.secrets import masked
 from sqlflow.plan.current import Made
 from sqlflow.plan.recipes import Entry
 from sqlflow.plan.versions import STATE_SCHEMA, Key
+from sqlflow.run.listing import Lists
 
 FORM = 5
 _FORM_OF_RECIPES = 3
@@ -101,7 +102,7 @@ def values(*row: Any) -> str:
     return "(" + ", ".join(literal(value) for value in row) + ")"
 
 
-def exists(connection: Connection) -> bool:
+def exists(connection: Lists) -> bool:
     """Tell whether the target has a state of ours."""
     return any(relation.name.name == "sqlflow_state" for relation in connection.relations([STATE_SCHEMA]))
 
@@ -173,7 +174,7 @@ def shown_elsewhere(session: Session, environment: Environment) -> dict[TableNam
     return {Environment(other).relation(TableName(schema, name)): other for other, schema, name in found.rows}
 
 
-def made(connection: Connection, session: Session, environment: Environment) -> tuple[Made, ...]:
+def made(connection: Lists, session: Session, environment: Environment) -> tuple[Made, ...]:
     """Return the versions that are there with all that they need, the newest last; behind them those that `prod` shows,
     and those that the environment shows.
     """
@@ -241,7 +242,7 @@ def looks(session: Session, environment: Environment) -> dict[TableName, str]:
     return {TableName(schema, name): look for schema, name, look in found.rows}
 
 
-def shown(connection: Connection, session: Session, environment: Environment) -> dict[TableName, TableName]:
+def shown(connection: Lists, session: Session, environment: Environment) -> dict[TableName, TableName]:
     """Return the relation behind each published block whose view is still there, as we made it."""
     rows = published(session, environment)
     schemas = sorted({environment.relation(name).schema for name in rows})
@@ -250,7 +251,7 @@ def shown(connection: Connection, session: Session, environment: Environment) ->
 
 
 def read_from(
-    connection: Connection, session: Session, environment: Environment, own: dict[TableName, TableName] | None = None
+    connection: Lists, session: Session, environment: Environment, own: dict[TableName, TableName] | None = None
 ) -> dict[TableName, TableName]:
     """Return the relation that each block is read from where it is not built: the environment's own, else that of `prod`.
 

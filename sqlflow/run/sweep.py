@@ -12,6 +12,7 @@ from sqlflow.core.names import literal
 from sqlflow.plan.versions import STATE_SCHEMA
 from sqlflow.run import history
 from sqlflow.run.lease import refuse_others
+from sqlflow.run.listing import Lists
 from sqlflow.run.state import TABLES, table_of
 
 _LOCK_SECONDS = 0.5
@@ -27,10 +28,7 @@ def sweep(
     that were replaced later than that, and all that any of these is made from. What cannot be dropped, because somebody else's view reads it, stays too. While another environment is being
     built all stay: it may be about to use them. Assertions that have passed longer ago are forgotten: they run again.
     """
-    kept = _needed(session, keep, seconds)
-    there = connection.relations([STATE_SCHEMA])
-    waiting = [relation for relation in there if relation.name.name not in kept | TABLES.keys()]
-    waiting.sort(key=lambda relation: relation.kind != "view")
+    waiting = _unneeded(connection, session, keep, seconds)
     gone: list[str] = []
     with suppress(BusyError):
         before = None
@@ -39,12 +37,26 @@ def sweep(
             waiting = [
                 relation for relation in before if not _is_dropped(connection, session, environment, relation, gone)
             ]
-    if seconds:
-        oldest = datetime.now(UTC) - timedelta(seconds=seconds)
-        session.execute(f"delete from {table_of('sqlflow_checked')} where run < {literal(f'{oldest:%Y%m%dT%H%M%S}')}")
-        _forget_old_recipes(session, oldest)
-        history.forget_older(session, str(oldest.replace(tzinfo=None)))
+    for table, condition in _outdated(seconds):
+        session.execute(f"delete from {table} where {condition}")
     return tuple(gone)
+
+
+def is_swept(connection: Lists, session: Session, keep: Iterable[str], seconds: float) -> bool:
+    """Tell whether `sweep` would find nothing to drop and nothing to forget."""
+    if _unneeded(connection, session, keep, seconds):
+        return False
+    any_row = " or ".join(
+        f"exists (select 1 from {table} where {condition})" for table, condition in _outdated(seconds)
+    )
+    return not (any_row and session.rows(f"select {any_row}").rows[0][0])
+
+
+def _unneeded(connection: Lists, session: Session, keep: Iterable[str], seconds: float) -> list[Relation]:
+    """Return the versions that nothing needs, views first."""
+    kept = _needed(session, keep, seconds) | TABLES.keys()
+    found = [relation for relation in connection.relations([STATE_SCHEMA]) if relation.name.name not in kept]
+    return sorted(found, key=lambda relation: relation.kind != "view")
 
 
 def _is_dropped(
@@ -66,12 +78,22 @@ def _is_dropped(
     return True
 
 
-def _forget_old_recipes(session: Session, oldest: datetime) -> None:
-    """Drop the recipes that are older than `oldest`, but the latest of each version."""
-    table, time = table_of("sqlflow_recipes"), oldest.replace(tzinfo=None).isoformat(sep=" ")
-    session.execute(
-        f"delete from {table} where built_at < {literal(time)} and exists (select 1 from {table} as later"
-        f" where later.relation = {table}.relation and later.built_at > {table}.built_at)"
+def _outdated(seconds: float) -> tuple[tuple[str, str], ...]:
+    """Return the tables of the state that forget what is older than `seconds`, and the condition for that; of recipes
+    the latest of each version stays.
+    """
+    if not seconds:
+        return ()
+    oldest = datetime.now(UTC) - timedelta(seconds=seconds)
+    recipes, time = table_of("sqlflow_recipes"), oldest.replace(tzinfo=None).isoformat(sep=" ")
+    return (
+        (table_of("sqlflow_checked"), f"run < {literal(f'{oldest:%Y%m%dT%H%M%S}')}"),
+        (
+            recipes,
+            f"built_at < {literal(time)} and exists (select 1 from {recipes} as later"
+            f" where later.relation = {recipes}.relation and later.built_at > {recipes}.built_at)",
+        ),
+        (history.TABLE, history.older(str(oldest.replace(tzinfo=None)))),
     )
 
 

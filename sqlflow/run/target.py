@@ -34,23 +34,41 @@ def opened(project: Project, readonly: bool = False) -> Iterator[tuple[Connectio
 
 
 @contextmanager
-def held(project: Project, seconds: float, tell: Listener) -> Iterator[tuple[Connection, Session, Lease]]:
-    """Open the target and take the lease that lets one run change it, waiting up to `seconds` for each of them."""
+def waited_for(project: Project, seconds: float, tell: Listener) -> Iterator[tuple[Connection, Session]]:
+    """Open the target to change it, waiting up to `seconds` for it."""
     engine, settings = project.target.engine, project.target.settings
     connection = failing(waited(lambda: engine.open(settings, project.root), seconds, tell))
     try:
         session = connection.session()
         try:
-            state.ensure(connection, session)
-            lease = waited(Taking(connection, session, project.environment, new_run()), seconds, tell)
-            point("lease taken")
-            with beating(lease, partial(connection.session, lease.owner)):
-                yield connection, session, lease
+            yield connection, session
         finally:
             session.close()
     finally:
         with told_to(_unheard):
             connection.close()
+
+
+@contextmanager
+def leased(
+    project: Project, connection: Connection, session: Session, seconds: float, tell: Listener
+) -> Iterator[Lease]:
+    """Take the lease that lets one run change the target, waiting up to `seconds` for it."""
+    state.ensure(connection, session)
+    lease = waited(Taking(connection, session, project.environment, new_run()), seconds, tell)
+    point("lease taken")
+    with beating(lease, partial(connection.session, lease.owner)):
+        yield lease
+
+
+@contextmanager
+def held(project: Project, seconds: float, tell: Listener) -> Iterator[tuple[Connection, Session, Lease]]:
+    """Open the target and take its lease, waiting up to `seconds` for each of them."""
+    with (
+        waited_for(project, seconds, tell) as (connection, session),
+        leased(project, connection, session, seconds, tell) as lease,
+    ):
+        yield connection, session, lease
 
 
 def _unheard(exit_code: int) -> None:

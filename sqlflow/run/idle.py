@@ -1,0 +1,51 @@
+"""A build that has nothing to do: that is found out and told without the lease, and nothing is written.
+
+What was seen is true of one moment, as it is for a build that had the lease: whoever builds next sees for himself.
+"""
+
+from sqlflow.core import events
+from sqlflow.core.engine import Connection, Session
+from sqlflow.core.environment import Environment
+from sqlflow.core.events import Listener
+from sqlflow.plan.plan import Plan
+from sqlflow.run import publish, state
+from sqlflow.run.execute import Options
+from sqlflow.run.lease import Leases, new_run
+from sqlflow.run.listing import Lists
+from sqlflow.run.report import BlockResult, Report
+from sqlflow.run.sweep import is_swept
+from sqlflow.run.tally import Tally
+
+
+def free_leases(connection: Lists, session: Session) -> Leases | None:
+    """Return the leases as they are; None where one is taken, or where the state is not of this sqlflow's form."""
+    if not state.exists(connection) or state.form(session) != state.FORM:
+        return None
+    found = Leases.now(session)
+    return found if found.are_free else None
+
+
+def is_idle(
+    plan: Plan, options: Options, connection: Connection, listing: Lists, session: Session, environment: Environment
+) -> bool:  # fmt: skip
+    """Tell whether a build would change nothing in the target: not what is shown, nor what is kept."""
+    to_do = plan.built, plan.checks, plan.renewed, plan.left_out, plan.problems, options.prune and plan.removed
+    return (
+        not any(to_do)
+        and not options.adopt
+        and not connection.wants_copy
+        and not publish.to_show(plan, plan.reused, listing, session, environment)
+        and is_swept(listing, session, [name.name for name in plan.reused.values()], plan.project.config.keep)
+    )
+
+
+def idle_report(plan: Plan, environment: Environment, tell: Listener) -> Report:
+    """Tell of a run in which every block is used again, and return its report."""
+    run = new_run()
+    tally = Tally(plan, run, tell)
+    tell(events.RunStarted(run, plan.project.target.name, environment.name, 0, 0, 0))
+    for name in plan.graph.order:
+        if name in plan.reused:
+            tally.results[name] = BlockResult(name, "reused", relation=plan.reused[name])
+            tell(events.BlockReused(run, str(name)))
+    return tally.report("succeeded")
