@@ -125,7 +125,7 @@ def plan(
         for name in graph.order
     )  # fmt: skip
     changes = column_changes(cookbook, [step.block for step in steps if step.action == "build"])
-    steps = tuple(replace(step, columns=changes.get(step.block)) for step in steps)
+    steps = tuple(replace(step, columns=changes[step.block]) if step.block in changes else step for step in steps)
     building = [graph.project.blocks[step.block] for step in steps if step.action == "build"]
     bases = {block.name: bases[block.name] for block in building if block.name in bases}
     steps = tuple(_with_base(step, bases, graph) for step in steps)
