@@ -46,7 +46,7 @@ def change_of(
         return Change(block, None, relation, (), columns, columns, place)
     there = session.columns(f"select * from {base.sql}")
     refuse_missing("key", block.config.key, there, "the table that is there", place)
-    delta = replace(relation, name=helper_name(relation, "delta"))
+    delta = relation._replace(name=helper_name(relation, "delta"))
     return Change(block, base, delta, there, columns, columns_with(there, columns, block), place)
 
 

@@ -75,7 +75,7 @@ def history_of(
     """
     refuse_unfit(block, columns)
     time, own = _time(block, columns), history_columns(block, columns, session)
-    delta = replace(relation, name=helper_name(relation, "delta"))
+    delta = relation._replace(name=helper_name(relation, "delta"))
     if base is None:
         return History(block, None, delta, columns, columns, columns, time, moment, own)
     found = session.columns(f"select * from {base.sql}")
