@@ -5,7 +5,7 @@ into a table beside. That is the price; what it buys is that everything else is 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sqlflow.core.block import Block
 from sqlflow.core.engine import Column, Session

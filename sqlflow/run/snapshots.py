@@ -9,7 +9,7 @@ A version of the table never changes: the history is copied beside, as the rows 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlflow.core.block import Block
