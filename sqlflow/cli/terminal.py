@@ -47,7 +47,14 @@ class _Lines:
             self.quiet
             and isinstance(
                 event,
-                (events.BlockBuilt, events.BlockPrinted, events.BlockSkipped, events.RunStarted, events.Published),
+                (
+                    events.BlockBuilt,
+                    events.IntervalsBuilt,
+                    events.BlockPrinted,
+                    events.BlockSkipped,
+                    events.RunStarted,
+                    events.Published,
+                ),
             )
         ):
             echo(line)
@@ -115,6 +122,9 @@ def described(event: Event) -> str:
         case events.BlockBuilt():
             rows = "" if event.rows is None else count(event.rows, "row")
             return f"{_mark('built')} {event.block:<40} {event.materialize} {rows:>{24 - len(event.materialize)}}  {seconds(event.seconds):>8}"
+        case events.IntervalsBuilt():
+            what = "was there" if event.is_found else seconds(event.seconds)
+            return f"  {event.block:<40} {event.span} {what:>{max(10, 36 - len(event.span))}}"
         case events.BlockPrinted():
             return f"  {click.style(event.block, fg='bright_black')} │ {printable(event.line)}"
         case events.BlockTriedAgain():

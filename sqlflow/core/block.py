@@ -213,6 +213,11 @@ class Block:
         return self.config.materialize in ("incremental", "snapshot")
 
     @property
+    def is_ranged(self) -> bool:
+        """Whether its rows are built interval by interval."""
+        return self.is_incremental and self.config.strategy == "time_range"
+
+    @property
     def query(self) -> Query | None:
         """The SELECT of a SQL block."""
         return self.code if isinstance(self.code, Query) else None

@@ -14,6 +14,8 @@ Duration = Annotated[float, Meta(extra={"read": "duration"})]
 """Seconds; written as a number, or as text such as `30s`, `5m`, `2h`, `2 days`."""
 Size = Annotated[int, Meta(extra={"read": "size"})]
 """Bytes; written as text such as `500MB` or `2GB`, in steps of 1024."""
+Moment = Annotated[str, Meta(extra={"read": "moment"})]
+"""A time in UTC; written as `2026-01-31` or `2026-01-31 05:00`, kept as `core.spans.written` writes it."""
 Raw = Annotated[Any, Meta(extra={"read": "raw"})]
 """A part of the file whose reading is left to the room that knows its form."""
 
@@ -61,7 +63,7 @@ class BlockConfig(Struct, frozen=True, kw_only=True):
         Meta(description="How the block is kept: as a table or a view of one kind, or inlined as a CTE (`ephemeral`)."),
     ] = "table"
     strategy: Annotated[
-        Literal["append", "merge", "delete_insert"] | None,
+        Literal["append", "merge", "delete_insert", "time_range"] | None,
         Meta(description="Incremental blocks: what becomes of the rows that are there when new ones come."),
     ] = None
     key: Annotated[
@@ -81,6 +83,28 @@ class BlockConfig(Struct, frozen=True, kw_only=True):
         Literal["close", "ignore"],
         Meta(description="Snapshots: what becomes of a row whose key the query does not give any more."),
     ] = "close"
+    time_column: Annotated[
+        Text | None, Meta(description="Time ranges: the column that tells in which interval a row lies.")
+    ] = None
+    interval: Annotated[
+        Literal["hour", "day", "week", "month"] | None,
+        Meta(description="Time ranges: how long an interval is; one is built when it has ended, in UTC."),
+    ] = None
+    start: Annotated[Moment | None, Meta(description="Time ranges: the moment at which the first interval begins.")] = (
+        None
+    )
+    end: Annotated[
+        Moment | None,
+        Meta(description="Time ranges: the moment at which the last interval ends; without it, there is none."),
+    ] = None
+    lookback: Annotated[
+        int,
+        Meta(description="Time ranges: how many of the latest intervals each build makes again, for late rows.", ge=0),
+    ] = 0
+    batch_size: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="Time ranges: how many intervals the query is asked for at once; without it, all."),
+    ] = None
     on_schema_change: Annotated[
         Literal["fail", "ignore", "append", "sync"],
         Meta(

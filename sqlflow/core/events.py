@@ -49,6 +49,20 @@ class BlockBuilt:
 
 
 @dataclass(frozen=True, slots=True)
+class IntervalsBuilt:
+    """One of several batches of a block of time ranges is there: `span` as in `2026-01-05 to 2026-01-08`, without its end.
+
+    `is_found` says that a run which was cut off has built it.
+    """
+
+    run: str
+    block: str
+    span: str
+    is_found: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class BlockReused:
     """A version that is there is used: nothing that the block is made from has changed."""
 
@@ -155,7 +169,7 @@ class RunFinished:
 
 
 Event = (
-    Waiting | RunStarted | BlockStarted | BlockBuilt | BlockReused | BlockPrinted | BlockTriedAgain | BlockWaiting | BlockFailed | BlockSkipped
+    Waiting | RunStarted | BlockStarted | BlockBuilt | IntervalsBuilt | BlockReused | BlockPrinted | BlockTriedAgain | BlockWaiting | BlockFailed | BlockSkipped
     | AssertionFinished | UnitTestFinished
     | Published | NotPublished | Warned | RunFinished
 )  # fmt: skip

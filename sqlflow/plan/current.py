@@ -5,7 +5,24 @@ from dataclasses import dataclass, field
 
 from sqlflow.core.errors import Problem
 from sqlflow.core.names import TableName
+from sqlflow.core.spans import Span
 from sqlflow.plan.recipes import Entry
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Slice:
+    """A span of time of a block, and the part in the state schema that holds its rows."""
+
+    span: Span
+    part: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The rows of a span of time of a block, which no version shows: the run that has built it was cut off."""
+
+    relation: TableName
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +33,8 @@ class Made:
     key: str
     code: str
     inputs: Mapping[str, str]
+    slices: tuple[Slice, ...] = ()
+    """Of a block of time ranges: the intervals that are finished, in order, and where their rows are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +59,7 @@ class Current:
     """Those of the published blocks that the environment does not show yet: they are read as `prod` shows them."""
     server: str = ""
     """The version of the target's server; empty where it has none of its own."""
+    parts: tuple[Part, ...] = ()
     lost: frozenset[TableName] = frozenset()
     """What is published and whose rows may be gone: it takes no part in `published`."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cached_property
 
 from sqlflow.core.block import Assertion, Block, Project
@@ -12,8 +13,9 @@ from sqlflow.plan.changes import column_changes
 from sqlflow.plan.current import NOTHING_KNOWN, Current
 from sqlflow.plan.graph import Graph, Resolver, blocks_read, gated
 from sqlflow.plan.incremental import base_of, continued_key, protected
+from sqlflow.plan.ranges import NOTHING_ASKED, Asked, Ranges, continued, left_alone
 from sqlflow.plan.recipes import Cookbook, is_stored
-from sqlflow.plan.reuse import Step, reuses, step_of
+from sqlflow.plan.reuse import Reuse, Step, reuses, step_of
 from sqlflow.plan.versions import SERVER, Key, assertion_key, version_key
 from sqlflow.read.versions import NO_FILES, FileVersions
 
@@ -67,6 +69,8 @@ class Plan:
     """What takes no part, and is shown from now on as `prod` shows it."""
     bases: Mapping[TableName, TableName] = field(default_factory=dict)
     """The versions that the incremental blocks that are built go on from."""
+    ranges: Mapping[TableName, Ranges] = field(default_factory=dict)
+    """How the blocks of time ranges that are built get there."""
 
     @property
     def project(self) -> Project:
@@ -96,8 +100,9 @@ NOTHING_ABSENT: Mapping[TableName, str] = {}
 def plan(
     graph: Graph, chosen: frozenset[TableName], current: Current = NOTHING_KNOWN,
     files: FileVersions = NO_FILES, full_refresh: bool = False, absent: Mapping[TableName, str] = NOTHING_ABSENT,
+    asked: Asked = NOTHING_ASKED,
 ) -> Plan:  # fmt: skip
-    """Return what building the `chosen` blocks would do; `files` are the versions of files.
+    """Return what building the `chosen` blocks would do; `files` are the versions of files, as they are at their time.
 
     `absent` are blocks that cannot be built on this machine and may be left out, and why: so are their readers.
 
@@ -113,7 +118,7 @@ def plan(
             _add_missing_inputs(graph, reasons, current.published)
             _add_missing_in_assertions(graph, reasons, current.published)
         _add_views(graph, reasons)
-    keys, known, bases = _keys(graph, reasons, current, files, full_refresh)
+    keys, known, bases, ranges = _keys(graph, reasons, current, files, full_refresh, asked)
     cookbook = Cookbook(graph, keys, current.published, () if full_refresh else current.entries)
     reused = {} if full_refresh else reuses(cookbook, current)
     left_out = _left_out(graph, {name: why for name, why in absent.items() if name in reasons and name not in reused})
@@ -128,7 +133,9 @@ def plan(
     steps = tuple(replace(step, columns=changes[step.block]) if step.block in changes else step for step in steps)
     building = [graph.project.blocks[step.block] for step in steps if step.action == "build"]
     bases = {block.name: bases[block.name] for block in building if block.name in bases}
-    steps = tuple(_with_base(step, bases, graph) for step in steps)
+    ranges = {block.name: ranges[block.name] for block in building if block.name in ranges}
+    steps = tuple(_with_base(step, bases, ranges, graph) for step in steps)
+    steps = tuple(_left_alone(step, graph.project.blocks[step.block], keys, reused, current) for step in steps)
     removed = tuple(sorted(set(current.published) - current.borrowed - _relations(graph.project)))
     checks = tuple(
         check
@@ -153,15 +160,30 @@ def plan(
         renewed=renewed,
         borrowed={name: current.published[name] for name in sorted(current.borrowed & _relations(graph.project))},
         bases=bases,
+        ranges=ranges,
     )
 
 
-def _with_base(step: Step, bases: Mapping[TableName, TableName], graph: Graph) -> Step:
-    """Return a step whose reason tells that it goes on from what is there."""
+def _with_base(
+    step: Step, bases: Mapping[TableName, TableName], ranges: Mapping[TableName, Ranges], graph: Graph
+) -> Step:  # fmt: skip
+    """Return a step whose reason tells that it goes on from what is there, or which intervals are built."""
+    if step.block in ranges:
+        return replace(step, reason=f"{ranges[step.block].why or step.reason}; {ranges[step.block].told}")
     if step.block not in bases:
         return step
     what = "adds to its history" if graph.project.blocks[step.block].is_snapshot else "adds new rows"
     return replace(step, reason=f"{step.reason}; {what}")
+
+
+def _left_alone(
+    step: Step, block: Block, keys: Mapping[TableName, Key], reused: Mapping[TableName, Reuse], current: Current
+) -> Step:  # fmt: skip
+    """Return a step whose reason tells that finished intervals are not built again for what has changed below."""
+    if step.action != "reuse" or not block.is_ranged:
+        return step
+    made = next((made for made in current.made if made.relation == reused[step.block].relation), None)
+    return replace(step, reason=(made and left_alone(made, keys[step.block])) or step.reason)
 
 
 def _left_out(graph: Graph, absent: Mapping[TableName, str]) -> dict[TableName, str]:
@@ -184,16 +206,19 @@ def _is_ephemeral(graph: Graph, name: TableName) -> bool:
 
 
 def _keys(
-    graph: Graph, reasons: Mapping[TableName, str], current: Current, files: FileVersions, full_refresh: bool
-) -> tuple[dict[TableName, Key], dict[TableName, str], dict[TableName, TableName]]:
+    graph: Graph, reasons: Mapping[TableName, str], current: Current, files: FileVersions, full_refresh: bool,
+    asked: Asked,
+) -> tuple[dict[TableName, Key], dict[TableName, str], dict[TableName, TableName], dict[TableName, Ranges]]:  # fmt: skip
     """Return the keys of the blocks that take part, and the keys of all: those of the others are what is published.
 
-    Then the versions that incremental blocks can go on from.
+    Then the versions that incremental blocks can go on from, and how blocks of time ranges do.
     """
     made = {version.relation: version.key for version in current.made}
     keys: dict[TableName, Key] = {}
     known: dict[TableName, str] = {}
     bases: dict[TableName, TableName] = {}
+    ranges: dict[TableName, Ranges] = {}
+    now = datetime.fromtimestamp(files.seconds, UTC).replace(tzinfo=None)
     for name in graph.order:
         if name not in reasons and not _is_ephemeral(graph, name):
             relation = current.published.get(name)
@@ -203,12 +228,17 @@ def _keys(
         outside = _outside(graph, name, files, current)
         block = graph.project.blocks[name]
         keys[name] = version_key(block, graph.project, inputs, outside, files.seconds)
-        if block.is_continued and not full_refresh:
+        if block.is_ranged:
+            found = continued(block, keys[name], current, now, asked, full_refresh)
+            keys[name] = found.key
+            bases |= {name: found.base} if found.base else {}
+            ranges |= {name: found.ranges} if found.ranges else {}
+        elif block.is_continued and not full_refresh:
             if base := base_of(block, keys[name], current):
                 bases[name] = base
             keys[name] = continued_key(keys[name], base, current)
         known[name] = keys[name].text
-    return keys, known, bases
+    return keys, known, bases, ranges
 
 
 def _outside(graph: Graph, name: TableName, files: FileVersions, current: Current) -> dict[str, str]:

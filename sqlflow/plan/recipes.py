@@ -85,6 +85,8 @@ class Cookbook:
         """Return the recipes of versions that were made by the same code, those that are published first."""
         shown = self.published.get(name)
         found = self.codes.get((str(name), self.keys[name].code), [])
+        if self.graph.project.blocks[name].is_ranged:  # which intervals it has is in its key alone
+            return []
         if self.graph.project.blocks[name].is_continued:
             return [entry for entry in found if shown is not None and entry.relation == shown.name]
         return sorted(found, key=lambda entry: shown is None or entry.relation != shown.name)

@@ -8,7 +8,7 @@ from sqlflow.core.names import TableName
 from sqlflow.plan.current import Current
 from sqlflow.plan.recipes import Cookbook, Entry, is_stored, is_volatile
 from sqlflow.plan.sameness import Comparison
-from sqlflow.plan.versions import REFRESH, SERVER, STATE_SCHEMA, Key
+from sqlflow.plan.versions import INTERVALS, REFRESH, SERVER, STATE_SCHEMA, Key
 
 Action = Literal["build", "reuse", "inline", "skip"]
 
@@ -108,7 +108,8 @@ def _why(name: TableName, reason: str, key: Key, current: Current) -> str:
     if key.unknown:
         return key.unknown
     inputs = dict(key.inputs)
-    changed = sorted(read for read in {*before.inputs, *inputs} if before.inputs.get(read) != inputs.get(read))
+    every = {*before.inputs, *inputs} - {INTERVALS}
+    changed = sorted(read for read in every if before.inputs.get(read) != inputs.get(read))
     known = [read for read in changed if inputs.get(read)]
     if known == [REFRESH]:
         return f"`refresh: {inputs[REFRESH].split()[0]}` says so"

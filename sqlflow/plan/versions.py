@@ -21,6 +21,8 @@ REFRESH = "refresh"
 """The name under which the time counts as something that a block reads."""
 SERVER = "the server's version"
 """The name under which the version of a target's server counts as something that a block reads."""
+INTERVALS = "its intervals"
+"""The name under which the intervals that a block of time ranges has count as something that it reads."""
 _PERIODS = {"hourly": 3600, "daily": 86400}
 NAME_BYTES = 63
 _HASH_CHARACTERS = 12
@@ -92,7 +94,7 @@ def settings_of(block: Block, project: Project) -> dict[str, Any]:
         "refresh": config.refresh,
         "vars": reads.vars if reads else (),
         "env": [(name, _hash(value)) for name, value in reads.env] if reads else (),
-        **({"incremental": (config.strategy, config.key)} if block.is_incremental else {}),
+        **({"incremental": _incremental(config)} if block.is_incremental else {}),
         **({"snapshot": _of_snapshot(config)} if block.is_snapshot else {}),
         "macros": _hash("".join(file.text for file in project.macro_files)) if reads and reads.macros else "",
         "engine": (project.target.engine.name, "" if block.is_continued else project.target.engine.version()),
@@ -103,6 +105,11 @@ def settings_of(block: Block, project: Project) -> dict[str, Any]:
 
 def _of_snapshot(config: BlockConfig) -> tuple[Any, ...]:
     return (config.key, config.updated_at, config.check, config.hard_deletes)
+
+
+def _incremental(config: BlockConfig) -> tuple[Any, ...]:
+    more = (config.time_column, config.interval) if config.strategy == "time_range" else ()
+    return (config.strategy, config.key, *more)
 
 
 def _index(index: IndexConfig) -> tuple[Any, ...]:

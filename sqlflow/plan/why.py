@@ -12,7 +12,7 @@ from sqlflow.plan.origins import EVERY
 from sqlflow.plan.plan import Plan
 from sqlflow.plan.recipes import Cookbook, Entry, described
 from sqlflow.plan.sameness import Comparison
-from sqlflow.plan.versions import REFRESH, SERVER
+from sqlflow.plan.versions import INTERVALS, REFRESH, SERVER
 
 _OTHERS = {"macros": "the macros that it calls", "settings": "the target's `settings`", "root": "the project's folder",
            "statements": "its statements", "types": "the types of its columns"}  # fmt: skip
@@ -120,6 +120,8 @@ def _inputs(
             yield Difference(f"`{read}` is {'read now' if old is None else 'not read any more'}")
         elif read == SERVER:
             yield Difference(read, (f"{old} is now {new}",))
+        elif read == INTERVALS:
+            yield Difference(INTERVALS, tuple(filter(None, [plan.ranges[name].told if name in plan.ranges else ""])))
         elif read == REFRESH:
             yield Difference(f"`refresh: {new.split()[0]}`", ("the time has come",))
         elif TableName.parse(read) in plan.graph.inputs:

@@ -12,6 +12,7 @@ from sqlflow.core.engine import Engine, Rows
 from sqlflow.core.errors import Problem, ProjectError
 from sqlflow.core.names import TableName
 from sqlflow.core.node import Node
+from sqlflow.core.spans import Span
 from sqlflow.core.text import MappedText, Place, SourceFile
 from sqlflow.read import front_matter
 from sqlflow.read.assertion_kinds import Scope
@@ -20,7 +21,14 @@ from sqlflow.read.decode import decoded
 from sqlflow.read.dialect import translated
 from sqlflow.read.embedded import embedded
 from sqlflow.read.engine_options import refuse_unfit
-from sqlflow.read.incremental import INCREMENTAL_ALONE, is_own, joined, refuse_incremental
+from sqlflow.read.incremental import (
+    INCREMENTAL_ALONE,
+    SOME_TIME,
+    is_own,
+    joined,
+    refuse_incremental,
+    refuse_timeless,
+)  # fmt: skip
 from sqlflow.read.render import STAND_IN, Renderer, Template
 from sqlflow.read.snapshots import SNAPSHOT_ALONE, refuse_partial
 from sqlflow.read.sql import infer, refuse_unread
@@ -122,7 +130,10 @@ def _queries(
 def _tell_faults_of_sql(file: front_matter.SqlFile, reading: Reading) -> None:
     """Tell what is wrong with the SQL behind faulty front matter too, where the one can be judged without the other."""
     if file.front_matter is None or file.front_matter.get("depends_on") is None:
-        _queries(file, TableName.of(reading.schema, PurePosixPath(file.source.path).stem), BlockConfig(), reading)
+        node = file.front_matter.get("strategy") if file.front_matter else None
+        is_ranged = node is not None and node.text == "time_range"
+        config = BlockConfig(materialize="incremental", strategy="time_range") if is_ranged else BlockConfig()
+        _queries(file, TableName.of(reading.schema, PurePosixPath(file.source.path).stem), config, reading)
 
 
 _STATEMENT_KEYS = ("pre_statements", "post_statements")
@@ -185,6 +196,11 @@ def both_queries(
     template: Template, this: TableName, config: BlockConfig, reading: Reading
 ) -> tuple[Query, Query | None]:
     """Return the SELECT of a block, and the one for the new rows of an incremental block where that is another."""
+    is_incremental = config.materialize == "incremental"
+    if is_incremental and config.strategy == "time_range":
+        query = block_query(template, this, config, reading.renderer, reading.engine, True, SOME_TIME)
+        refuse_timeless(query, template.source.place(template.start))
+        return query, None
     query = block_query(template, this, config, reading.renderer, reading.engine)
     if config.materialize not in ("incremental", "snapshot") or not has_tags(template.text):
         return query, None
@@ -193,17 +209,17 @@ def both_queries(
 
 def block_query(
     template: Template, this: TableName, config: BlockConfig, renderer: Renderer, engine: Engine,
-    incremental: bool = False,
+    incremental: bool = False, span: Span | None = None,
 ) -> Query:  # fmt: skip
     """Return the SELECT of a block as far as it can be known before anything has run."""
     where = template.source.place(template.start)
     declared = frozenset(TableName.parse(name) for name in config.depends_on)
     if not template.dynamic:
-        text, reads = renderer.render(template, this, incremental=incremental)
+        text, reads = renderer.render(template, this, incremental=incremental, span=span)
         _refuse_braces(text, where)
         text = translated(text, config.dialect or renderer.dialect, engine, where)
         return _with_declared(text, reads, declared, engine, where)
-    return _dynamic_query(template, this, declared, config.dialect, renderer, engine, incremental)
+    return _dynamic_query(template, this, declared, config.dialect, renderer, engine, incremental, span)
 
 
 def _with_declared(
@@ -224,7 +240,7 @@ def _with_declared(
 
 def _dynamic_query(
     template: Template, this: TableName, declared: frozenset[TableName], own_dialect: str | None, renderer: Renderer,
-    engine: Engine, incremental: bool,
+    engine: Engine, incremental: bool, span: Span | None,
 ) -> Query:  # fmt: skip
     """Return what can be told of a template that calls `query()`: rendered with a stand-in row, and with none."""
     where = template.source.place(template.start)
@@ -234,7 +250,7 @@ def _dynamic_query(
     fault: ProjectError | None = None
     for run_query in (None, lambda text: Rows((), ())):
         try:
-            text, reads = renderer.render(template, this, run_query, incremental)
+            text, reads = renderer.render(template, this, run_query, incremental, span)
             dialect = own_dialect or renderer.dialect
             text = translated(text, dialect, engine, where)
             for asked in reads.queries:
@@ -255,22 +271,25 @@ def _dynamic_query(
 
 
 def rendered_again(
-    block: Block, renderer: Renderer, engine: Engine, run_query: Callable[[str], Rows], incremental: bool = False
-) -> Query:
-    """Return a dynamic block's query with the rows of its `query()` calls.
+    block: Block, renderer: Renderer, engine: Engine, run_query: Callable[[str], Rows], incremental: bool = False,
+    span: Span | None = None,
+) -> Query:  # fmt: skip
+    """Return a dynamic block's query with the rows of its `query()` calls, or that of a block of time ranges for a span.
 
     Raise ProjectError if it now reads a table that was not known before.
     """
     file = front_matter.SqlFile(block.source, None, block.body)
-    text, reads = renderer.render(file.template, block.name, run_query, incremental)
+    text, reads = renderer.render(file.template, block.name, run_query, incremental, span)
     where = block.source.place(block.body)
     text = translated(text, block.config.dialect or renderer.dialect, engine, where)
-    query = _with_declared(text, reads, frozenset(), engine, where)
+    declared = frozenset(TableName.parse(name) for name in block.config.depends_on)
+    query = _with_declared(text, reads, declared, engine, where)
     assert block.query is not None
     for use in query.tables:
         if use.name not in block.query.inputs and not (incremental and is_own(use.name, block.name)):
+            when = "`query()` had run" if block.query.dynamic else f"the rows of {span} were asked for"
             raise ProjectError(
-                f"`{use.name}` was not known to be read before `query()` had run",
+                f"`{use.name}` was not known to be read before {when}",
                 query.text.place(use.start, use.end - use.start) or where,
                 f"add `depends_on: [{use.name}]`",
             )

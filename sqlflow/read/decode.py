@@ -3,14 +3,16 @@
 import math
 import re
 import types
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from sqlflow.core.errors import Problem, ProjectError, did_you_mean
 from sqlflow.core.node import Node
+from sqlflow.core.spans import written
 from sqlflow.core.text import Place
 from sqlflow.read.yaml import UNCLEAR, plain_value
 
@@ -98,7 +100,9 @@ def _value(node: Node, kind: Any, problems: list[Problem], path: str) -> Any:
     if reading == "raw":
         return node
     try:
-        read = {"duration": duration, "size": size}.get(reading or "")
+        read: Callable[[Node, str], Any] | None = {"duration": duration, "size": size, "moment": moment}.get(
+            reading or ""
+        )
         value = read(node, path) if read else _typed(node, kind, problems, path)
         _check_limits(value, limits, node, path)
     except ProjectError as error:
@@ -228,6 +232,17 @@ def size(node: Node, path: str) -> int:
     if not match or float(match[1]) <= 0:
         raise ProjectError(f"`{path}` must be a size such as `500MB` or `2GB`", node.place)
     return int(float(match[1]) * 1024 ** " kmgt".index((match[2] or " ")[0].lower()))
+
+
+def moment(node: Node, path: str) -> str:
+    """Return a time such as `2026-01-31` or `2026-01-31 05:00` as text in UTC. Raise ProjectError for anything else."""
+    try:
+        found = datetime.fromisoformat(node.text.strip()) if node.kind == "scalar" else None
+    except ValueError:
+        found = None
+    if found is None or found.microsecond:
+        raise ProjectError(f"`{path}` must be a time such as `2026-01-31` or `2026-01-31 05:00`, in UTC", node.place)
+    return written(found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found)
 
 
 def _check_limits(value: Any, limits: tuple[msgspec.Meta, ...], node: Node, path: str) -> None:

@@ -3,18 +3,24 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 
 from sqlflow.core.block import Query, Reads
 from sqlflow.core.config import BlockConfig
-from sqlflow.core.errors import Problem
+from sqlflow.core.errors import Problem, ProjectError
 from sqlflow.core.names import TableName
+from sqlflow.core.spans import Span, floor, written
 from sqlflow.core.text import Place
 from sqlflow.read.front_matter import SqlFile
 from sqlflow.read.snapshots import SNAPSHOT_ALONE, faults_of_snapshot
 
-INCREMENTAL_ALONE = ("strategy", "key", "on_schema_change", "on_change", "protect")
+_RANGED_ALONE = ("time_column", "interval", "start", "end", "lookback", "batch_size")
+_RANGED_NEED = ("time_column", "interval", "start")
+INCREMENTAL_ALONE = ("strategy", "key", *_RANGED_ALONE, "on_schema_change", "on_change", "protect")
+SOME_TIME = Span(datetime(2000, 1, 1), datetime(2000, 2, 1))
+"""What a block of time ranges is read with: its code is the same for every time."""
 _DEFAULTS = BlockConfig()
-_STRATEGIES = "`append`, or with `merge` or `delete_insert` and a `key`"
+_STRATEGIES = "`append`, with `merge` or `delete_insert` and a `key`, or with `time_range`"
 
 
 def is_own(name: TableName, block: TableName) -> bool:
@@ -55,6 +61,13 @@ def _both(one: Reads, other: Reads) -> Reads:
     )
 
 
+def refuse_timeless(query: Query, place: Place) -> None:
+    """Raise ProjectError for the query of a block of time ranges that does not ask for the rows of a time."""
+    if not any(written(moment) in query.text.text for moment in (SOME_TIME.start, SOME_TIME.end)):
+        hint = "add `where the_time_column >= '{{ start }}' and the_time_column < '{{ end }}'`"
+        raise ProjectError("the query of a `time_range` block must ask for the rows of one time alone", place, hint)
+
+
 def is_set(config: BlockConfig, key: str) -> bool:
     """Tell whether a key has another value than the one that it has by itself."""
     return bool(getattr(config, key) != getattr(_DEFAULTS, key))
@@ -82,7 +95,17 @@ def _faults(config: BlockConfig) -> Iterator[tuple[str, str, str]]:
                 yield key, f"`{key}` needs `materialize: incremental`; this is `{config.materialize}`", ""
     elif config.strategy is None:
         yield "materialize", "an incremental block needs a `strategy`", f"add `strategy:` with {_STRATEGIES}"
-    elif config.strategy == "append" and config.key:
+    elif config.strategy == "time_range":
+        yield from _range_faults(config)
+    else:
+        yield from _key_faults(config)
+
+
+def _key_faults(config: BlockConfig) -> Iterator[tuple[str, str, str]]:
+    for key in _RANGED_ALONE:
+        if is_set(config, key):
+            yield key, f"`{key}` needs `strategy: time_range`; this is `{config.strategy}`", ""
+    if config.strategy == "append" and config.key:
         yield "key", "`strategy: append` takes no `key`: it replaces nothing", "use `merge` or `delete_insert`"
     elif config.strategy != "append" and not config.key:
         yield (
@@ -90,3 +113,32 @@ def _faults(config: BlockConfig) -> Iterator[tuple[str, str, str]]:
             f"`strategy: {config.strategy}` needs a `key`",
             "add `key:` with the columns that tell rows apart",
         )
+
+
+def _range_faults(config: BlockConfig) -> Iterator[tuple[str, str, str]]:
+    for key in _RANGED_NEED:
+        if not getattr(config, key):
+            yield "strategy", f"`strategy: time_range` needs `{key}`", _EXAMPLES[key]
+    if config.key:
+        yield "key", "`strategy: time_range` takes no `key`: an interval is replaced as a whole", ""
+    for key in ("start", "end") if config.interval else ():
+        text = getattr(config, key)
+        border = floor(datetime.fromisoformat(text), config.interval) if text and config.interval else None
+        if border is not None and written(border) != text:
+            yield (
+                key,
+                f"`{key}` is not where a {config.interval} begins",
+                f"the one that holds it begins at {written(border)}",
+            )
+    if config.start and config.end and config.end <= config.start:
+        yield "end", f"`end` must be later than `start`, which is {config.start}", ""
+    if any(index.unique for index in config.indexes):
+        message = "a unique index holds within a few intervals alone: they are stored apart"
+        yield "indexes", message, "take the assertion `unique`"
+
+
+_EXAMPLES = {
+    "time_column": "add `time_column:` with the column that tells when a row belongs to",
+    "interval": "add `interval:` with `hour`, `day`, `week` or `month`",
+    "start": "add `start:` with the time at which the first interval begins, such as `2026-01-01`",
+}

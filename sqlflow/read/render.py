@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlflow.core.block import Reads, Target
 from sqlflow.core.engine import Rows
 from sqlflow.core.errors import Problem, ProjectError, did_you_mean
 from sqlflow.core.names import TableName, literal, quoted
+from sqlflow.core.spans import Span, written
 from sqlflow.core.text import MappedText, Place, SourceFile
 from sqlflow.read.tags import has_tags
 
@@ -47,6 +48,7 @@ class _Notes:
     this: TableName | None
     run_query: RunQuery
     incremental: bool = False
+    span: Span | None = None
     vars: dict[str, str] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
     macros: set[str] = field(default_factory=set)
@@ -102,12 +104,12 @@ class Renderer:
 
     def render(
         self, template: Template, this: TableName | None = None, run_query: RunQuery | None = None,
-        incremental: bool = False,
+        incremental: bool = False, span: Span | None = None,
     ) -> tuple[MappedText, Reads]:  # fmt: skip
         """Return the rendered text, white space around it cut off, and what was read.
 
         Without `run_query`, `query()` gives one row in which every column is a stand-in. `incremental` says that it is to
-        give the new rows of a table that is there.
+        give the new rows of a table that is there, and `span` of which time.
         Raise ProjectError, with the place, for whatever is wrong with the template.
         """
         if not has_tags(template.text):
@@ -119,7 +121,7 @@ class Renderer:
         if key not in self._compiled:
             name = f"{key[0]}#{key[1]}"
             self._compiled[key] = jinja.compiled(environment, template.source, name, template.text)
-        notes = _Notes(this, run_query or _stand_in, incremental)
+        notes = _Notes(this, run_query or _stand_in, incremental, span)
         with self._noting(notes):
             text = jinja.rendered(environment, self._compiled[key], template.source, {}, _deadline())
         return _trimmed(text), notes.reads()
@@ -148,6 +150,7 @@ class Renderer:
                     "target": {"name": self._target.name, "engine": self._target.engine.name, "schema": self._target.schema},
                 }  # fmt: skip
                 environment.globals |= {"this": _This(self._local), "incremental": _Incremental(self._local)}
+                environment.globals |= {end: _Border(self._local, end) for end in ("start", "end")}
                 environment.filters |= {"literal": literal, "identifier": _identifier}
                 self._load_macros(environment)
                 self._jinja = environment
@@ -301,6 +304,21 @@ class _Incremental:
 
     def __str__(self) -> str:
         return str(bool(self)).lower()
+
+
+class _Border:
+    """The `start` or the `end` of the time whose rows are asked for."""
+
+    def __init__(self, local: threading.local, end: Literal["start", "end"]) -> None:
+        self._local = local
+        self._end = end
+
+    def __str__(self) -> str:
+        span: Span | None = self._local.notes.span
+        if span is None:
+            hint = "an incremental block with `strategy: time_range` has it"
+            raise ProjectError(f"`{self._end}` has no meaning here: the rows of no time are asked for", None, hint)
+        return written(span.start if self._end == "start" else span.end)
 
 
 class _StandIn(str):

@@ -18,6 +18,7 @@ from sqlflow.run.build import Built, build, current_query, found_or_built, recor
 from sqlflow.run.check import check
 from sqlflow.run.cutoff import Cutoff
 from sqlflow.run.order import Node
+from sqlflow.run.ranges import select_ranges
 from sqlflow.run.report import BlockResult
 from sqlflow.run.retry import is_lost, retried
 from sqlflow.run.tally import Later, Outcome, Tally
@@ -110,7 +111,8 @@ class Attempts:
             record_recipe(self.work, name, relation, session.columns(f"select * from {relation.sql}"), session)
 
     def _build(self, block: Block, session: Session) -> Built:
-        return (found_or_built if self.has_reconnected else build)(self.work, block, session)
+        select = select_ranges if block.name in self.plan.ranges else None
+        return (found_or_built if self.has_reconnected else build)(self.work, block, session, select)
 
     def _steadily(self, what: str, attempt: Callable[[Session], T]) -> T:
         """Return what `attempt` gives; it is tried again, and this told, where the error is of a kind that passes."""

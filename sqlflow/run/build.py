@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from threading import Timer
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,10 @@ from sqlflow.core.block import Block, Query
 from sqlflow.core.engine import Column, Engine, Rows, Session
 from sqlflow.core.errors import BuildError, Problem, StatementError, did_you_mean
 from sqlflow.core.names import TableName
+from sqlflow.core.spans import Span
 from sqlflow.core.text import MappedText, Place
 from sqlflow.plan.plan import file_paths
+from sqlflow.plan.ranges import whole_of
 from sqlflow.plan.recipes import Entry, described
 from sqlflow.plan.versions import helper_name
 from sqlflow.read.blocks import rendered_again
@@ -31,6 +33,8 @@ from sqlflow.run.work import Work
 if TYPE_CHECKING:
     import pyarrow as pa
 
+Select = Callable[[Work, Block, TableName, Session], int | None]
+"""Makes the relation of a block's version, and returns how many rows it has, or has got."""
 _PLAIN_NAME = re.compile(r"[^\W\d][\w$ ]*")
 
 
@@ -40,8 +44,8 @@ class Built:
     rows: int | None
 
 
-def build(work: Work, block: Block, session: Session) -> Built:
-    """Build the new version of a block and return it.
+def build(work: Work, block: Block, session: Session, select: Select | None = None) -> Built:
+    """Build the new version of a block and return it; `select` is how a query's rows become it, where not as a whole.
 
     Raise BuildError, at the place in the user's file, for whatever the engine or the data say against it.
     """
@@ -50,7 +54,8 @@ def build(work: Work, block: Block, session: Session) -> Built:
         return Built(relation, _call(work, block, relation, session))
     with time_limit(session.interrupt, *_limit(work, block)):
         _run_all(block.pre_statements, work, block, session)
-        rows = _seed(work, block, relation, session) if block.query is None else _select(work, block, relation, session)
+        made = _seed if block.query is None else select or _select
+        rows = made(work, block, relation, session)
         _run_all(block.post_statements, work, block, session)
     return Built(relation, rows)
 
@@ -61,12 +66,12 @@ def _run_all(statements: tuple[Query, ...], work: Work, block: Block, session: S
         run_statement(session, in_environment(text, work.plan), work, block)
 
 
-def found_or_built(work: Work, block: Block, session: Session) -> Built:
+def found_or_built(work: Work, block: Block, session: Session, select: Select | None = None) -> Built:
     """Build what an earlier try may have built: its COMMIT can have happened though the answer was lost."""
     relation = work.binder.relations[block.name]
     if not block.post_statements and state.is_recorded(session, relation):
         return Built(relation, None)
-    return build(work, block, session)
+    return build(work, block, session, select)
 
 
 def _limit(work: Work, block: Block) -> tuple[float | None, str, Place]:
@@ -110,18 +115,23 @@ def _load(
         session.load(relation, batches, block.config.options)
         columns = session.columns(f"select * from {relation.sql}")
         check_columns(columns, block, None, work.binder.project.target.engine)
-        _finish(work, block, relation, session)
+        finish(work, block, relation, session)
         _record(work, block, relation, "table", (), columns, session)
-        return _row_count(relation, session)
+        return row_count(relation, session)
 
 
-def current_query(work: Work, block: Block, session: Session, continues: bool = False) -> Query:
+def current_query(
+    work: Work, block: Block, session: Session, continues: bool = False, span: Span | None = None
+) -> Query:
     """Return a block's query, rendered again with the rows of `query()` if it asks for them.
 
-    With `continues` it is that for the new rows of an incremental block.
+    With `continues` it is that for the new rows of an incremental block. That of a block of time ranges is for `span`; for
+    all of its time without one.
     """
     assert block.query is not None
-    if not block.query.dynamic:
+    if block.is_ranged:
+        span = span or whole_of(block.config, datetime.now(UTC).replace(tzinfo=None))
+    elif not block.query.dynamic:
         return (block.continuing if continues else None) or block.query
     engine = work.binder.project.target.engine
 
@@ -132,7 +142,7 @@ def current_query(work: Work, block: Block, session: Session, continues: bool = 
         query = Query(asked.slice(0, found.end), found.tables)
         return session.rows(bound(work, query, block.name.schema, where, session).text)
 
-    return rendered_again(block, work.renderer, engine, run_query, continues)
+    return rendered_again(block, work.renderer, engine, run_query, continues or block.is_ranged, span)
 
 
 def _select(work: Work, block: Block, relation: TableName, session: Session) -> int | None:
@@ -141,7 +151,7 @@ def _select(work: Work, block: Block, relation: TableName, session: Session) -> 
     work = work if base is None else replace(work, binder=work.binder.reading(block.name, base))
     query = current_query(work, block, session, base is not None)
     body = bound(work, query, block.name.schema, block.source.place(block.body), session)
-    columns = _columns(session, selectable(body), work, block)
+    columns = columns_of(session, selectable(body), work, block)
     change = change_of(block, base, relation, columns, snapshots.moment_of(work.run), session)
     own = change.own if isinstance(change, History) else ()
     check_columns((*columns, *own), block, query, work.binder.project.target.engine)
@@ -158,14 +168,14 @@ def _select(work: Work, block: Block, relation: TableName, session: Session) -> 
             if change is not None:
                 rows = applied(change, create, session, rows)
                 columns = session.columns(f"select * from {relation.sql}")
-            _finish(work, block, relation, session)
+            finish(work, block, relation, session)
             made_from = work.binder.inputs(query, block.name.schema) if kind != "table" else ()
             _record(work, block, relation, kind, made_from, columns, session)
     except StatementError as error:  # the COMMIT: it is what tells of rows that break a unique index
         raise told(error, statement, work, block, key_text(block, "indexes", " ").place(0)) from error
     if kind == "view":
         return None
-    return _row_count(relation, session) if rows is None else rows
+    return row_count(relation, session) if rows is None else rows
 
 
 def change_of(
@@ -189,11 +199,11 @@ def applied(change: Change | History, create: str, session: Session, rows: int |
     return incremental.applied(change, create, session, rows)
 
 
-def _row_count(relation: TableName, session: Session) -> int:
+def row_count(relation: TableName, session: Session) -> int:
     return int(session.rows(f"select count(*) from {relation.sql}").rows[0][0])
 
 
-def _columns(session: Session, body: MappedText, work: Work, block: Block) -> tuple[Column, ...]:
+def columns_of(session: Session, body: MappedText, work: Work, block: Block) -> tuple[Column, ...]:
     try:
         return session.columns(body.text)
     except StatementError as error:
@@ -205,7 +215,7 @@ def _seed(work: Work, block: Block, relation: TableName, session: Session) -> in
         return _load(work, block, relation, batches, session)
 
 
-def _finish(work: Work, block: Block, relation: TableName, session: Session) -> None:
+def finish(work: Work, block: Block, relation: TableName, session: Session) -> None:
     """Give a table that has just been made its form and its indexes, and let the engine's planner know it."""
     if block.config.materialize == "view":
         return
@@ -234,7 +244,7 @@ def _record(
     columns: tuple[Column, ...], session: Session,
 ) -> None:  # fmt: skip
     key = work.plan.keys[block.name]
-    if not _key_holds(work, block.name, session):
+    if not key_holds(work, block.name, session):
         work.doubtful.add(block.name)
         key = replace(key, text="")
     made_from = state.names_of(inputs)
@@ -254,7 +264,7 @@ def record_recipe(
     state.record_recipe(session, Entry(relation.name, str(name), key.text, key.code, text), work.run)
 
 
-def _key_holds(work: Work, name: TableName, session: Session) -> bool:
+def key_holds(work: Work, name: TableName, session: Session) -> bool:
     """Tell whether a block was built from what its key says: no file and no source has changed since the key was made.
 
     Ephemeral inputs are a part of the block, so that their files and inputs count as its own.

@@ -71,7 +71,7 @@ def execute(
     run = lease.owner
     session = connection.session()
     try:
-        _sweep(connection, session, _names(plan.reused.values()), plan, lease, tell)
+        _sweep(connection, session, _names(_used(plan)), plan, lease, tell)
         binder = binder_of(plan, state.read_from(connection, session, lease.environment), run)
     finally:
         session.close()
@@ -243,6 +243,13 @@ def _sweep(connection: Connection, session: Session, keep: list[str], plan: Plan
         sweep(connection, session, lease.environment, keep, plan.project.config.keep)
     except SqlflowError as error:
         tell(events.Warned(lease.owner, f"old versions could not be dropped: {error.problems[0].message}"))
+
+
+def _used(plan: Plan) -> Iterator[TableName]:
+    """Yield what is there and the run needs, although nothing may show it."""
+    yield from (*plan.reused.values(), *plan.bases.values())
+    for ranges in plan.ranges.values():
+        yield from ranges.found.values()
 
 
 def _names(relations: Iterable[TableName]) -> list[str]:

@@ -61,7 +61,12 @@ def refuse_missing(setting: str, named: Sequence[str], columns: Sequence[Column]
 
 
 def columns_with(there: tuple[Column, ...], new: tuple[Column, ...], block: Block) -> tuple[Column, ...]:
-    """Return the columns that the table gets; what the block says of changed ones decides. Raise BuildError."""
+    """Return the columns that the table gets, which may have none yet; what the block says of changed ones decides.
+
+    Raise BuildError for new rows that do not go with what is there.
+    """
+    if not there:
+        return new
     before, now = ({column.name.lower(): column.type for column in columns} for columns in (there, new))
     added = tuple(column for column in new if column.name.lower() not in before)
     _refuse_other_columns(before, now, block)

@@ -1,7 +1,7 @@
 """Makes versions visible: all views of a run, and the state that says so, in one transaction."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 from sqlflow.core.block import Block, Project
@@ -13,7 +13,7 @@ from sqlflow.core.text import Place
 from sqlflow.plan.current import Current
 from sqlflow.plan.plan import Plan
 from sqlflow.plan.versions import NAME_BYTES, STATE_SCHEMA
-from sqlflow.run import history, state
+from sqlflow.run import history, ledger, state
 from sqlflow.run.lease import Lease
 from sqlflow.run.listing import Listing, Lists
 from sqlflow.run.retry import retried
@@ -23,7 +23,7 @@ _TIMES_ASKED = 3
 
 
 def current(
-    connection: Connection, session: Session, environment: Environment, blocks: Iterable[Block], adopt: bool,
+    connection: Connection, session: Session, environment: Environment, blocks: Collection[Block], adopt: bool,
     listing: Lists | None = None,
 ) -> Current:  # fmt: skip
     """Return what an environment shows, and the problems of names that somebody else's relations have.
@@ -50,7 +50,7 @@ def current(
             problems.append(foreign(relation, block))
     if not has_state:
         return Current({}, tuple(problems), server=connection.server)
-    made = state.made(listing, session, environment)
+    made = ledger.with_slices(session, state.made(listing, session, environment))
     good = {version.relation for version in made}
     read = state.read_from(listing, session, environment, shown)
     published = {name: relation for name, relation in read.items() if relation in good}
@@ -64,6 +64,7 @@ def current(
         readers=_readers(connection, shown, environment),
         borrowed=frozenset(published) - frozenset(shown),
         server=connection.server,
+        parts=ledger.waiting(listing, session) if any(block.is_ranged for block in blocks) else (),
         lost=frozenset(name for name, relation in read.items() if relation not in good),
     )
 

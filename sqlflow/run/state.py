@@ -3,6 +3,7 @@
     sqlflow_state      one row: the form of these tables
     sqlflow_runs       one row for each run that has published: the mark that says its COMMIT has happened
     sqlflow_versions   one row for each version that is there, and the key of what it was made from
+    sqlflow_intervals  the intervals that versions of time ranges have, and the parts that hold them, see `run/ledger.py`
     sqlflow_recipes    how each version was made; again for each later state of its inputs for which it is still good
     sqlflow_contents   hashes of what versions hold, of the columns that were asked for
     sqlflow_checked    the keys of assertions that have passed
@@ -30,7 +31,7 @@ from sqlflow.plan.recipes import Entry
 from sqlflow.plan.versions import STATE_SCHEMA, Key
 from sqlflow.run.listing import Lists
 
-FORM = 5
+FORM = 6
 _FORM_OF_RECIPES = 3
 _FORM_OF_ENVIRONMENTS = 4
 TABLES = {
@@ -38,6 +39,7 @@ TABLES = {
     "sqlflow_runs": "run text, environment text, sequence integer, project text, published_at timestamp",
     "sqlflow_versions": "relation text, block text, kind text, key text, code text, reads text, run text, inputs text,"
     " built_at timestamp",
+    "sqlflow_intervals": "relation text, part text, starts_at timestamp, ends_at timestamp",
     "sqlflow_recipes": "relation text, block text, key text, code text, recipe text, run text, built_at timestamp",
     "sqlflow_contents": "relation text, columns text, content text",
     "sqlflow_checked": "key text, run text",
@@ -51,6 +53,8 @@ TABLES = {
 _ADDED = {"sqlflow_failures": f"environment text default {literal(PROD.name)}"}
 """The columns that tables of an older form do not have."""
 _RUNS_OF_FAILURES_KEPT = 20
+PART = "part"
+"""The kind of what is no version of its own, but holds rows of some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +184,8 @@ def made(connection: Lists, session: Session, environment: Environment) -> tuple
     """
     there = {relation.name.name for relation in connection.relations([STATE_SCHEMA]) if not relation.is_lost}
     found = session.rows(
-        f"select relation, key, code, reads, inputs from {table_of('sqlflow_versions')} order by built_at"
+        f"select relation, key, code, reads, inputs from {table_of('sqlflow_versions')}"
+        f" where kind <> {literal(PART)} order by built_at"
     )
     own = {relation.name for relation in published(session, environment).values()}
     prod = own if environment.is_prod else {relation.name for relation in published(session, PROD).values()}

@@ -70,7 +70,7 @@ def _is_dropped(
         with session.transaction(_LOCK_SECONDS):
             refuse_others(connection, session, environment)
             session.execute(f"drop {relation.kind} {relation.name.sql}")
-            for table in ("sqlflow_versions", "sqlflow_recipes", "sqlflow_contents"):
+            for table in ("sqlflow_versions", "sqlflow_recipes", "sqlflow_contents", "sqlflow_intervals"):
                 session.execute(f"delete from {table_of(table)} where relation = {literal(relation.name.name)}")
     except StatementError:
         return False

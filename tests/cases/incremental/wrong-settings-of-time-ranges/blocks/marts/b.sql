@@ -1,0 +1,7 @@
+/*---
+materialize: incremental
+strategy: append
+interval: day
+lookback: 1
+---*/
+select 1 as id

@@ -1,0 +1,1 @@
+select '{{ start }}' as moment
