@@ -25,8 +25,10 @@ from sqlflow.plan.origins import Read
 from sqlflow.plan.pipelines import Resolved, blocks_of, resolved
 from sqlflow.plan.plan import Plan
 from sqlflow.plan.promote import Promotion, promoted
+from sqlflow.plan.ranges import first_of
 from sqlflow.plan.selection import selected
 from sqlflow.plan.why import Why, why
+from sqlflow.read.blocks import rendered_again
 from sqlflow.read.cache import LoadCache
 from sqlflow.read.environments import published_in
 from sqlflow.read.pipelines import read_pipelines
@@ -59,6 +61,11 @@ if TYPE_CHECKING:
 
 def _silent(event: Event) -> None:
     """Listen to nothing."""
+
+
+def _no_rows(query: str) -> Rows:
+    """Give what a query gives that is not run."""
+    return Rows((), ())
 
 
 @dataclass(frozen=True)
@@ -318,10 +325,16 @@ class Project:
             return done
 
     def rendered(self, name: str) -> MappedText:
-        """Return a block's SQL as the engine would get it, but with published names, or its function's file. Seeds have none."""
+        """Return a block's SQL as the engine would get it, but with published names, or its function's file. Seeds have none.
+
+        That of a block of time ranges is for its first interval.
+        """
         block = self.block(name)
         if block.code is None:
             raise UsageError(f"`{block.name}` is a seed: it has no SQL")
+        if block.query is not None and block.is_ranged and not block.query.dynamic:
+            engine, first = self.loaded.target.engine, first_of(block.config)
+            return rendered_again(block, renderer_of(self.loaded), engine, _no_rows, True, first).text
         return block.code.text
 
     def shown(self, name: str, limit: int = 10, cte: str = "") -> Rows:

@@ -109,6 +109,8 @@ def type_words(kind: Any) -> str:
                 return "time: seconds, `30s`, `5m`, `2 days`"
             if meta.extra and meta.extra["read"] == "size":
                 return "size: `500MB`, `2GB`"
+            if meta.extra and meta.extra["read"] == "moment":
+                return "time in UTC: `2026-01-31`, `2026-01-31 05:00`"
             if meta.extra and meta.extra["read"] == "raw":
                 return "see below"
     origin = get_origin(kind)

@@ -218,7 +218,7 @@ def _keys(
     known: dict[TableName, str] = {}
     bases: dict[TableName, TableName] = {}
     ranges: dict[TableName, Ranges] = {}
-    now = datetime.fromtimestamp(files.seconds, UTC).replace(tzinfo=None)
+    now = datetime.fromtimestamp(files.seconds, UTC)
     for name in graph.order:
         if name not in reasons and not _is_ephemeral(graph, name):
             relation = current.published.get(name)

@@ -7,7 +7,7 @@ what is cut off loses no more than the part that was in work.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlflow.core.block import Block
 from sqlflow.core.config import BlockConfig
@@ -69,6 +69,7 @@ class Ranges:
 def whole_of(config: BlockConfig, now: datetime) -> Span:
     """Return the time of all finished intervals of a block: from its `start` up to its `end`, or up to the interval of `now`."""
     assert config.start and config.interval
+    now = now.astimezone(UTC).replace(tzinfo=None) if now.tzinfo else now
     start, end = datetime.fromisoformat(config.start), floor(now, config.interval)
     end = min(end, datetime.fromisoformat(config.end)) if config.end else end
     return Span(start, max(start, end))

@@ -130,7 +130,7 @@ def current_query(
     """
     assert block.query is not None
     if block.is_ranged:
-        span = span or whole_of(block.config, datetime.now(UTC).replace(tzinfo=None))
+        span = span or whole_of(block.config, datetime.now(UTC))
     elif not block.query.dynamic:
         return (block.continuing if continues else None) or block.query
     engine = work.binder.project.target.engine

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from sqlflow.core import events
@@ -17,6 +18,7 @@ from sqlflow.core.unit_test import Given, QueriedRows, UnitTest, WrittenRows
 from sqlflow.plan import unit_tests as planned
 from sqlflow.plan.graph import Graph, Resolver, graph
 from sqlflow.plan.plan import Plan
+from sqlflow.plan.ranges import whole_of
 from sqlflow.read.project import renderer_of
 from sqlflow.read.runtimes import missing
 from sqlflow.run import functions, seeds
@@ -207,13 +209,14 @@ class UnitTests:
                 if work.binder.queries[name].dynamic:
                     work.binder.queries[name] = current_query(work, project.blocks[name], session)  # type: ignore[index]
             base = work.binder.relations.get(test.block)
-            query = current_query(work, block, session, base is not None)
+            span = whole_of(block.config, test.now or datetime.now(UTC)) if block.is_ranged else None
+            query = current_query(work, block, session, base is not None, span=span)
             body = work.binder.bound(query, block.name.schema)
             if test.now is not None:
                 body = stopped(body, test.now, project.target.engine.dialect)
             columns = session.columns(selectable(body).text) if block.is_continued else ()
             moment = moment_of(self.run) if test.now is None else test.now
-            change = change_of(block, base, relation, columns, moment, session)
+            change = None if block.is_ranged else change_of(block, base, relation, columns, moment, session)
             made = change.delta if change else relation
             rows = run_statement(session, f"create table {made.sql} as\n" + selectable(body), work, block)
             if change is not None:
