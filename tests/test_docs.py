@@ -72,6 +72,12 @@ GROUPS: dict[str, type] = {
     },
     "options/postgres/partition_by": PartitionConfig,
 }
+READ_WORDS = {
+    "duration": "time: seconds, `30s`, `5m`, `2 days`",
+    "size": "size: `500MB`, `2GB`",
+    "moment": "time in UTC: `2026-01-31`, `2026-01-31 05:00`",
+    "raw": "see below",
+}
 TEMPLATE_TOPICS = {"include", "macros", "limits"}
 ASSERTION_TOPICS = {"options", "custom", "standalone"}
 
@@ -105,14 +111,8 @@ def type_words(kind: Any) -> str:
         kind, *metas = get_args(kind)
         for meta in metas:
             low, high = meta.ge if meta.ge is not None else low, meta.le if meta.le is not None else high
-            if meta.extra and meta.extra["read"] == "duration":
-                return "time: seconds, `30s`, `5m`, `2 days`"
-            if meta.extra and meta.extra["read"] == "size":
-                return "size: `500MB`, `2GB`"
-            if meta.extra and meta.extra["read"] == "moment":
-                return "time in UTC: `2026-01-31`, `2026-01-31 05:00`"
-            if meta.extra and meta.extra["read"] == "raw":
-                return "see below"
+            if meta.extra:
+                return READ_WORDS[meta.extra["read"]]
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
         arms = [arm for arm in get_args(kind) if arm is not type(None)]
