@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from sqlflow.core import block as nouns
 from sqlflow.core.engine import Connection, Rows, Session
 from sqlflow.core.environment import PROD, Environment
-from sqlflow.core.errors import BuildError, TargetError, UsageError
+from sqlflow.core.errors import BuildError, UsageError
 from sqlflow.core.events import Event, Listener
 from sqlflow.core.names import TableName
 from sqlflow.core.pipeline import Pipeline
 from sqlflow.core.text import MappedText
 from sqlflow.plan import plan as planning
 from sqlflow.plan import saved, unit_tests
+from sqlflow.plan.backfill import backfilled, refuse_unbuildable
 from sqlflow.plan.columns import Edges
 from sqlflow.plan.current import Current
 from sqlflow.plan.find import block_named, column_named
@@ -25,28 +27,26 @@ from sqlflow.plan.origins import Read
 from sqlflow.plan.pipelines import Resolved, blocks_of, resolved
 from sqlflow.plan.plan import Plan
 from sqlflow.plan.promote import Promotion, promoted
-from sqlflow.plan.ranges import first_of
+from sqlflow.plan.ranges import NOTHING_ASKED, Asked
 from sqlflow.plan.selection import selected
 from sqlflow.plan.why import Why, why
-from sqlflow.read.blocks import rendered_again
 from sqlflow.read.cache import LoadCache
 from sqlflow.read.environments import published_in
 from sqlflow.read.pipelines import read_pipelines
 from sqlflow.read.project import load, renderer_of
-from sqlflow.read.runtimes import missing
-from sqlflow.read.versions import file_versions
 from sqlflow.run import publish, source_versions, state
 from sqlflow.run.diff import Difference, difference, side
 from sqlflow.run.environments import Listed, drop, listed
 from sqlflow.run.execute import Options, binder_of, execute
 from sqlflow.run.idle import free_leases, idle_report, is_idle
-from sqlflow.run.kept import contents_of, keep, read_and_kept
+from sqlflow.run.kept import keep, read_and_kept
 from sqlflow.run.lease import Lease, new_run, refuse_others
 from sqlflow.run.listing import Listing, Lists
 from sqlflow.run.new_unit_test import sampled, write_new
+from sqlflow.run.planned import planned
 from sqlflow.run.report import Report
 from sqlflow.run.rollback import Rollback, roll_back
-from sqlflow.run.show import frame, query_rows
+from sqlflow.run.show import first_interval, frame, query_rows
 from sqlflow.run.static_check import Checked, checked_alone, with_faults
 from sqlflow.run.sweep import sweep
 from sqlflow.run.target import held, is_there, leased, opened, waited_for
@@ -61,11 +61,6 @@ if TYPE_CHECKING:
 
 def _silent(event: Event) -> None:
     """Listen to nothing."""
-
-
-def _no_rows(query: str) -> Rows:
-    """Give what a query gives that is not run."""
-    return Rows((), ())
 
 
 @dataclass(frozen=True)
@@ -138,9 +133,9 @@ class Project:
         if offline:
             return with_faults(planning.plan(self.graph, chosen))
         if not is_there(self.loaded):
-            return with_faults(self._plan(chosen, Current({}), full_refresh))
+            return with_faults(planned(self.graph, chosen, Current({}), full_refresh))
         with opened(self.loaded, readonly=True) as (connection, session):
-            made = self._plan(chosen, self._looked_at(connection, session, adopt), full_refresh)
+            made = planned(self.graph, chosen, self._looked_at(connection, session, adopt), full_refresh)
             return with_faults(made, session)
 
     def check(self, select: Iterable[str] = (), exclude: Iterable[str] = ()) -> Checked:
@@ -152,27 +147,13 @@ class Project:
         assert self.pipelines is not None, "what is wrong with them is raised"
         return checked_alone(self.graph, self.selected(select, exclude))
 
-    def _plan(self, chosen: frozenset[TableName], current: Current, full_refresh: bool) -> Plan:
-        """Return the plan, with problems for blocks that cannot be built since something is not installed."""
-        contents = contents_of(self.loaded.root)
-        files = file_versions(self.loaded, contents)
-        keep(self.loaded.root, contents)
-        made = planning.plan(self.graph, chosen, current, files, full_refresh)
-        lacking = missing(made.block(name) for name in made.built)
-        may_skip = {name for name in lacking if made.block(name).config.if_missing == "skip"}
-        absent = {name: lacking[name][0].message.partition(": ")[2] for name in may_skip}
-        if absent:
-            made = planning.plan(self.graph, chosen, current, files, full_refresh, absent)
-        needed = (problem for name in made.built if name in lacking for problem in lacking[name])
-        return replace(made, lacking=tuple(needed))
-
     def why(self, name: str) -> Why:
         """Return why a build of everything would build a block or not. Raise UsageError if there is no such block."""
         block, current = self.block(name).name, Current({})
         if is_there(self.loaded):
             with opened(self.loaded, readonly=True) as (connection, session):
                 current = self._looked_at(connection, session, adopt=False)
-        made = self._plan(self.selected(), current, full_refresh=False)
+        made = planned(self.graph, self.selected(), current, full_refresh=False)
         return why(made, block, current.published.get(block))
 
     def _looked_at(
@@ -196,6 +177,7 @@ class Project:
         publish_what: Literal["all", "passing"] = "all", fail_fast: bool = False, prune: bool = False, adopt: bool = False,
         cascade: bool = False, timeout: float | None = None, full_refresh: bool = False,
         plan_file: str | Path | None = None, lock_timeout: float = LOCK_SECONDS, listener: Listener = _silent,
+        asked: Asked = NOTHING_ASKED,
     ) -> Report:  # fmt: skip
         """Build, check and publish the selected blocks, or what a plan's file says, and return the report.
 
@@ -215,24 +197,34 @@ class Project:
         with waited_for(self.loaded, lock_timeout, listener) as (connection, session), ExitStack() as stack:
             listing, made = Listing(connection), None
             if leases := free_leases(listing, session):
-                made = self._plan(chosen, self._looked_at(connection, session, adopt, listing), full_refresh)
+                current = self._looked_at(connection, session, adopt, listing)
+                made = planned(self.graph, chosen, current, full_refresh, asked)
                 if not document and is_idle(made, options, connection, listing, session, self.loaded.environment):
                     return idle_report(made, self.loaded.environment, listener)
             lease = stack.enter_context(leased(self.loaded, connection, session, lock_timeout, listener))
             if made is None or not (leases and leases.until(lease, session)):
-                made = self._plan(chosen, self._looked_at(connection, session, adopt), full_refresh)
+                current = self._looked_at(connection, session, adopt)
+                made = planned(self.graph, chosen, current, full_refresh, asked)
             if not is_new:
                 planning.refuse(with_faults(made, session, make_folder=True).faults)
             if document is not None:
                 saved.refuse_stale(document, made, str(plan_file))
-            files = {self.loaded.blocks[name].source.path for name in {*made.nodes, *made.borrowed}}
-            taken = [problem for problem in made.problems if problem.place and problem.place.path in files]
-            if taken:
-                raise BuildError(taken)
-            if made.lacking:
-                raise TargetError(made.lacking)
+            refuse_unbuildable(made, asked)
             with closing(self._unit_tests(lease.owner, connection)) as tests:
                 return execute(made, connection, renderer_of(self.loaded), options, listener, lease, tests)
+
+    def backfill(
+        self, select: Iterable[str], start: datetime | str, end: datetime | str, *, exclude: Iterable[str] = (),
+        only_missing: bool = False, threads: int | None = None, lock_timeout: float = LOCK_SECONDS, listener: Listener = _silent,
+    ) -> Report:  # fmt: skip
+        """Build the intervals from `start` up to `end`, without that, of blocks of time ranges again, and return the report.
+
+        With `only_missing`, those that are not there. What else is selected is built as by `build`. Raise
+        UsageError for a time that is not of finished intervals, and for blocks that have no intervals, or whose query has changed.
+        """
+        chosen = tuple(select), tuple(exclude)
+        asked = backfilled(self.graph, self.selected(*chosen), start, end, only_missing)
+        return self.build(*chosen, threads=threads, lock_timeout=lock_timeout, listener=listener, asked=asked)
 
     def _unit_tests(self, run: str, connection: Connection | None = None, tell: Listener = _silent) -> UnitTests:
         """Return what runs the project's unit tests; in the target that `connection` is, where the engine asks for one."""
@@ -298,7 +290,7 @@ class Project:
             if here.problems:
                 raise BuildError(here.problems)
             there = replace(publish.current(connection, session, source, (), True), sources=here.sources)
-            made = self._plan(self.selected(), there, full_refresh=False)
+            made = planned(self.graph, self.selected(), there, False, Asked(as_shown=True))
             plan = promoted(Promotion(source, made, there, here, state.built_at(session)))
             options = Options(threads or self.loaded.config.threads)
             return execute(plan, connection, renderer_of(self.loaded), options, listener, lease)
@@ -332,10 +324,7 @@ class Project:
         block = self.block(name)
         if block.code is None:
             raise UsageError(f"`{block.name}` is a seed: it has no SQL")
-        if block.query is not None and block.is_ranged and not block.query.dynamic:
-            engine, first = self.loaded.target.engine, first_of(block.config)
-            return rendered_again(block, renderer_of(self.loaded), engine, _no_rows, True, first).text
-        return block.code.text
+        return first_interval(block, self.loaded) if block.is_ranged else block.code.text
 
     def shown(self, name: str, limit: int = 10, cte: str = "") -> Rows:
         """Return the first rows of a block's query, or of one of its CTEs, over what is published.

@@ -14,6 +14,7 @@ import sqlflow
 COMMANDS = {
     "init": "Make a project that builds at once.",
     "build": "Build, check and publish blocks.",
+    "backfill": "Build intervals of time again.",
     "plan": "Show what a build would do, and why.",
     "check": "Check that queries read columns that are there.",
     "why": "Show why a block is built or not.",

@@ -168,6 +168,32 @@ class _Seconds(click.ParamType):  # type: ignore[type-arg,unused-ignore]
             self.fail(error.problems[0].message, param, ctx)
 
 
+class Moment(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """A time in UTC as in front matter: `2026-01-31`, `2026-01-31 05:00`."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from sqlflow.core.errors import ProjectError
+        from sqlflow.core.node import Node
+        from sqlflow.core.text import SourceFile
+        from sqlflow.read.decode import moment
+
+        try:
+            return moment(Node("scalar", SourceFile("", value), 0, value), param.opts[0] if param else "time")
+        except ProjectError as error:
+            self.fail(error.problems[0].message, param, ctx)
+
+
+def span_options(command: Command) -> Command:
+    """Add the options that name a time; the command gets them as `start` and `end`."""
+    return _with_options(
+        command,
+        click.option("--from", "start", metavar="TIME", type=Moment(), required=True, help="Where the time begins, in UTC: `2026-01-31`."),
+        click.option("--to", "end", metavar="TIME", type=Moment(), required=True, help="Where it ends; the end does not belong to it."),
+    )  # fmt: skip
+
+
 block_argument = click.argument("block", shell_complete=_block_names)
 threads_option = click.option("--threads", type=click.IntRange(1, 256), help="How many blocks are built at once.")
 lock_timeout_option = click.option(

@@ -2,16 +2,30 @@
 
 from typing import TYPE_CHECKING
 
-from sqlflow.core.block import Block
+from sqlflow.core.block import Block, Project
 from sqlflow.core.engine import Rows, Session
 from sqlflow.core.errors import StatementError, UsageError
+from sqlflow.core.text import MappedText
 from sqlflow.plan.current import Current
+from sqlflow.plan.ranges import first_of
+from sqlflow.read.blocks import rendered_again
+from sqlflow.read.project import renderer_of
 from sqlflow.run.build import current_query, told
 from sqlflow.run.compose import cte_query
 from sqlflow.run.work import Work
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def first_interval(block: Block, project: Project) -> MappedText:
+    """Return the query of a block of time ranges for its first interval; as it is read, if it asks for rows itself."""
+    assert block.query is not None
+    if block.query.dynamic:
+        return block.query.text
+    nothing = Rows((), ())
+    span = first_of(block.config)
+    return rendered_again(block, renderer_of(project), project.target.engine, lambda _: nothing, True, span).text
 
 
 def query_rows(work: Work, current: Current, block: Block, cte: str, limit: int, session: Session) -> Rows:

@@ -1,0 +1,4 @@
+/*---
+materialize: view
+---*/
+select max(order_id) as latest from orders
