@@ -67,7 +67,7 @@ def setting(engine: str = "duckdb") -> Setting:
         if engine == "postgres":
             write(where, ON_POSTGRES)
             _point_to(where, postgres_server.new_database())
-        with _opened(where) as execute:
+        with opened(where) as execute:
             execute("create schema other; create table other.f as select 7 as edition, 'theirs' as whose")
     report = Project.load(old).build()
     assert report.ok, report
@@ -100,7 +100,7 @@ def _point_to(folder: Path, url: str) -> None:
 
 
 @contextmanager
-def _opened(folder: Path) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
+def opened(folder: Path) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
     """Yield what runs SQL in the project's target and returns the rows of a query."""
     import psycopg
 
@@ -128,7 +128,7 @@ _VERSIONS = {
 
 def seen(folder: Path) -> Content:
     """Return what a reader sees: the rows of every relation but the versions."""
-    with _opened(folder) as rows:
+    with opened(folder) as rows:
         names = [name for (name,) in rows(_EVERY[engine_of(folder)])]
         return {name: sorted(rows(f"select * from {name}"), key=repr) for name in sorted(names)}
 
@@ -137,7 +137,7 @@ def running(folder: Path) -> list[str]:
     """Return the statements of builds that still run in the project's server."""
     if not url_of(folder):
         return []
-    with _opened(folder) as rows:
+    with opened(folder) as rows:
         found = rows(
             "select query from pg_stat_activity where application_name like 'sqlflow%' and state = 'active'"
             " and datname = current_database()"
@@ -147,7 +147,7 @@ def running(folder: Path) -> list[str]:
 
 def left_over(folder: Path) -> list[str]:
     """Return what is there and should not be: versions that no row tells of or the other way round, leases, files."""
-    with _opened(folder) as rows:
+    with opened(folder) as rows:
         found = rows(
             f"with there as ({_VERSIONS[engine_of(folder)]})"
             " select name from there where name not like 'sqlflow_%'"

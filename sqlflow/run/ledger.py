@@ -43,12 +43,12 @@ def record_part(session: Session, part: TableName, block: TableName, key: Key, r
     state.record_version(session, state.Version(part, str(block), state.PART, key, run, ()))
 
 
-def record(session: Session, version: TableName, slices: Iterable[Slice]) -> None:
-    """Record the ledger of a version, in the transaction that records the version."""
+def record(session: Session, version: TableName, slices: Iterable[Slice], built: Iterable[Slice]) -> None:
+    """Record the ledger of a version, in the transaction that records the version. What was `built` for it is found no more."""
     every = list(slices)
     rows = ", ".join(state.values(version.name, one.part, one.span.start, one.span.end) for one in every)
     session.execute(f"insert into {_TABLE} values {rows}")
-    parts = ", ".join(sorted({literal(one.part) for one in every}))
+    parts = ", ".join(sorted({literal(one.part) for one in (*every, *built)}))
     session.execute(
         f"update {_VERSIONS} set key = relation where kind = {literal(state.PART)} and key <> relation"
         f" and relation in ({parts})"

@@ -60,6 +60,7 @@ def select_ranges(work: Work, block: Block, relation: TableName, session: Sessio
     with session.transaction():
         create = work.binder.project.target.engine.create(relation, "view", {})
         session.execute(f"{create} as {_query(block, groups, columns, session)}")
+        ledger.record(session, relation, groups, new)
         _record(work, block, relation, groups, columns, session)
     return rows
 
@@ -179,7 +180,7 @@ def _slice_query(block: Block, one: Slice, columns: tuple[Column, ...], session:
 def _record(
     work: Work, block: Block, relation: TableName, slices: list[Slice], columns: tuple[Column, ...], session: Session
 ) -> None:  # fmt: skip
-    """Record the version with its ledger."""
+    """Record the version, and how it was made."""
     key = work.plan.keys[block.name]
     inputs = {**dict(work.plan.ranges[block.name].reads), INTERVALS: dict(key.inputs)[INTERVALS]}
     key = replace(key, inputs=tuple(sorted(inputs.items())))
@@ -188,6 +189,5 @@ def _record(
         key = replace(key, text="")
     parts = tuple(sorted({one.part for one in slices}))
     state.record_version(session, state.Version(relation, str(block.name), "view", key, work.run, parts))
-    ledger.record(session, relation, slices)
     if block.name not in work.doubtful:
         record_recipe(work, block.name, relation, columns, session)
