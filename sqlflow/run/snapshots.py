@@ -215,8 +215,11 @@ every as (
             select {", ".join(f"old.{quoted(column.name)}" for column in history.columns)}, old.valid_from,
             old.valid_to as sqlflow_end, false as sqlflow_is_new
             from there as old join touched as one on {same_key}
+            where not exists (
+                select 1 from fresh where {_same(history.key, "fresh", "old")} and fresh.valid_from = old.valid_from
+            )
             union all
-            select {columns}, valid_from, cast(null as {history.time}), true from fresh
+            select {columns}, valid_from, sqlflow_end, true from fresh
         ) as moved
     ) as placed
 )
@@ -255,7 +258,7 @@ def _fresh_by_check(history: History) -> str:
     )
     last = f"case when known.is_open = 1 then {history.after('old.valid_from')} else known.ended end"
     return (
-        f"select added.*, greatest({history.now}, {last}) as valid_from from added"
+        f"select added.*, greatest({history.now}, {last}) as valid_from, cast(null as timestamp) as sqlflow_end from added"
         f" left join known on {_same(history.key, 'added', 'known')}"
         f" left join there as old on {_same(history.key, 'added', 'old')} and old.valid_to is null"
         f" where old.valid_from is null or {differs or '1 = 0'}"
@@ -265,19 +268,19 @@ def _fresh_by_check(history: History) -> str:
 def _fresh_by_time(history: History) -> str:
     """Return the query for the rows that are not known yet, with the time that they tell themselves.
 
-    A row that was gone and is back as it was holds from the run's start. A time at which another version of the key begins
-    already, since that row came back then, moves on by the least that there is.
+    A row that was gone and is back as it was holds from the run's start; it gives way to one that tells that very time, which
+    ends where it would have ended (`sqlflow_end`).
     """
     (updated,) = history.names([history.block.config.updated_at or ""], history.columns)
     key = ", ".join(history.key)
     own = f"cast(added.{updated} as {history.time})"
-    begun = f"select 1 from there as old where {_same(history.key, 'added', 'old')} and old.valid_from = {own}"
+    is_old = f"{_same(history.key, 'added', 'old')} and old.{updated} = added.{updated}"
     return (
-        f"select added.*, case when exists ({begun}) then {history.after(own)} else {own} end as valid_from"
-        f" from added where not exists (select 1 from there as old"
-        f" where {_same(history.key, 'added', 'old')} and old.{updated} = added.{updated})"
-        f" union all select added.*, greatest({history.now}, known.ended) as valid_from from added"
-        f" join known on {_same(history.key, 'added', 'known')} and known.is_open = 0 and {own} <= known.ended"
+        f"select added.*, {own} as valid_from, same.valid_to as sqlflow_end from added"
+        f" left join there as same on {_same(history.key, 'added', 'same')} and same.valid_from = {own}"
+        f" where not exists (select 1 from there as old where {is_old})"
+        f" union all select added.*, greatest({history.now}, known.ended), cast(null as {history.time}) from added"
+        f" join known on {_same(history.key, 'added', 'known')} and known.is_open = 0 and {own} < known.ended"
         f" join (select {key}, max({updated}) as sqlflow_latest from added group by {key}) as latest"
         f" on {_same(history.key, 'added', 'latest')} and latest.sqlflow_latest = added.{updated}"
     )
