@@ -1,0 +1,6 @@
+/*---
+materialize: snapshot
+key: id
+updated_at: day
+---*/
+select * from raw.moves
