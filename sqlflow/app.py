@@ -35,6 +35,7 @@ from sqlflow.read.environments import published_in
 from sqlflow.read.pipelines import read_pipelines
 from sqlflow.read.project import load, renderer_of
 from sqlflow.run import publish, source_versions, state
+from sqlflow.run.conditions import unwanted
 from sqlflow.run.diff import Difference, difference, side
 from sqlflow.run.environments import Listed, drop, listed
 from sqlflow.run.execute import Options, binder_of, execute
@@ -43,7 +44,7 @@ from sqlflow.run.kept import keep, read_and_kept
 from sqlflow.run.lease import Lease, new_run, refuse_others
 from sqlflow.run.listing import Listing, Lists
 from sqlflow.run.new_unit_test import sampled, write_new
-from sqlflow.run.planned import planned
+from sqlflow.run.planned import made_plan
 from sqlflow.run.report import Report
 from sqlflow.run.rollback import Rollback, roll_back
 from sqlflow.run.show import first_interval, frame, query_rows
@@ -52,6 +53,7 @@ from sqlflow.run.sweep import sweep
 from sqlflow.run.target import held, is_there, leased, opened, waited_for
 from sqlflow.run.unit_tests import UnitTests, test_units
 from sqlflow.run.waiting import LOCK_SECONDS, waited
+from sqlflow.run.waits import wait_before
 from sqlflow.run.work import Work
 from sqlflow.run.workers import Workers
 
@@ -131,11 +133,11 @@ class Project:
         """
         chosen = self.selected(select, exclude)
         if offline:
-            return with_faults(planning.plan(self.graph, chosen))
+            return with_faults(planning.plan(self.graph, chosen, unwanted=unwanted(self.loaded, Current({}), None)))
         if not is_there(self.loaded):
-            return with_faults(planned(self.graph, chosen, Current({}), full_refresh))
+            return with_faults(made_plan(self.graph, chosen, Current({}), full_refresh))
         with opened(self.loaded, readonly=True) as (connection, session):
-            made = planned(self.graph, chosen, self._looked_at(connection, session, adopt), full_refresh)
+            made = made_plan(self.graph, chosen, self._looked_at(connection, session, adopt), full_refresh, session)
             return with_faults(made, session)
 
     def check(self, select: Iterable[str] = (), exclude: Iterable[str] = ()) -> Checked:
@@ -153,7 +155,7 @@ class Project:
         if is_there(self.loaded):
             with opened(self.loaded, readonly=True) as (connection, session):
                 current = self._looked_at(connection, session, adopt=False)
-        made = planned(self.graph, self.selected(), current, full_refresh=False)
+        made = made_plan(self.graph, self.selected(), current, full_refresh=False)
         return why(made, block, current.published.get(block))
 
     def _looked_at(
@@ -189,6 +191,8 @@ class Project:
         chosen = self.selected(document["select"], document["exclude"]) if document else self.selected(select, exclude)
         keep(self.loaded.root, self.cache, make_folder=True)
         limit = self.pipeline.timeout if timeout is None and self.pipeline else timeout
+        if self.pipeline and self.pipeline.waits:
+            wait_before(self.loaded, self.pipeline.waits, listener)
         options = Options(
             threads or self.loaded.config.threads, publish_what, fail_fast, prune, adopt, cascade, limit or None
         )
@@ -198,13 +202,13 @@ class Project:
             listing, made = Listing(connection), None
             if leases := free_leases(listing, session):
                 current = self._looked_at(connection, session, adopt, listing)
-                made = planned(self.graph, chosen, current, full_refresh, asked)
+                made = made_plan(self.graph, chosen, current, full_refresh, session, asked)
                 if not document and is_idle(made, options, connection, listing, session, self.loaded.environment):
                     return idle_report(made, self.loaded.environment, listener)
             lease = stack.enter_context(leased(self.loaded, connection, session, lock_timeout, listener))
             if made is None or not (leases and leases.until(lease, session)):
                 current = self._looked_at(connection, session, adopt)
-                made = planned(self.graph, chosen, current, full_refresh, asked)
+                made = made_plan(self.graph, chosen, current, full_refresh, session, asked)
             if not is_new:
                 planning.refuse(with_faults(made, session, make_folder=True).faults)
             if document is not None:
@@ -290,7 +294,7 @@ class Project:
             if here.problems:
                 raise BuildError(here.problems)
             there = replace(publish.current(connection, session, source, (), True), sources=here.sources)
-            made = planned(self.graph, self.selected(), there, False, Asked(as_shown=True))
+            made = made_plan(self.graph, self.selected(), there, False, asked=Asked(as_shown=True))
             plan = promoted(Promotion(source, made, there, here, state.built_at(session)))
             options = Options(threads or self.loaded.config.threads)
             return execute(plan, connection, renderer_of(self.loaded), options, listener, lease)

@@ -63,6 +63,7 @@ GROUPS: dict[str, type] = {
     "unit-test": config.UnitTestConfig,
     "pipeline": pipeline_config.PipelineConfig,
     "trigger": pipeline_config.TriggerConfig,
+    "wait": config.WaitConfig,
     "retries": pipeline_config.RetriesConfig,
     **{f"target/{name}": engine(name).settings for name in engine_names()},
     **{

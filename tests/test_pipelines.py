@@ -1,6 +1,6 @@
 """What a file of `pipelines/` may say, and what it is told where it is wrong."""
 
-from datetime import time
+from datetime import datetime, time
 from pathlib import Path
 
 import pytest
@@ -8,9 +8,11 @@ import pytest
 from sqlflow.app import Project
 from sqlflow.cli.completion import pipeline_names
 from sqlflow.core.errors import ProjectError
+from sqlflow.core.flow import Wait
 from sqlflow.core.pipeline import After, Files, Notice, Pipeline, Query, Retries, Webhook
-from sqlflow.core.text import SourceFile
+from sqlflow.core.text import Place, SourceFile
 from sqlflow.read.pipelines import pipeline_of, read_pipelines
+from sqlflow.run.waits import seconds_until
 
 NIGHTLY = """\
 description: All that the morning needs.
@@ -68,7 +70,7 @@ def test_every_key_becomes_a_part_of_the_pipeline() -> None:
             After(("ingest",), 43200.0), Files("inbox/*.csv", 30.0),
             Query("select max(loaded_at) from raw.orders", "changed", 300.0), Webhook("0123456789abcdef", ("country",)),
         ),
-        "none", "queue", Retries(2, 60.0, 3.0), 7200.0, 4, {"python": 1, "heavy": 2}, 4 << 30,
+        (), "none", "queue", Retries(2, 60.0, 3.0), 7200.0, 4, {"python": 1, "heavy": 2}, 4 << 30,
         (Notice("ops"),), (), (Notice("ops"),), (), (), time(7, 0), 21600.0,
     )  # fmt: skip
 
@@ -169,3 +171,17 @@ def test_the_shell_completes_the_names_of_pipelines(tmp_path: Path) -> None:
     for path in ("daily/Nightly.yml", "noon.yaml", "hourly.yml"):
         (tmp_path / "pipelines" / path).touch()
     assert pipeline_names(str(tmp_path), "n") == ["nightly", "noon"]
+
+
+@pytest.mark.parametrize(
+    ("now", "seconds"),
+    [
+        ("2026-03-29T00:30:00+00:00", 3600.0),  # 01:30 in Berlin; the clock is set forward at two
+        ("2026-10-25T00:30:00+00:00", 7200.0),  # 02:30 in Berlin, for the first of two times
+        ("2026-07-01T01:29:59+00:00", 1.0),
+        ("2026-07-01T21:00:00+00:00", -70200.0),
+    ],
+)
+def test_a_time_of_day_is_waited_for_over_changes_of_the_clock(now: str, seconds: float) -> None:
+    wait = Wait(Place("p"), "time", at=time(3, 30), timezone="Europe/Berlin")
+    assert seconds_until(wait, datetime.fromisoformat(now)) == seconds

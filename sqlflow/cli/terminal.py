@@ -92,7 +92,7 @@ class _Live(_Lines):
     def __call__(self, event: Event) -> None:
         with self.lock:
             match event:
-                case events.Waiting():
+                case events.Waiting() | events.RunWaiting():
                     self.running = {"waiting": time.perf_counter()}
                 case events.RunStarted():
                     self.running.clear()
@@ -116,6 +116,8 @@ def described(event: Event) -> str:
     match event:
         case events.Waiting():
             return f"waiting for the target, up to {seconds(event.seconds)}: {event.message}"
+        case events.RunWaiting():
+            return f"waiting for {event.reason}, up to {written(event.seconds)}"
         case events.RunStarted():
             where = event.target if event.environment == "prod" else f"{event.target}, environment {event.environment}"
             return f"run {event.run} on {where}: {_work(event)}"

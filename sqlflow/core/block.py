@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from sqlflow.core.config import BlockConfig, ProjectConfig, Severity, SourceConfig
 from sqlflow.core.engine import Engine
 from sqlflow.core.environment import PROD, Environment
+from sqlflow.core.flow import PLAIN, Flow
 from sqlflow.core.names import TableName
 from sqlflow.core.runtime import Declared, Runtime
 from sqlflow.core.text import MappedText, Place, SourceFile
@@ -182,6 +183,7 @@ class Block:
     post_statements: tuple[Query, ...] = ()
     continuing: Query | None = None
     """What makes the new rows of an incremental block, where that is another query than `code`. It may read the block."""
+    flow: Flow = PLAIN
 
     @property
     def form(self) -> str:

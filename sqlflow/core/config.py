@@ -54,6 +54,19 @@ class RetriesConfig(Struct, frozen=True, kw_only=True):
     ] = 2.0
 
 
+class WaitConfig(Struct, frozen=True, kw_only=True):
+    """Something that must come first: one of `file`, `query` and `time`."""
+
+    file: Annotated[Text | None, Meta(description="A file or a glob below the project that must be there.")] = None
+    query: Annotated[Raw, Meta(description="A SELECT of one value that must be true.")] = None
+    time: Annotated[Text | None, Meta(description="A time of day that must have come, such as `06:30`.")] = None
+    timezone: Annotated[Text, Meta(description="The time zone of `time`, such as `Europe/Berlin`.")] = "UTC"
+    every: Annotated[Duration, Meta(description="How often it is looked for.")] = 10.0
+    timeout: Annotated[
+        Duration, Meta(description="How long it is waited for; then the block or the run has failed.")
+    ] = 3600.0
+
+
 class BlockConfig(Struct, frozen=True, kw_only=True):
     """The front matter of a block, the sidecar of a seed, and the values of `defaults`."""
 
@@ -175,6 +188,18 @@ class BlockConfig(Struct, frozen=True, kw_only=True):
     ] = 0
     retries: Annotated[
         RetriesConfig | None, Meta(description="How often the block is tried again when building it has failed.")
+    ] = None
+    when: Annotated[
+        Raw, Meta(description="Whether the block is wanted: `true` or `false`, as a template gives it, or a query.")
+    ] = None
+    wait_for: Annotated[
+        tuple[WaitConfig, ...], Meta(description="What must come before the block is built: a file, a query, a time.")
+    ] = ()
+    on_success: Annotated[
+        Raw, Meta(description="SQL statements that run when the block was built and is published.")
+    ] = None
+    on_failure: Annotated[
+        Raw, Meta(description="SQL statements that run when the block or an assertion on it has failed.")
     ] = None
     inputs: Annotated[
         dict[str, Text], Meta(description="Function blocks: the block or source that a parameter takes, by its name.")

@@ -22,6 +22,14 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class RunWaiting:
+    """The run has not begun: what its pipeline waits for has not come, as `reason` says. It waits `seconds` at most."""
+
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class RunStarted:
     run: str
     target: str
@@ -169,7 +177,7 @@ class RunFinished:
 
 
 Event = (
-    Waiting | RunStarted | BlockStarted | BlockBuilt | IntervalsBuilt | BlockReused | BlockPrinted | BlockTriedAgain | BlockWaiting | BlockFailed | BlockSkipped
+    Waiting | RunWaiting | RunStarted | BlockStarted | BlockBuilt | IntervalsBuilt | BlockReused | BlockPrinted | BlockTriedAgain | BlockWaiting | BlockFailed | BlockSkipped
     | AssertionFinished | UnitTestFinished
     | Published | NotPublished | Warned | RunFinished
 )  # fmt: skip

@@ -6,6 +6,7 @@ from datetime import time
 from typing import Any, Literal
 
 from sqlflow.core.environment import PROD
+from sqlflow.core.flow import Wait
 from sqlflow.core.node import Node
 from sqlflow.core.text import Place
 
@@ -97,6 +98,7 @@ class Pipeline:
     every: float | None = None
     timezone: str = "UTC"
     triggers: tuple[Trigger, ...] = ()
+    waits: tuple[Wait, ...] = ()
     missed: Missed = "latest"
     overlap: Overlap = "skip"
     retries: Retries = Retries()

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
-from sqlflow.core.config import Duration, Raw, RetriesConfig, Size, Text
+from sqlflow.core.config import Duration, Raw, RetriesConfig, Size, Text, WaitConfig
 
 
 class FilesConfig(Struct, frozen=True, kw_only=True):
@@ -82,6 +82,9 @@ class PipelineConfig(Struct, frozen=True, kw_only=True):
     timezone: Annotated[
         Text, Meta(description="The time zone of `schedule` and `deadline`, such as `Europe/Berlin`.")
     ] = "UTC"
+    wait_for: Annotated[
+        tuple[WaitConfig, ...], Meta(description="What must come before a run begins: a file, a query, a time.")
+    ] = ()
     triggers: Annotated[tuple[TriggerConfig, ...], Meta(description="What starts it beside its schedule.")] = ()
     missed: Annotated[
         Literal["all", "latest", "none"],

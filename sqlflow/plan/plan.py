@@ -100,28 +100,33 @@ NOTHING_ABSENT: Mapping[TableName, str] = {}
 def plan(
     graph: Graph, chosen: frozenset[TableName], current: Current = NOTHING_KNOWN,
     files: FileVersions = NO_FILES, full_refresh: bool = False, absent: Mapping[TableName, str] = NOTHING_ABSENT,
-    asked: Asked = NOTHING_ASKED,
+    unwanted: Mapping[TableName, str] = NOTHING_ABSENT, asked: Asked = NOTHING_ASKED,
 ) -> Plan:  # fmt: skip
     """Return what building the `chosen` blocks would do; `files` are the versions of files, as they are at their time.
 
     `absent` are blocks that cannot be built on this machine and may be left out, and why: so are their readers.
+    `unwanted` are left out as well; their readers read what is published of them, and are left out where nothing is.
 
     Blocks come along where the result would be wrong without them: what has never been built and is read by a block
     or by an assertion on it, and views over what is built. A block whose key is that of a version that is there is not
     built: the version is used.
     """
-    reasons = dict.fromkeys(chosen, "selected")
+    kept_out = {name: why for name, why in unwanted.items() if name in chosen}
+    reasons = dict.fromkeys(chosen - unwanted.keys(), "selected")
     size = -1
     while size != len(reasons):
         size = len(reasons)
         if current.is_known:
-            _add_missing_inputs(graph, reasons, current.published)
-            _add_missing_in_assertions(graph, reasons, current.published)
-        _add_views(graph, reasons)
+            _add_missing_inputs(graph, reasons, {**unwanted, **current.published})
+            _add_missing_in_assertions(graph, reasons, {**unwanted, **current.published})
+        _add_views(graph, reasons, unwanted)
     keys, known, bases, ranges = _keys(graph, reasons, current, files, full_refresh, asked)
     cookbook = Cookbook(graph, keys, current.published, () if full_refresh else current.entries)
     reused = {} if full_refresh else reuses(cookbook, current)
-    left_out = _left_out(graph, {name: why for name, why in absent.items() if name in reasons and name not in reused})
+    never = {name: why for name, why in unwanted.items() if name not in current.published}
+    missing = {name: why for name, why in absent.items() if name in reasons and name not in reused}
+    left_out = {name: why for name, why in _left_out(graph, missing | never).items() if name in {*reasons, *kept_out}}
+    left_out |= {name: why for name, why in kept_out.items() if name not in left_out}
     reasons = {name: reason for name, reason in reasons.items() if name not in left_out}
     reused = {name: reuse for name, reuse in reused.items() if name not in left_out}
     steps = tuple(
@@ -267,7 +272,7 @@ def _relations(project: Project) -> set[TableName]:
     return {name for name, block in project.blocks.items() if block.config.materialize != "ephemeral"}
 
 
-def _add_missing_inputs(graph: Graph, reasons: dict[TableName, str], published: Mapping[TableName, TableName]) -> None:
+def _add_missing_inputs(graph: Graph, reasons: dict[TableName, str], published: Mapping[TableName, object]) -> None:
     for name in reversed(graph.order):
         needed = name in reasons
         for read in graph.inputs[name] if needed else ():
@@ -280,7 +285,7 @@ def _add_missing_inputs(graph: Graph, reasons: dict[TableName, str], published: 
 
 
 def _add_missing_in_assertions(
-    graph: Graph, reasons: dict[TableName, str], published: Mapping[TableName, TableName]
+    graph: Graph, reasons: dict[TableName, str], published: Mapping[TableName, object]
 ) -> None:
     """Add what the assertions on the blocks of `reasons` read and cannot find, since it has never been built."""
     if set(graph.inputs) <= reasons.keys() | published.keys():
@@ -301,10 +306,10 @@ def _assertions_read(graph: Graph) -> Iterator[tuple[Assertion, frozenset[TableN
         yield assertion, gated(assertion, graph, resolver, schema), blocks_read(assertion.code, resolver, schema)
 
 
-def _add_views(graph: Graph, reasons: dict[TableName, str]) -> None:
+def _add_views(graph: Graph, reasons: dict[TableName, str], unwanted: Mapping[TableName, str]) -> None:
     for name in graph.order:
         block = graph.project.blocks[name]
-        if name in reasons or is_stored(block):
+        if name in reasons or name in unwanted or is_stored(block):
             continue
         changed = sorted(read for read in graph.inputs[name] if read in reasons)
         if changed:

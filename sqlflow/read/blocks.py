@@ -21,6 +21,7 @@ from sqlflow.read.decode import decoded
 from sqlflow.read.dialect import translated
 from sqlflow.read.embedded import embedded
 from sqlflow.read.engine_options import refuse_unfit
+from sqlflow.read.flow import flow_of
 from sqlflow.read.incremental import (
     INCREMENTAL_ALONE,
     SOME_TIME,
@@ -111,7 +112,8 @@ def sql_block(source: SourceFile, folder: str, reading: Reading) -> Block | None
         return None
     (query, continuing), before, after = queries
     refuse_partial(config, query, continuing, file, reading.problems)
-    return Block(name, "sql", file.source, config, query, assertions, file.body, before, after, continuing)
+    flow = flow_of(config, name, reading, file.front_matter)
+    return Block(name, "sql", file.source, config, query, assertions, file.body, before, after, continuing, flow)
 
 
 def _queries(
@@ -140,6 +142,7 @@ _STATEMENT_KEYS = ("pre_statements", "post_statements")
 
 
 _OF_TABLES = ("indexes", "order_by", "options")
+_OF_RUNS = ("when", "wait_for", "on_success", "on_failure", "retries")
 _OF_FUNCTIONS = ("inputs", "requirements", "memory_limit", "if_missing")
 
 
@@ -155,6 +158,7 @@ def _refuse_what_does_not_fit(config: BlockConfig, file: front_matter.SqlFile, r
     }
     if config.materialize == "ephemeral":
         unfit |= {key: f"an ephemeral block is never run by itself: it takes no `{key}`" for key in _STATEMENT_KEYS}
+        unfit |= {key: f"an ephemeral block is never built by itself: it takes no `{key}`" for key in _OF_RUNS}
         unfit["grants"] = "an ephemeral block is not published: it takes no `grants`"
     for key, message in unfit.items():
         if getattr(config, key):
@@ -345,7 +349,8 @@ def seed_block(path: str, sidecar: SourceFile | None, folder: str, reading: Read
         return None
     scope = Scope(name, reading.engine, reading.renderer, reading.problems, config.dialect)
     source = sidecar or SourceFile(path, "")
-    return Block(name, "seed", SourceFile(path, source.text), config, None, block_assertions(config, scope))
+    assertions, flow = block_assertions(config, scope), flow_of(config, name, reading, given)
+    return Block(name, "seed", SourceFile(path, source.text), config, None, assertions, flow=flow)
 
 
 def _refuse_what_a_seed_has_not(given: Node | None, reading: Reading) -> None:

@@ -18,6 +18,7 @@ import msgspec
 
 from sqlflow.core.block import Assertion, Block, Query, Reads, TableUse, Threshold
 from sqlflow.core.config import BlockConfig
+from sqlflow.core.flow import PLAIN
 from sqlflow.core.names import TableName
 from sqlflow.core.secrets import masked
 from sqlflow.core.text import MappedText, Piece, Place, SourceFile
@@ -274,6 +275,8 @@ def _stored(block: Block, macros: Mapping[str, SourceFile]) -> _Block | None:
     every = _queries(block)
     read = (value for query in every for pair in query.reads.vars for value in pair)
     shown = [block.source.text, *(query.text.text for query in every), *read]
+    if block.flow != PLAIN:
+        return None
     if block.query is None or any(query.reads.env for query in every) or _READS_OTHERS.search(block.source.text):
         return None
     if any(masked(text) != text for text in shown):

@@ -1,9 +1,150 @@
 """What of a block's front matter says how it takes part in a run, and not what its rows are."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import time
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
-from sqlflow.core.block import Block
-from sqlflow.core.errors import Problem
+from sqlflow.core.block import Block, Query
+from sqlflow.core.config import BlockConfig, WaitConfig
+from sqlflow.core.errors import Problem, ProjectError, did_you_mean
+from sqlflow.core.flow import PLAIN, Condition, Flow, Wait
+from sqlflow.core.names import TableName
+from sqlflow.core.node import Node
+from sqlflow.core.text import Place
+from sqlflow.read.dialect import translated
+from sqlflow.read.embedded import embedded
+from sqlflow.read.sql import infer
+from sqlflow.read.tokens import named_uses
+
+if TYPE_CHECKING:
+    from sqlflow.read.blocks import Reading
+
+_QUERY = re.compile(r"\s*(select|with|from|values)\b", re.IGNORECASE)
+_WORDS = {"true": True, "1": True, "false": False, "0": False, "none": False, "": False}
+
+
+def flow_of(config: BlockConfig, this: TableName, reading: "Reading", given: Node | None) -> Flow:
+    """Return how a block takes part in a run; what is wrong with it is added to the problems of `reading`.
+
+    `given` is its front matter: the places are those of its values.
+    """
+    if not (config.when or config.wait_for or config.on_success or config.on_failure):
+        return PLAIN
+    found = _Reader(this, reading, config.dialect)
+    written = given.get("wait_for") if given is not None and given.kind == "mapping" else None
+    try:
+        return Flow(
+            found.condition(config.when) if config.when is not None else None,
+            waits(config.wait_for, written, found.query),
+            found.statements(config.on_success),
+            found.statements(config.on_failure),
+        )
+    except ProjectError as error:
+        reading.problems.extend(error.problems)
+        return PLAIN
+
+
+class _Reader:
+    """The SQL in a block's settings, read with what the block's file is read with."""
+
+    def __init__(self, this: TableName, reading: "Reading", dialect: str | None) -> None:
+        self.this = this
+        self.reading = reading
+        self.dialect = dialect or reading.renderer.dialect
+
+    def condition(self, node: Node) -> Condition:
+        if node.kind != "scalar":
+            raise ProjectError("`when` must be a condition or a query", node.place)
+        rendered = self.reading.renderer.render(embedded(node), self.this)[0].text
+        word = rendered.strip().lower()
+        if word in _WORDS:
+            return Condition(node.place, _WORDS[word])
+        if not _QUERY.match(rendered):
+            hint = "write `\"{{ var('country') == 'FR' }}\"`, or `select count(*) > 0 from raw.orders`"
+            raise ProjectError(
+                f"`when` is neither true nor false nor a query: `{rendered.strip()[:80]}`", node.place, hint
+            )
+        return Condition(node.place, query=self.query(node))
+
+    def query(self, node: Node) -> Query:
+        """Return the SELECT that stands in a value."""
+        if node.kind != "scalar" or node.is_null:
+            raise ProjectError("a query is needed here", node.place, "write a SELECT of one value")
+        text, reads = self.reading.renderer.render(embedded(node), self.this)
+        text = translated(text, self.dialect, self.reading.engine, node.place)
+        found = infer(text, self.reading.engine, node.place)
+        if not found.known:
+            raise ProjectError("no parser can read this query", node.place)
+        return Query(text.slice(0, found.end), found.tables, reads=reads)
+
+    def statements(self, node: Node | None) -> tuple[Query, ...]:
+        """Return statements of any kind, a list of them or one; the tables that they name are told by their tokens."""
+        items = () if node is None or node.is_null else node.items if node.kind == "list" else (node,)
+        return tuple(self._statement(item) for item in items)
+
+    def _statement(self, node: Node) -> Query:
+        if node.kind != "scalar" or node.is_null:
+            raise ProjectError("a statement is needed here", node.place, "write SQL, such as `insert into …`")
+        text, reads = self.reading.renderer.render(embedded(node), self.this)
+        refused = self.reading.engine.syntax_error(text.text)
+        if refused:
+            raise ProjectError(refused[0], text.place(refused[1] or 0) or node.place)
+        return Query(text, named_uses(text.text, frozenset({self.this}), self.reading.engine.dialect), reads=reads)
+
+
+def waits(configs: tuple[WaitConfig, ...], written: Node | None, query_of: Callable[[Node], Query]) -> tuple[Wait, ...]:
+    """Return what must come first. Raise ProjectError for one that waits for nothing or for several things at once."""
+    nodes = () if written is None else written.items if written.kind == "list" else (written,)
+    places = [node.place for node in nodes] or [Place("")]
+    return tuple(
+        _wait(
+            config, nodes[min(index, len(nodes) - 1)] if nodes else None, places[min(index, len(places) - 1)], query_of
+        )
+        for index, config in enumerate(configs)
+    )
+
+
+def _wait(config: WaitConfig, node: Node | None, place: Place, query_of: Callable[[Node], Query]) -> Wait:
+    given = [kind for kind in ("file", "query", "time") if getattr(config, kind) is not None]
+    if len(given) != 1:
+        problem = f", not {len(given)} of them" if given else ""
+        hint = "begin each with a `-` of its own" if given else "such as `wait_for: {file: inbox/done.txt}`"
+        raise ProjectError(f"`wait_for` is one of `file`, `query` and `time`{problem}", place, hint)
+
+    def at(key: str) -> Place:
+        value = node.get(key) if node is not None else None
+        return value.place if value is not None else place
+
+    pure = PurePosixPath(config.file or ".")
+    if pure.is_absolute() or ".." in pure.parts:
+        hint = "write a path below the project's folder, such as `inbox/done.txt`"
+        raise ProjectError(f"`wait_for.file`: `{config.file}` is outside the project", at("file"), hint)
+    known_zone(config.timezone, at("timezone"), "wait_for.timezone")
+    moment = time() if config.time is None else time_of_day(config.time, at("time"), "wait_for.time")
+    query = query_of(config.query) if config.query is not None else None
+    limits = config.every, config.timeout
+    return Wait(place, given[0], config.file or "", query, moment, config.timezone, *limits)  # type: ignore[arg-type]
+
+
+def time_of_day(text: str, place: Place, path: str) -> time:
+    """Return the time that `07:30` is. Raise ProjectError for what is none."""
+    if not re.fullmatch(r"([01]?[0-9]|2[0-3]):[0-5][0-9]", text):
+        raise ProjectError(f"`{path}` must be a time of day such as `07:00`, not `{text}`", place)
+    hour, minute = text.split(":")
+    return time(int(hour), int(minute))
+
+
+def known_zone(name: str, place: Place, path: str) -> None:
+    """Raise ProjectError if there is no such time zone."""
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        hint = did_you_mean(name, available_timezones()) or "write it as in `Europe/Berlin`"
+        raise ProjectError(f"`{path}`: no such time zone as `{name}`", place, hint) from error
 
 
 def refuse_heavy(blocks: Iterable[Block], pools: Mapping[str, int]) -> Iterator[Problem]:

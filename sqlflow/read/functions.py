@@ -15,6 +15,7 @@ from sqlflow.read.assertion_kinds import Scope
 from sqlflow.read.assertions import block_assertions, threshold
 from sqlflow.read.blocks import Reading, block_config, table_name
 from sqlflow.read.decode import decoded
+from sqlflow.read.flow import flow_of
 from sqlflow.read.incremental import INCREMENTAL_ALONE, is_set
 from sqlflow.read.snapshots import SNAPSHOT_ALONE
 from sqlflow.read.sql import infer
@@ -60,8 +61,9 @@ def function_block(source: SourceFile, folder: str, room: FunctionReading) -> Bl
     assertions = block_assertions(config, scope)
     checks = [_assertion(one, file, source, name, config, room) for one in file.assertions]
     return Block(
-        name, room.runtime.name, source, config, code, (*assertions, *(one for one in checks if one)), file.block.start
-    )
+        name, room.runtime.name, source, config, code, (*assertions, *(one for one in checks if one)), file.block.start,
+        flow=flow_of(config, name, room.reading, file.block.settings),
+    )  # fmt: skip
 
 
 def _refuse_what_does_not_fit(

@@ -2,25 +2,30 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import time
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
+from sqlflow.core.block import Query as Select
 from sqlflow.core.config import RetriesConfig
 from sqlflow.core.environment import Environment
 from sqlflow.core.errors import Problem, ProjectError, UsageError, did_you_mean
+from sqlflow.core.flow import Wait
 from sqlflow.core.node import Node
 from sqlflow.core.pipeline import After, Files, Notice, Pipeline, Query, Retries, Trigger, Webhook
 from sqlflow.core.pipeline_config import NoticeConfig, PipelineConfig, TriggerConfig
 from sqlflow.core.secrets import hide
-from sqlflow.core.text import Place, SourceFile
+from sqlflow.core.text import MappedText, Piece, Place, SourceFile
 from sqlflow.read import files
 from sqlflow.read.config import expanded
 from sqlflow.read.cron import cron
 from sqlflow.read.decode import decoded
+from sqlflow.read.flow import known_zone, time_of_day, waits
 from sqlflow.read.yaml import parse
 
+T = TypeVar("T")
 FOLDER = "pipelines"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
 _KINDS = ("after", "files", "query", "webhook")
@@ -141,7 +146,7 @@ class _Reader:
         self._check_environment()
         return Pipeline(
             self._name(), self.node, config.description, config.select, config.exclude, config.vars, config.target,
-            config.env, self._schedule(), self._every(), self._timezone(), tuple(self._triggers()), config.missed,
+            config.env, self._schedule(), self._every(), self._timezone(), tuple(self._triggers()), self._waits(), config.missed,
             config.overlap, Retries(retries.count, retries.delay, retries.backoff), config.timeout, config.threads,
             config.pools, config.memory_limit, _notices(config.on_failure), _notices(config.on_success),
             _notices(config.on_warn), _notices(config.on_recovery), _notices(config.on_late), self._deadline(),
@@ -149,8 +154,7 @@ class _Reader:
         )  # fmt: skip
 
     def _tell(self, message: str, key: str, hint: str = "") -> None:
-        value = self.node.get(key)
-        self.problems.append(Problem(message, value.place if value else Place(self.node.source.path), hint))
+        self.problems.append(Problem(message, self._place(key), hint))
 
     def _name(self) -> str:
         name = self.config.name or PurePosixPath(self.node.source.path).stem
@@ -168,13 +172,7 @@ class _Reader:
 
     def _schedule(self) -> str | None:
         node = self.node.get("schedule")
-        if node is None or self.config.schedule is None:
-            return None
-        try:
-            return cron(node, "schedule")
-        except ProjectError as error:
-            self.problems.extend(error.problems)
-            return None
+        return self._noted(lambda: cron(node, "schedule")) if node is not None and self.config.schedule else None
 
     def _every(self) -> float | None:
         if self.config.every is not None and self.config.schedule is not None:
@@ -182,24 +180,28 @@ class _Reader:
         return self.config.every
 
     def _timezone(self) -> str:
-        from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
-
-        try:
-            ZoneInfo(self.config.timezone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            hint = did_you_mean(self.config.timezone, available_timezones()) or "write it as in `Europe/Berlin`"
-            self._tell(f"`timezone`: no such time zone as `{self.config.timezone}`", "timezone", hint)
+        self._noted(lambda: known_zone(self.config.timezone, self._place("timezone"), "timezone"))
         return self.config.timezone
 
     def _deadline(self) -> time | None:
         text = self.config.deadline
-        if text is None:
+        return self._noted(lambda: time_of_day(text, self._place("deadline"), "deadline")) if text else None
+
+    def _waits(self) -> tuple[Wait, ...]:
+        written = self.node.get("wait_for")
+        return self._noted(lambda: waits(self.config.wait_for, written, _as_it_is)) or ()
+
+    def _place(self, key: str) -> Place:
+        value = self.node.get(key)
+        return value.place if value else Place(self.node.source.path)
+
+    def _noted(self, read: Callable[[], T]) -> T | None:
+        """Return what `read` gives; None with its faults noted."""
+        try:
+            return read()
+        except ProjectError as error:
+            self.problems.extend(error.problems)
             return None
-        if re.fullmatch(r"([01]?[0-9]|2[0-3]):[0-5][0-9]", text):
-            hour, minute = text.split(":")
-            return time(int(hour), int(minute))
-        self._tell(f"`deadline` must be a time of day such as `07:00`, not `{text}`", "deadline")
-        return None
 
     def _triggers(self) -> Iterator[Trigger]:
         written = self.node.get("triggers")
@@ -254,6 +256,13 @@ class _Reader:
             return None
         self.secrets.add(ready.text)
         return ready.text
+
+
+def _as_it_is(node: Node) -> Select:
+    """Return the query that stands in a pipeline: it names published tables, in the words of the engine."""
+    if node.kind != "scalar" or node.is_null:
+        raise ProjectError("a query is needed here", node.place, "write a SELECT of one value")
+    return Select(MappedText((Piece(node.text, node.source, node.offset + (1 if node.quoted else 0)),)))
 
 
 def _notices(configs: Iterable[NoticeConfig]) -> tuple[Notice, ...]:

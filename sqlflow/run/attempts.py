@@ -11,11 +11,14 @@ from sqlflow.core import events
 from sqlflow.core.block import Block
 from sqlflow.core.engine import Session
 from sqlflow.core.errors import BuildError, Problem, SqlflowError
+from sqlflow.core.flow import Wait
 from sqlflow.core.names import TableName
 from sqlflow.core.pipeline import Retries
+from sqlflow.core.text import MappedText
 from sqlflow.plan.plan import Check
 from sqlflow.run.build import Built, build, current_query, found_or_built, record_recipe
 from sqlflow.run.check import check
+from sqlflow.run.conditions import published_text, truth
 from sqlflow.run.cutoff import Cutoff
 from sqlflow.run.order import Node
 from sqlflow.run.ranges import select_ranges
@@ -23,6 +26,7 @@ from sqlflow.run.report import BlockResult
 from sqlflow.run.retry import is_lost, retried
 from sqlflow.run.tally import Later, Outcome, Tally
 from sqlflow.run.unit_tests import UnitTests
+from sqlflow.run.waits import pause, pending
 from sqlflow.run.work import Work
 
 T = TypeVar("T")
@@ -38,6 +42,9 @@ class Attempts:
     sessions: list[Session] = field(default_factory=list)
     local: threading.local = field(default_factory=threading.local)
     has_reconnected: bool = False
+    waiting: dict[TableName, float] = field(default_factory=dict)
+    """Since when blocks wait, by the monotonic clock."""
+    told: set[Wait] = field(default_factory=set)
     failures: Counter[TableName] = field(default_factory=Counter)
     cutoff: Cutoff = field(init=False)
 
@@ -72,6 +79,8 @@ class Attempts:
             self.tally.results[node] = BlockResult(node, "reused", relation=same)
             self.work.tell(events.BlockReused(self.work.run, str(node)))
             return None
+        if block.flow.waits and (later := self._waiting(block)):
+            return later
         self.work.tell(events.BlockStarted(self.work.run, str(node)))
         if not self.failures[node]:
             self._refuse_failing(node)
@@ -84,6 +93,25 @@ class Attempts:
         self.work.tell(events.BlockBuilt(self.work.run, str(node), block.config.materialize, built.rows, seconds))
         self.tally.results[node] = BlockResult(node, "built", seconds, built.relation, built.rows)
         return built
+
+    def _waiting(self, block: Block) -> Later | None:
+        """Return when to look again for what a block waits for; None when all is there. Raise BuildError when it is too late."""
+        project, current = self.plan.project, self.plan.cookbook.published if self.plan.cookbook else {}
+
+        def is_true(wait: Wait, text: MappedText) -> bool:
+            assert wait.query is not None
+            bound = published_text(wait.query, block.name.schema, project, current)
+            return bound is not None and truth(bound, self._session().rows, wait.place, "wait_for")
+
+        wait = pending(block.flow.waits, project.root, is_true)
+        if wait is None:
+            return None
+        since = self.waiting.setdefault(block.name, time.monotonic())
+        seconds = pause(wait, time.monotonic() - since)
+        if wait not in self.told:
+            self.told.add(wait)
+            self.work.tell(events.BlockWaiting(self.work.run, str(block.name), wait.what))
+        return Later(seconds)
 
     def _again(self, block: Block, error: SqlflowError) -> Later:
         """Return when a block is tried again. Raise the error if that was its last try."""

@@ -12,6 +12,7 @@ from sqlflow.core import events
 from sqlflow.core.engine import Connection, Session
 from sqlflow.core.errors import Cancelled, Problem, SqlflowError
 from sqlflow.core.events import Listener
+from sqlflow.core.flow import PLAIN
 from sqlflow.core.names import TableName
 from sqlflow.plan.graph import Resolver
 from sqlflow.plan.plan import Check, Plan
@@ -20,6 +21,7 @@ from sqlflow.plan.versions import version_relation
 from sqlflow.read.render import Renderer
 from sqlflow.run import publish, sources, state
 from sqlflow.run.attempts import Attempts
+from sqlflow.run.callbacks import call_back
 from sqlflow.run.compose import Binder
 from sqlflow.run.lease import Lease, described
 from sqlflow.run.loop import Loop
@@ -185,6 +187,7 @@ class _Execution:
         passing = self.tally.passing()
         is_whole = not self.tally.bad
         if not is_whole and (self.options.publish == "all" or not passing):
+            self._call_back(())
             offered = self.options.publish == "all" and passing
             hint = "; `--publish passing` would publish what passed" if offered else ""
             self.work.tell(events.NotPublished(self.work.run, f"nothing was published{hint}"))
@@ -219,10 +222,21 @@ class _Execution:
             aside = _names(built[name] for name in self.tally.bad if name in built)
             _sweep(self.connection, session, aside, self.plan, self.lease, self.work.tell)
             shown = tuple(map(self.lease.environment.relation, relations))
+            self._call_back(passing)
             return self._copied(session, "succeeded" if is_whole else "failed", shown, dropped)
         except SqlflowError as error:
             self.work.tell(events.NotPublished(self.work.run, str(error)))
             return self.tally.report("failed", problems=error.problems, exit_code=error.exit_code)
+        finally:
+            session.close()
+
+    def _call_back(self, published: Iterable[TableName]) -> None:
+        """Run the statements that blocks want to be run now, if there are any."""
+        if not any(self.plan.block(name).flow != PLAIN for name in self.tally.results):
+            return
+        session = self.work.open_session()
+        try:
+            call_back(self.work, self.tally, published, session)
         finally:
             session.close()
 

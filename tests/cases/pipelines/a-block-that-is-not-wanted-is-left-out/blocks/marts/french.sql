@@ -1,0 +1,4 @@
+/*---
+when: "{{ var('country') == 'FR' }}"
+---*/
+select 1 as one

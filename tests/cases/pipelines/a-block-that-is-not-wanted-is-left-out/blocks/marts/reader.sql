@@ -1,0 +1,4 @@
+/*---
+materialize: view
+---*/
+select * from marts.french

@@ -1,0 +1,6 @@
+/*---
+when: |
+  select count(*) > 1
+  from marts.switch
+---*/
+select 1 as one

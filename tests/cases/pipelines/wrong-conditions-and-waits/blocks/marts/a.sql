@@ -1,0 +1,4 @@
+/*---
+when: perhaps
+---*/
+select 1 as one

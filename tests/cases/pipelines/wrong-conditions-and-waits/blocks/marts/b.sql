@@ -1,0 +1,4 @@
+/*---
+when: [a]
+---*/
+select 1 as one

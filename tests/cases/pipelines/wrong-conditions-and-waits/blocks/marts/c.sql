@@ -1,0 +1,4 @@
+/*---
+when: select from where
+---*/
+select 1 as one

@@ -1,0 +1,4 @@
+/*---
+when: "{{ vra('x') }}"
+---*/
+select 1 as one

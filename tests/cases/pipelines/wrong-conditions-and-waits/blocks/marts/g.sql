@@ -1,0 +1,4 @@
+/*---
+wait_for: {file: ../a}
+---*/
+select 1 as one

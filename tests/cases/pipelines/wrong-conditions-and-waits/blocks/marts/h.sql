@@ -1,0 +1,4 @@
+/*---
+wait_for: {time: 7}
+---*/
+select 1 as one

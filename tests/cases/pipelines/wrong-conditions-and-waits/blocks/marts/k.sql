@@ -1,0 +1,4 @@
+/*---
+wait_for: {query: selec 1}
+---*/
+select 1 as one

@@ -1,0 +1,4 @@
+/*---
+on_success: insrt into x
+---*/
+select 1 as one

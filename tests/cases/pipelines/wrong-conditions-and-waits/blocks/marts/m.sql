@@ -1,0 +1,4 @@
+/*---
+on_failure: {a: b}
+---*/
+select 1 as one

@@ -1,0 +1,4 @@
+/*---
+when: select 1, 2
+---*/
+select 1 as one
