@@ -64,6 +64,7 @@ GROUPS: dict[str, type] = {
     "pipeline": pipeline_config.PipelineConfig,
     "trigger": pipeline_config.TriggerConfig,
     "wait": config.WaitConfig,
+    "export": config.ExportConfig,
     "retries": pipeline_config.RetriesConfig,
     **{f"target/{name}": engine(name).settings for name in engine_names()},
     **{

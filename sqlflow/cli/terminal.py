@@ -54,6 +54,7 @@ class _Lines:
                     events.BlockSkipped,
                     events.RunStarted,
                     events.Published,
+                    events.Exported,
                 ),
             )
         ):
@@ -121,12 +122,29 @@ def described(event: Event) -> str:
         case events.RunStarted():
             where = event.target if event.environment == "prod" else f"{event.target}, environment {event.environment}"
             return f"run {event.run} on {where}: {_work(event)}"
+        case events.AssertionFinished(status="failed" | "warned"):
+            unshown = "does not hold" if event.failing else "could not be run"
+            what = unshown if event.error else count(event.failing, "row")
+            name = f"{event.block}: {event.assertion}" if event.block else event.assertion
+            return f"{_mark(event.status)} {name}  {event.status}: {what}"
+        case events.UnitTestFinished(status="failed"):
+            what = "could not be run" if event.error else f"{count(event.rows, 'row')} not as expected"
+            return f"{_mark(event.status)} {event.block}: {event.test}  failed: {what}"
+        case events.Warned():
+            return f"{_mark('warned')} {event.message}"
+    return _of_block(event)
+
+
+def _of_block(event: Event) -> str:
+    match event:
         case events.BlockBuilt():
             rows = "" if event.rows is None else count(event.rows, "row")
             return f"{_mark('built')} {event.block:<40} {event.materialize} {rows:>{24 - len(event.materialize)}}  {seconds(event.seconds):>8}"
         case events.IntervalsBuilt():
             what = "was there" if event.is_found else seconds(event.seconds)
             return f"  {event.block:<40} {event.span} {what:>{max(10, 36 - len(event.span))}}"
+        case events.Exported():
+            return f"{_mark('built')} {event.block:<40} exported to {event.path}: {count(event.rows, 'row')}"
         case events.BlockPrinted():
             return f"  {click.style(event.block, fg='bright_black')} │ {printable(event.line)}"
         case events.BlockTriedAgain():
@@ -138,16 +156,6 @@ def described(event: Event) -> str:
             return f"{_mark('failed')} {event.block:<40} failed"
         case events.BlockSkipped():
             return f"{_mark('skipped')} {event.block:<40} skipped: {event.reason}"
-        case events.AssertionFinished(status="failed" | "warned"):
-            unshown = "does not hold" if event.failing else "could not be run"
-            what = unshown if event.error else count(event.failing, "row")
-            name = f"{event.block}: {event.assertion}" if event.block else event.assertion
-            return f"{_mark(event.status)} {name}  {event.status}: {what}"
-        case events.UnitTestFinished(status="failed"):
-            what = "could not be run" if event.error else f"{count(event.rows, 'row')} not as expected"
-            return f"{_mark(event.status)} {event.block}: {event.test}  failed: {what}"
-        case events.Warned():
-            return f"{_mark('warned')} {event.message}"
     return ""
 
 

@@ -67,6 +67,23 @@ class WaitConfig(Struct, frozen=True, kw_only=True):
     ] = 3600.0
 
 
+class ExportConfig(Struct, frozen=True, kw_only=True):
+    """Where else the rows of a block go. A plain text is `path`."""
+
+    SHORT: ClassVar[str] = "path"
+    path: Annotated[
+        Raw, Meta(description="A file below one of the project's `export_paths`; templates work in it.")
+    ] = None
+    format: Annotated[
+        Literal["parquet", "csv", "json"] | None, Meta(description="The file's form, where its name does not say it.")
+    ] = None
+    compression: Annotated[
+        Literal["none", "gzip", "zstd", "snappy"] | None,
+        Meta(description="How the file is packed; `snappy` is for Parquet, whose default is `zstd`."),
+    ] = None
+    delimiter: Annotated[Text, Meta(description="CSV: what stands between values.")] = ","
+
+
 class BlockConfig(Struct, frozen=True, kw_only=True):
     """The front matter of a block, the sidecar of a seed, and the values of `defaults`."""
 
@@ -201,6 +218,9 @@ class BlockConfig(Struct, frozen=True, kw_only=True):
     on_failure: Annotated[
         Raw, Meta(description="SQL statements that run when the block or an assertion on it has failed.")
     ] = None
+    export: Annotated[
+        tuple[ExportConfig, ...], Meta(description="Files that get a copy of the block's rows when they are published.")
+    ] = ()
     inputs: Annotated[
         dict[str, Text], Meta(description="Function blocks: the block or source that a parameter takes, by its name.")
     ] = {}
@@ -305,6 +325,9 @@ class ProjectConfig(Struct, frozen=True, kw_only=True):
             description="How many blocks of a pool are built at once; the pools `python` and `r` are there by themselves."
         ),
     ] = {}
+    export_paths: Annotated[
+        tuple[Text, ...], Meta(description="The folders into which blocks may export: in the project, or absolute.")
+    ] = ("exports",)
     block_paths: Annotated[tuple[Text, ...], Meta(description="The folders that hold blocks.")] = ("blocks",)
     timeout: Annotated[Duration | None, Meta(description="How long building one block may take.")] = None
     memory_limit: Annotated[

@@ -156,6 +156,16 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
+class Exported:
+    """A file holds what is published of a block now."""
+
+    run: str
+    block: str
+    path: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class NotPublished:
     run: str
     reason: str
@@ -179,6 +189,6 @@ class RunFinished:
 Event = (
     Waiting | RunWaiting | RunStarted | BlockStarted | BlockBuilt | IntervalsBuilt | BlockReused | BlockPrinted | BlockTriedAgain | BlockWaiting | BlockFailed | BlockSkipped
     | AssertionFinished | UnitTestFinished
-    | Published | NotPublished | Warned | RunFinished
+    | Published | Exported | NotPublished | Warned | RunFinished
 )  # fmt: skip
 Listener = Callable[[Event], None]

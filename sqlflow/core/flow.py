@@ -47,6 +47,17 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class Export:
+    """A file that gets a copy of what is published of a block; `path` is relative to the project, or absolute."""
+
+    place: Place
+    path: str
+    format: Literal["parquet", "csv", "json"]
+    compression: str = ""
+    delimiter: str = ","
+
+
+@dataclass(frozen=True, slots=True)
 class Flow:
     """The parts of a block's front matter that shape the run and not the rows.
 
@@ -57,6 +68,7 @@ class Flow:
     waits: tuple[Wait, ...] = ()
     on_success: "tuple[Query, ...]" = ()
     on_failure: "tuple[Query, ...]" = ()
+    exports: tuple[Export, ...] = ()
 
 
 PLAIN = Flow()

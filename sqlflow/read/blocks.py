@@ -142,7 +142,7 @@ _STATEMENT_KEYS = ("pre_statements", "post_statements")
 
 
 _OF_TABLES = ("indexes", "order_by", "options")
-_OF_RUNS = ("when", "wait_for", "on_success", "on_failure", "retries")
+_OF_RUNS = ("when", "wait_for", "on_success", "on_failure", "retries", "export")
 _OF_FUNCTIONS = ("inputs", "requirements", "memory_limit", "if_missing")
 
 

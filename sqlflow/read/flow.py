@@ -4,12 +4,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import time
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from sqlflow.core.block import Block, Query
-from sqlflow.core.config import BlockConfig, WaitConfig
+from sqlflow.core.config import BlockConfig, ExportConfig, WaitConfig
 from sqlflow.core.errors import Problem, ProjectError, did_you_mean
-from sqlflow.core.flow import PLAIN, Condition, Flow, Wait
+from sqlflow.core.flow import PLAIN, Condition, Export, Flow, Wait
 from sqlflow.core.names import TableName
 from sqlflow.core.node import Node
 from sqlflow.core.text import Place
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from sqlflow.read.blocks import Reading
 
 _QUERY = re.compile(r"\s*(select|with|from|values)\b", re.IGNORECASE)
+_FORMATS: Mapping[str, Literal["parquet", "csv", "json"]] = {
+    ".parquet": "parquet", ".csv": "csv", ".json": "json", ".jsonl": "json",
+}  # fmt: skip
 _WORDS = {"true": True, "1": True, "false": False, "0": False, "none": False, "": False}
 
 
@@ -30,16 +33,23 @@ def flow_of(config: BlockConfig, this: TableName, reading: "Reading", given: Nod
 
     `given` is its front matter: the places are those of its values.
     """
-    if not (config.when or config.wait_for or config.on_success or config.on_failure):
+    if not (config.when or config.wait_for or config.on_success or config.on_failure or config.export):
         return PLAIN
     found = _Reader(this, reading, config.dialect)
-    written = given.get("wait_for") if given is not None and given.kind == "mapping" else None
+    written = given.get("wait_for") if given is not None else None
+
+    def at(key: str) -> Place:
+        """Return the place of a key; what is not in the front matter is in the project file's `defaults`."""
+        node = given.get(key) if given is not None else None
+        return node.place if node is not None else Place("sqlflow.yml")
+
     try:
         return Flow(
             found.condition(config.when) if config.when is not None else None,
-            waits(config.wait_for, written, found.query),
+            waits(config.wait_for, written, at("wait_for"), found.query),
             found.statements(config.on_success),
             found.statements(config.on_failure),
+            tuple(found.export(one, at("export")) for one in config.export),
         )
     except ProjectError as error:
         reading.problems.extend(error.problems)
@@ -84,6 +94,21 @@ class _Reader:
         items = () if node is None or node.is_null else node.items if node.kind == "list" else (node,)
         return tuple(self._statement(item) for item in items)
 
+    def export(self, config: ExportConfig, place: Place) -> Export:
+        node = config.path
+        if node is None or node.kind != "scalar" or node.is_null:
+            raise ProjectError("`export.path` is required", place, "such as `export: exports/revenue.parquet`")
+        path = self.reading.renderer.render(embedded(node), self.this)[0].text.strip()
+        suffixes = [suffix for suffix in PurePosixPath(path).suffixes if suffix in _FORMATS]
+        form = config.format or (_FORMATS[suffixes[-1]] if suffixes else None)
+        if form is None:
+            message = f"`export`: the name `{path}` does not say which form the file has"
+            raise ProjectError(message, node.place, "end it with `.parquet`, `.csv` or `.json`, or set `format`")
+        packed = config.compression or ("gzip" if path.endswith(".gz") else "zstd" if form == "parquet" else "none")
+        if packed == "snappy" and form != "parquet":
+            raise ProjectError(f"`export.compression`: `snappy` is for Parquet, not for {form}", node.place)
+        return Export(node.place, path, form, packed, config.delimiter)
+
     def _statement(self, node: Node) -> Query:
         if node.kind != "scalar" or node.is_null:
             raise ProjectError("a statement is needed here", node.place, "write SQL, such as `insert into …`")
@@ -94,15 +119,36 @@ class _Reader:
         return Query(text, named_uses(text.text, frozenset({self.this}), self.reading.engine.dialect), reads=reads)
 
 
-def waits(configs: tuple[WaitConfig, ...], written: Node | None, query_of: Callable[[Node], Query]) -> tuple[Wait, ...]:
-    """Return what must come first. Raise ProjectError for one that waits for nothing or for several things at once."""
-    nodes = () if written is None else written.items if written.kind == "list" else (written,)
-    places = [node.place for node in nodes] or [Place("")]
+def refuse_exports(blocks: Iterable[Block], folders: Iterable[str]) -> Iterator[Problem]:
+    """Yield the files that lie in none of the `folders`, and those that several blocks would write."""
+    allowed = [PurePosixPath(folder) for folder in folders]
+    owners: dict[PurePosixPath, TableName] = {}
+    for block in blocks:
+        for export in block.flow.exports:
+            path = PurePosixPath(export.path)
+            if ".." in path.parts or not any(path.is_relative_to(folder) and path != folder for folder in allowed):
+                listed = ", ".join(f"`{folder}`" for folder in allowed)
+                hint = f"export to {listed}, or add the folder to `export_paths` of sqlflow.yml"
+                yield Problem(f"`export`: `{path}` lies in no folder of `export_paths`", export.place, hint)
+            elif path in owners:
+                yield Problem(
+                    f"`export`: `{path}` is written by `{owners[path]}` too", export.place, "give it another name"
+                )
+            owners.setdefault(path, block.name)
+
+
+def waits(
+    configs: tuple[WaitConfig, ...], written: Node | None, place: Place, query_of: Callable[[Node], Query]
+) -> tuple[Wait, ...]:
+    """Return what must come first; `place` is that of all of it, where it is not `written` in this file.
+
+    Raise ProjectError for one that waits for nothing or for several things at once.
+    """
+    items = () if written is None else written.items if written.kind == "list" else (written,)
+    nodes: tuple[Node | None, ...] = items or (None,) * len(configs)
     return tuple(
-        _wait(
-            config, nodes[min(index, len(nodes) - 1)] if nodes else None, places[min(index, len(places) - 1)], query_of
-        )
-        for index, config in enumerate(configs)
+        _wait(config, node, node.place if node else place, query_of)
+        for config, node in zip(configs, nodes, strict=True)
     )
 
 

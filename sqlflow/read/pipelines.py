@@ -189,7 +189,7 @@ class _Reader:
 
     def _waits(self) -> tuple[Wait, ...]:
         written = self.node.get("wait_for")
-        return self._noted(lambda: waits(self.config.wait_for, written, _as_it_is)) or ()
+        return self._noted(lambda: waits(self.config.wait_for, written, self._place("wait_for"), _as_it_is)) or ()
 
     def _place(self, key: str) -> Place:
         value = self.node.get(key)

@@ -16,7 +16,7 @@ from sqlflow.read import files
 from sqlflow.read.blocks import SEED_SUFFIXES, Reading, assertion_file, seed_block, sql_block
 from sqlflow.read.cache import Context, LoadCache, context_of
 from sqlflow.read.config import Settings, clean_name, declared_environment, project_file, settings
-from sqlflow.read.flow import refuse_heavy
+from sqlflow.read.flow import refuse_exports, refuse_heavy
 from sqlflow.read.functions import FunctionReading, function_block
 from sqlflow.read.render import Renderer
 from sqlflow.read.runtimes import runtimes
@@ -125,6 +125,7 @@ class _Loader:
         blocks = self._blocks()
         assertions = self._assertions()
         self.problems += refuse_heavy(blocks.values(), self.settings.config.pools)
+        self.problems += refuse_exports(blocks.values(), self.settings.config.export_paths)
         tests = self._unit_tests(blocks)
         self._refuse_dead_defaults()
         if self.problems:

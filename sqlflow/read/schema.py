@@ -35,7 +35,7 @@ def _components(kinds: list[type]) -> tuple[tuple[dict[str, Any], ...], dict[str
 
 _SHORT = {
     "ColumnConfig": "string", "SourceConfig": "string", "IndexConfig": ["string", "array"], "RetriesConfig": "integer",
-    "FilesConfig": "string", "QueryConfig": "string", "WebhookConfig": "string", "NoticeConfig": "string",
+    "FilesConfig": "string", "QueryConfig": "string", "WebhookConfig": "string", "NoticeConfig": "string", "ExportConfig": "string",
 }  # fmt: skip
 """What may stand for a mapping."""
 

@@ -23,6 +23,7 @@ from sqlflow.run import publish, sources, state
 from sqlflow.run.attempts import Attempts
 from sqlflow.run.callbacks import call_back
 from sqlflow.run.compose import Binder
+from sqlflow.run.exports import ExportStopped, Written, forget, put_in_place, written_aside
 from sqlflow.run.lease import Lease, described
 from sqlflow.run.loop import Loop
 from sqlflow.run.report import Report, RunStatus
@@ -124,6 +125,7 @@ class _Execution:
     lease: Lease
     tally: Tally
     loop: Loop
+    exports: tuple[Written, ...] = ()
 
     def report(self) -> Report:
         run, plan, tests = self.work.run, self.plan, self.loop.attempts.tests
@@ -197,6 +199,7 @@ class _Execution:
         try:
             new = {name: self.work.binder.relations[name] for name in passing}
             relations = publish.to_show(self.plan, new, self.connection, session, self.lease.environment)
+            self.exports = written_aside(self.work, passing, session, lambda: not self.loop.done.empty())
             prune = self.options.prune and is_whole and bool(self.plan.removed)
             if not relations and not prune:
                 status: RunStatus = "succeeded" if is_whole and not self.tally.failures() else "failed"
@@ -225,9 +228,12 @@ class _Execution:
             self._call_back(passing)
             return self._copied(session, "succeeded" if is_whole else "failed", shown, dropped)
         except SqlflowError as error:
+            if isinstance(error, ExportStopped) and (stopped := self.loop.heard()):
+                return self._stopped(stopped)
             self.work.tell(events.NotPublished(self.work.run, str(error)))
             return self.tally.report("failed", problems=error.problems, exit_code=error.exit_code)
         finally:
+            forget(self.exports)
             session.close()
 
     def _call_back(self, published: Iterable[TableName]) -> None:
@@ -243,8 +249,9 @@ class _Execution:
     def _copied(
         self, session: Session, status: RunStatus, published: tuple[TableName, ...] = (), dropped: tuple[TableName, ...] = (),
     ) -> Report:  # fmt: skip
-        """Finish, with a copy of what `prod` shows where the target wants one."""
+        """Finish, with the files that blocks export, and a copy of what `prod` shows where the target wants one."""
         try:
+            put_in_place(self.exports, self.work)
             publish.copy(self.connection, session, self.lease.environment)
         except SqlflowError as error:
             return self.tally.report("failed", published, dropped, error.problems, error.exit_code)

@@ -1,0 +1,4 @@
+/*---
+export: orders.csv
+---*/
+select 1 as one

@@ -1,0 +1,4 @@
+/*---
+export: ../exports/x.csv
+---*/
+select 1 as one

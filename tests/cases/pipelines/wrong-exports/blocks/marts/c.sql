@@ -1,0 +1,4 @@
+/*---
+export: /tmp/x.csv
+---*/
+select 1 as one

@@ -1,0 +1,4 @@
+/*---
+export: exports/x.dat
+---*/
+select 1 as one

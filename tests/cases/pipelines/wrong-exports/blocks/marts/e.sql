@@ -1,0 +1,4 @@
+/*---
+export: exports/same.csv
+---*/
+select 1 as one

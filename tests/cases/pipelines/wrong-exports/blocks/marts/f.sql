@@ -1,0 +1,4 @@
+/*---
+export: {path: exports/same.csv}
+---*/
+select 1 as one

@@ -1,0 +1,4 @@
+/*---
+export: {format: csv}
+---*/
+select 1 as one

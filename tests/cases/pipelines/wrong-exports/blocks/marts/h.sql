@@ -1,0 +1,4 @@
+/*---
+export: {path: exports/a.csv, compression: snappy}
+---*/
+select 1 as one

@@ -1,0 +1,4 @@
+/*---
+export: {pth: x}
+---*/
+select 1 as one

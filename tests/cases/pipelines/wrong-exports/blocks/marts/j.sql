@@ -1,0 +1,5 @@
+/*---
+materialize: ephemeral
+export: exports/j.csv
+---*/
+select 1 as one

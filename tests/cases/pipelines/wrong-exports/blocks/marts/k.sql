@@ -1,0 +1,4 @@
+/*---
+export: exports/../y.csv
+---*/
+select 1 as one
