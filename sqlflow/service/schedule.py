@@ -31,7 +31,8 @@ class Due:
     at: datetime
     outcome: Outcome
     reason: str = ""
-    is_missed: bool = False
+    queues: bool = False
+    """Part of catching up: it runs after the others of it, whatever `overlap` says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def _policy(pipeline: Pipeline, came: tuple[datetime, ...], now: datetime) -> It
     latest = came[-1] if came else None
     for at in came:
         if now - at <= ON_TIME:
-            yield Due(at, "fired")
+            yield Due(at, "fired", queues=pipeline.missed == "all" and now - came[0] > ON_TIME)
         elif pipeline.missed == "none":
             yield Due(at, "skipped", "missed while no service was there, and `missed` is `none`", True)
         elif pipeline.missed == "latest" and at != latest:
@@ -90,7 +91,7 @@ def _policy(pipeline: Pipeline, came: tuple[datetime, ...], now: datetime) -> It
 def _with_forgotten(first: Due, count: int, is_older: bool) -> Due:
     more = f"at least {count}" if is_older else str(count)
     before = f"{more} before it were missed, too" if count else "those before it were missed, too"
-    return Due(first.at, first.outcome, f"{first.reason}; {before}".lstrip("; "), first.is_missed)
+    return Due(first.at, first.outcome, f"{first.reason}; {before}".lstrip("; "), first.queues)
 
 
 def times(pipeline: Pipeline, after: datetime) -> Iterator[datetime]:

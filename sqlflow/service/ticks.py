@@ -50,7 +50,7 @@ def decide(history: History, pipeline: Pipeline, now: datetime) -> list[Tick]:
         for due in decision.due:
             asked = Asked("schedule", tick_key(due.at), due.at, due.reason, outcome=due.outcome)
             # What is caught up on queues up: the first one must not be in the way of the others.
-            on = active if due.is_missed else _active(transaction, pipeline.name)
+            on = active if due.queues else _active(transaction, pipeline.name)
             tick = _fired(transaction, pipeline, asked, on, now)
             ticks += [tick] if tick else []
         return ticks
