@@ -6,7 +6,7 @@ Seconds are wall-clock seconds.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 AssertionStatus = Literal["passed", "warned", "failed"]
 UnitTestStatus = Literal["passed", "failed", "skipped"]
@@ -31,12 +31,15 @@ class RunWaiting:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
+    """`pools` names the pools of the project file that the run takes places in."""
+
     run: str
     target: str
     environment: str
     blocks: int
     assertions: int
     unit_tests: int = 0
+    pools: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,10 @@ class BlockSkipped:
 
 @dataclass(frozen=True, slots=True)
 class AssertionFinished:
-    """`failing` counts the rows that break the assertion; `error` is set where it could not be run."""
+    """`failing` counts the rows that break the assertion; `error` is set where it could not be run.
+
+    `sample` holds a few of those rows, with the values of `columns`.
+    """
 
     run: str
     block: str
@@ -133,6 +139,8 @@ class AssertionFinished:
     failing: int
     seconds: float
     error: str = ""
+    columns: tuple[str, ...] = ()
+    sample: tuple[tuple[Any, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,3 +47,8 @@ def with_resources(project: Project, pipeline: Pipeline) -> Project:
     engine = project.target.engine
     target = replace(project.target, settings=engine.limited(project.target.settings, pipeline.memory_limit))
     return replace(project, config=config, target=target)
+
+
+def with_pools(project: Project, pools: Mapping[str, int]) -> Project:
+    """Return the project with other sizes of some pools."""
+    return replace(project, config=msgspec.structs.replace(project.config, pools={**project.config.pools, **pools}))

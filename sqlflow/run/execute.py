@@ -26,6 +26,7 @@ from sqlflow.run.compose import Binder
 from sqlflow.run.exports import ExportStopped, Written, forget, put_in_place, written_aside
 from sqlflow.run.lease import Lease, described
 from sqlflow.run.loop import Loop
+from sqlflow.run.pools import pools_of
 from sqlflow.run.report import Report, RunStatus
 from sqlflow.run.signals import told_to
 from sqlflow.run.sweep import sweep
@@ -131,7 +132,7 @@ class _Execution:
         run, plan, tests = self.work.run, self.plan, self.loop.attempts.tests
         where = plan.project.target.name, self.lease.environment.name
         tested = len(tests_of(plan.graph, plan.built)) if tests else 0
-        self.work.tell(events.RunStarted(run, *where, len(plan.built), len(plan.checks), tested))
+        self.work.tell(events.RunStarted(run, *where, len(plan.built), len(plan.checks), tested, pools_of(plan)))
         for name, reason in self.plan.left_out.items():
             self.tally.skip(name, reason)
         if self.lease.interrupted:

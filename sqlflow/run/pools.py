@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from sqlflow.core.names import TableName
 from sqlflow.plan.plan import Plan
-from sqlflow.run.order import Node
+from sqlflow.run.order import Node, edges
 
 _Queue = list[tuple[int, int, Node]]
 
@@ -93,3 +93,7 @@ def pool_of(plan: Plan, node: Node) -> str:
 def weight_of(plan: Plan, node: Node) -> int:
     """Return how many places a node takes in its pool."""
     return plan.block(node).config.weight if isinstance(node, TableName) else 1
+def pools_of(plan: Plan) -> tuple[str, ...]:
+    """Return the pools with a size that anything of a plan takes a place in, sorted."""
+    sizes = plan.project.config.pools
+    return tuple(sorted({pool for node in edges(plan) if (pool := pool_of(plan, node)) in sizes})) if sizes else ()

@@ -107,6 +107,8 @@ class Tally:
                 outcome.failing,
                 outcome.seconds,
                 error,
+                outcome.columns,
+                outcome.sample,
             )
         )
         if outcome.status == "failed":

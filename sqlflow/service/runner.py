@@ -27,6 +27,8 @@ def command(root: Path, claim: Claim, program: tuple[str, ...] = ()) -> list[str
         words += ["--vars", json.dumps(run.vars)]
     if share.threads is not None:
         words += ["--threads", str(share.threads)]
+    for name, places in share.pools.items():
+        words += ["--pool", f"{name}={places}"]
     return words
 
 

@@ -22,6 +22,18 @@ from sqlflow.cli.options import (
 )
 
 
+class _Places(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """The size of a pool: `heavy=2`."""
+
+    name = "pool"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        name, _, places = str(value).partition("=")
+        if not name or not places.isdecimal() or not 1 <= int(places) <= 256:
+            self.fail(f"`{value}` is not like `heavy=2`, with 1 to 256 places", param, ctx)
+        return name, int(places)
+
+
 @click.command("build")
 @selection_options
 @threads_option
@@ -55,6 +67,14 @@ from sqlflow.cli.options import (
     metavar="N",
     help="How often a run that failed is tried again.  [default: 0]",
 )
+@click.option(
+    "--pool",
+    "pools",
+    type=_Places(),
+    multiple=True,
+    metavar="NAME=N",
+    help="How many blocks of a pool are built at once; can be given several times.",
+)
 @lock_timeout_option
 @events_option
 @quiet_option
@@ -73,6 +93,7 @@ def command(
     plan_file: str | None,
     timeout: float | None,
     retries: int | None,
+    pools: tuple[tuple[str, int], ...],
     lock_timeout: float,
     output: str,
     quiet: bool,
@@ -91,6 +112,10 @@ def command(
         raise UsageError("`--plan` says what to build: it takes no selection and no `--full-refresh`")
     plan_file = str(Path(plan_file).absolute()) if plan_file else None
     project = place.load()
+    if pools:
+        from sqlflow.read.resources import with_pools
+
+        project = replace(project, loaded=with_pools(project.loaded, dict(pools)))
 
     def run() -> int:
         return run_and_tell(
