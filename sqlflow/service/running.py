@@ -86,17 +86,22 @@ class Running:
         try:
             if self._record(lambda: self.recording.began(self.pid, self.process)):
                 self._read()
+            else:
+                self.kill()
             self._process.wait()
         finally:
+            for stream in (self._process.stdout, self._process.stderr):
+                if stream is not None:
+                    stream.close()
             self._ended(self)
 
     def _read(self) -> None:
         """Read both streams to their ends, or until the process has ended and says nothing any more."""
         assert self._process.stdout and self._process.stderr
         told, printed = _Lines(), _Lines()
-        with self._process.stdout as stdout, self._process.stderr as stderr, selectors.DefaultSelector() as selector:
-            selector.register(stdout, selectors.EVENT_READ, told)
-            selector.register(stderr, selectors.EVENT_READ, printed)
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ, told)
+            selector.register(self._process.stderr, selectors.EVENT_READ, printed)
             while selector.get_map():
                 ready = selector.select(timeout=1.0)
                 for key, _ in ready:
