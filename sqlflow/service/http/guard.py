@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlflow.core.secrets import masked
 from sqlflow.service.http.limits import Limits, Rate
-from sqlflow.service.http.problems import CLOSED_AFTER, MEDIA_TYPE, Refused, problem
+from sqlflow.service.http.problems import MEDIA_TYPE, Refused, problem
 from sqlflow.service.http.rules import LOOPBACK, PUBLIC, READING, WEBHOOKS, Head, check
 from sqlflow.service.http.tokens import Keyring, Token
 
@@ -65,7 +65,7 @@ class Guard:
             scope["sqlflow.body"] = await _whole(receive, self.limits)
             await self.app(scope, _disconnected(receive), answer)
         except Refused as refused:
-            await answer.refuse(refused)
+            await answer.refuse(refused, is_last="sqlflow.body" not in scope)
         except Exception as error:  # noqa: BLE001  the edge of the process: a caller is told nothing of the inside
             _log.error(
                 "%s",
@@ -159,13 +159,16 @@ class _Answer:
         async with asyncio.timeout(self.seconds):
             await self.send(message)
 
-    async def refuse(self, refused: Refused) -> None:
-        """Send a refusal. An answer that has begun already is cut off, so that nobody takes it for whole."""
+    async def refuse(self, refused: Refused, is_last: bool = False) -> None:
+        """Send a refusal, and close the connection if it `is_last`: nobody knows where its next request would begin.
+
+        An answer that has begun already is cut off, so that nobody takes it for whole.
+        """
         if self.has_begun:
             raise ConnectionError("the answer is cut off")
         body = problem(refused)
         headers = {"content-type": MEDIA_TYPE, "content-length": str(len(body)), **refused.headers}
-        if refused.status in CLOSED_AFTER:
+        if is_last:
             headers["connection"] = "close"
         pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
         await self({"type": "http.response.start", "status": refused.status, "headers": pairs})

@@ -9,8 +9,6 @@ from sqlflow.core.secrets import masked
 
 DETAIL_CHARACTERS = 500
 MEDIA_TYPE = "application/problem+json"
-CLOSED_AFTER = frozenset({400, 408, 411, 413, 414, 431})
-"""After these nobody knows where the next request of the connection begins."""
 
 
 class Refused(Exception):

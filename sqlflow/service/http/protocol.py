@@ -18,12 +18,14 @@ def bounded(limits: Limits) -> type[asyncio.Protocol]:
 
 
 class BoundedProtocol(H11Protocol):
-    """Closes what sends no whole head in time. When all connections are taken, the longest silent one makes room.
+    """Closes what sends no whole head in time. When all connections are taken, the one that is waited for longest makes room.
 
     uvicorn by itself waits without end for the first head, and lets slow connections keep good callers out.
     """
 
     limits = Limits()
+    waits_since = 0.0
+    """On the loop's clock, in seconds."""
     _waiting: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -50,11 +52,17 @@ class BoundedProtocol(H11Protocol):
 
     @property
     def has_request(self) -> bool:
-        """Whether a request is being answered."""
+        """Whether a request is being answered, of which the body may be on its way."""
         return self.cycle is not None and not self.cycle.response_complete
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether more must come from the caller before there is anything to do."""
+        return not self.has_request or self.cycle.more_body
 
     def _wait_for_head(self) -> None:
         self._head_is_there()
+        self.waits_since = self.loop.time()
         self._waiting = self.loop.call_later(self.limits.head_seconds, self.close)
 
     def _head_is_there(self) -> None:
@@ -63,7 +71,8 @@ class BoundedProtocol(H11Protocol):
             self._waiting = None
 
     def close(self) -> None:
-        """Close a connection that is no longer waited for."""
+        """Close a connection that is no longer waited for; its place is free at once."""
+        self.connections.discard(self)
         if not self.transport.is_closing():
             self.transport.abort()
 
@@ -87,8 +96,7 @@ class BoundedProtocol(H11Protocol):
 
 
 def _make_room(connections: Any) -> None:
-    """Close the connection that has waited longest for its head; none where all are being answered."""
-    silent = [one for one in connections if isinstance(one, BoundedProtocol) and not one.has_request]
-    deadlines = [(one._waiting.when() if one._waiting else 0.0, index) for index, one in enumerate(silent)]
-    if deadlines:
-        silent[min(deadlines)[1]].close()
+    """Close the connection that is waited for longest; none where all requests are whole."""
+    waited_for = [one for one in connections if isinstance(one, BoundedProtocol) and one.is_waited_for]
+    if waited_for:
+        min(waited_for, key=lambda one: one.waits_since).close()

@@ -17,6 +17,7 @@ from sqlflow.service.http.tokens import Token
 
 PORT = 8750
 _STOPPED_WITHIN_SECONDS = 5
+_BACKLOG = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +66,23 @@ def listening(address: Address) -> socket.socket:
     try:
         family = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][0]
         bound = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise _not_bound(address, error) from error
+    try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((address.host, address.port))
-        bound.listen(512)
+        bound.listen(_BACKLOG)
     except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            hint = "another service may be running; `--port` takes another port"
-            raise TargetError(f"port {address.port} of `{address.host}` is in use", hint=hint) from error
-        raise TargetError(
-            f"cannot listen at `{address.host}`, port {address.port}: {error.strerror or error}"
-        ) from error
+        bound.close()
+        raise _not_bound(address, error) from error
     return bound
+
+
+def _not_bound(address: Address, error: OSError) -> TargetError:
+    if error.errno == errno.EADDRINUSE:
+        hint = "another service may be running; `--port` takes another port"
+        return TargetError(f"port {address.port} of `{address.host}` is in use", hint=hint)
+    return TargetError(f"cannot listen at `{address.host}`, port {address.port}: {error.strerror or error}")
 
 
 @contextmanager
@@ -91,7 +98,7 @@ def serving(app: Any, address: Address, limits: Limits | None = None) -> Iterato
         app, http=bounded(limits), ws="none", loop="asyncio", lifespan="off", log_config=None, access_log=False,
         proxy_headers=False, server_header=False, date_header=True, timeout_keep_alive=int(limits.idle_seconds),
         limit_concurrency=limits.connections * 2, h11_max_incomplete_event_size=limits.head_bytes * 2,
-        timeout_graceful_shutdown=_STOPPED_WITHIN_SECONDS, backlog=512,
+        timeout_graceful_shutdown=_STOPPED_WITHIN_SECONDS, backlog=_BACKLOG,
     )  # fmt: skip
     for name in ("uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # the guard tells what goes wrong, without the inside
