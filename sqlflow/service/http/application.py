@@ -21,7 +21,7 @@ from sqlflow.service.http.endpoints import Call, Endpoint, Served
 from sqlflow.service.http.guard import App, Guard, Receive, Send
 from sqlflow.service.http.limits import Limits
 from sqlflow.service.http.metrics import Metrics
-from sqlflow.service.http.openapi import document
+from sqlflow.service.http.openapi import STREAM, document
 from sqlflow.service.http.problems import Refused, as_json
 from sqlflow.service.http.rules import API, Head
 from sqlflow.service.http.stream import Streams
@@ -69,7 +69,7 @@ def application(
         Route("/healthz", _alive, methods=["GET"]),
         Route("/metrics", scraped, methods=["GET"]),
         Route(API + "openapi.json", described, methods=["GET"]),
-        Route(API + "runs/{run}/stream", followed, methods=["GET"]),
+        Route(STREAM, followed, methods=["GET"]),
     ]
     for path in dict.fromkeys(endpoint.path for endpoint in ENDPOINTS):
         methods: dict[str, Endpoint] = {endpoint.method: endpoint for endpoint in ENDPOINTS if endpoint.path == path}
@@ -105,6 +105,8 @@ def _call(service: Served, endpoint: Endpoint, request: Request, now: datetime) 
     raw: bytes = request.scope["sqlflow.body"]
     caller = request.scope["sqlflow.caller"]
     values = endpoint.values(request.path_params, _query(head.query))
+    if raw and request.method != "POST":
+        raise Refused(400, f"{request.method} takes no body")
     if raw and not endpoint.is_signed:
         body = decoded(raw)
         if not endpoint.body and body != {}:

@@ -17,7 +17,6 @@ PUBLIC = frozenset({"/", "/healthz"})
 OUTSIDE = frozenset({*PUBLIC, "/metrics"})
 """What is answered outside of `/api/v1/`."""
 WEBHOOKS = "/api/v1/webhooks/"
-METHODS = ("GET", "HEAD", "POST")
 READING = frozenset({"GET", "HEAD"})
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
@@ -69,7 +68,6 @@ def check(head: Head, hosts: Iterable[str], limits: Limits) -> None:
     check_host(head, hosts)
     check_path(head, limits)
     check_origin(head)
-    check_method(head)
     check_body(head, limits)
 
 
@@ -125,12 +123,6 @@ def check_path(head: Head, limits: Limits) -> None:
         )
 
 
-def check_method(head: Head) -> None:
-    """Refuse methods that no endpoint has (405)."""
-    if head.method not in METHODS:
-        raise Refused(405, "the methods are GET, HEAD and POST", allow=", ".join(METHODS))
-
-
 def check_origin(head: Head) -> None:
     """Refuse what a page of another site has sent (403).
 
@@ -144,7 +136,7 @@ def check_origin(head: Head) -> None:
 
 
 def check_body(head: Head, limits: Limits) -> None:
-    """Refuse bodies where none belongs (400), compressed (415) or too long ones (413), and what is not JSON (415)."""
+    """Refuse lengths that are none (400), bodies that are compressed (415) or too long ones (413), and what is not JSON (415)."""
     length = head.value("content-length")
     if length and not (length.isascii() and length.isdigit()):
         raise Refused(400, "`Content-Length` is no number")
@@ -152,8 +144,6 @@ def check_body(head: Head, limits: Limits) -> None:
         raise Refused(415, "compressed bodies are not taken")
     if length and (len(length) > 12 or int(length) > limits.body_bytes):
         raise Refused(413, f"the body is longer than {limits.body_bytes} bytes")
-    if head.has_body and head.method != "POST":
-        raise Refused(400, f"{head.method} takes no body")
     kind = head.value("content-type").partition(";")[0].strip().lower()
     if head.method == "POST" and kind != "application/json" and (head.has_body or kind):
         raise Refused(415, "the one content type that is taken is `application/json`")

@@ -9,6 +9,8 @@ _NAME_FORM = r"^[A-Za-z_][A-Za-z0-9_-]{0,62}$"
 _ID_FORM = r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$"
 _NAME = {"type": "string", "pattern": _NAME_FORM, "description": "a name of letters, digits, `_` and `-`"}
 _ID = {"type": "string", "pattern": _ID_FORM, "description": "the id of a run, as an answer's `next` gives it"}
+_TICK_FORM = r"^[0-9]{1,16}\.[A-Za-z_][A-Za-z0-9_-]{0,62}\.([0-9a-f]{2}){0,500}$"
+_TICK = {"type": "string", "pattern": _TICK_FORM, "description": "the `next` of an answer"}
 _LINE_AT_MOST = 2**53
 _ALL = 20
 
@@ -55,7 +57,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "GET", "/ticks", "list_ticks", "List what came of ticks, the latest first.", pipelines.ticks, "Ticks",
         parameters=(
             LIMIT, OF_PIPELINE,
-            Parameter("cursor", "The `next` of the page before.", {"type": "string", "minLength": 1, "maxLength": 500}),
+            Parameter("cursor", "The `next` of the page before.", _TICK),
         ),
         refusals=(400,),
     ),
@@ -101,6 +103,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         "POST", "/webhooks/{pipeline}", "send_webhook", "Start a pipeline by a signed request.", webhooks.triggered,
-        "Triggered", status=202, parameters=(PIPELINE,), body={}, refusals=(409,), is_signed=True,
+        "Triggered", status=202, parameters=(PIPELINE,), refusals=(404, 409), is_signed=True,
     ),
 )  # fmt: skip
