@@ -6,13 +6,14 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 from support import write
 
+from sqlflow.core.errors import Problem
 from sqlflow.core.pipeline import Pipeline
 from sqlflow.read.pipelines import read_pipelines
 from sqlflow.service.history import History
@@ -21,7 +22,9 @@ from sqlflow.service.http.application import application
 from sqlflow.service.http.limits import Limits
 from sqlflow.service.http.server import Address, serving
 from sqlflow.service.http.signatures import signature
-from sqlflow.service.nouns import Cause, Run
+from sqlflow.service.nouns import Tick
+from sqlflow.service.schedule import next_time
+from sqlflow.service.ticks import Asked, triggered
 
 SECRET = "whsec_c2VjcmV0IG9mIHRoZSBob29r"
 PIPELINES = {
@@ -47,22 +50,23 @@ class Project:
 
     root: Path
     history: History
-    wrong: tuple[str, ...] = ()
+    wrong: tuple[Problem, ...] = ()
+    now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     _pipelines: dict[str, Pipeline] = field(default_factory=dict)
 
     def pipelines(self) -> Mapping[str, Pipeline]:
         self._pipelines = self._pipelines or read_pipelines(self.root, {})
         return self._pipelines
 
-    def faults(self) -> tuple[str, ...]:
+    def faults(self) -> tuple[Problem, ...]:
         return self.wrong
 
-    def next_ticks(self, pipeline: Pipeline, limit: int) -> list[datetime]:
-        first = datetime(2026, 1, 1, 5, tzinfo=UTC)
-        return [first + timedelta(days=day) for day in range(limit)] if pipeline.schedule else []
+    def next_ticks(self) -> dict[str, datetime]:
+        found = {name: next_time(pipeline, self.now) for name, pipeline in self.pipelines().items()}
+        return {name: at for name, at in found.items() if at is not None}
 
-    def triggered(self, pipeline: str, *, cause: Cause, key: str, vars: Mapping[str, Any]) -> Run:
-        return self.history.request_run(pipeline, by=key, cause=cause, vars=vars)
+    def triggered(self, pipeline: str, asked: Asked) -> Tick | None:
+        return triggered(self.history, self.pipelines()[pipeline], asked, asked.due_at)
 
 
 @dataclass(frozen=True)

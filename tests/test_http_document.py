@@ -1,6 +1,7 @@
 """The OpenAPI document is true: schemathesis makes requests from it, good and bad, and holds the answers against it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import schemathesis

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
+from sqlflow.core.errors import Problem
 from sqlflow.core.pipeline import Pipeline
 from sqlflow.service.history import History
 from sqlflow.service.http.problems import Refused
 from sqlflow.service.http.rules import Head
-from sqlflow.service.nouns import Cause, Run, Tick
+from sqlflow.service.nouns import Tick
+from sqlflow.service.ticks import Asked
 
 Schema = Mapping[str, Any]
 LIMIT_AT_MOST = 1000
@@ -26,14 +28,14 @@ class Served(Protocol):
     def pipelines(self) -> Mapping[str, Pipeline]:
         """Return the last good state of each pipeline, by name."""
 
-    def faults(self) -> tuple[str, ...]:
+    def faults(self) -> tuple[Problem, ...]:
         """Return what is wrong in the project's files, of which the last good state is used."""
 
-    def next_ticks(self, pipeline: Pipeline, limit: int) -> list[datetime]:
-        """Return the next times of a pipeline's schedule; none where it has no schedule."""
+    def next_ticks(self) -> dict[str, datetime]:
+        """Return when the schedule of each pipeline that has one comes next, also where it is paused."""
 
-    def triggered(self, pipeline: str, *, cause: Cause, key: str, vars: Mapping[str, Any]) -> Run | Tick:
-        """Start a pipeline by a trigger; return its run, or the record of why there is none."""
+    def triggered(self, pipeline: str, asked: Asked) -> Tick | None:
+        """Let a trigger from outside fire, and return its record; None if its key has one."""
 
 
 @dataclass(frozen=True, slots=True)

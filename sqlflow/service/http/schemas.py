@@ -73,8 +73,8 @@ SCHEMAS: dict[str, Shape] = {
     "PipelineShown": record(**_PIPELINE, next_ticks=listed(TIME)),
     "Pipelines": record(pipelines=listed(named("Pipeline")), next=TEXT_OR_NULL),
     "Schedule": record(ticks=listed(record(due_at=TIME, pipeline=TEXT))),
-    "Ticks": record(ticks=listed(_TICK), next=TEXT_OR_NULL),
-    "Triggered": record(run={"anyOf": [named("Run"), {"type": "null"}]}, skipped=TEXT_OR_NULL),
+    "Tick": _TICK,
+    "Ticks": record(ticks=listed(named("Tick")), next=TEXT_OR_NULL),
     "Health": record(
         status={"type": "string", "enum": ["ok", "degraded"]}, version=TEXT, faults=listed(TEXT), pipelines=COUNT
     ),

@@ -103,6 +103,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         "POST", "/webhooks/{pipeline}", "send_webhook", "Start a pipeline by a signed request.", webhooks.triggered,
-        "Triggered", status=202, parameters=(PIPELINE,), refusals=(404, 409), is_signed=True,
+        "Tick", status=202, parameters=(PIPELINE,), refusals=(404, 409), is_signed=True,
     ),
 )  # fmt: skip

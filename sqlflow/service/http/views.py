@@ -3,7 +3,6 @@
 Times are texts in UTC such as `2026-01-31T05:00:00Z`, and None where there is none.
 """
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -78,7 +77,7 @@ def tick(tick: Tick) -> dict[str, Any]:
 
 
 def pipeline(
-    pipeline: Pipeline, state: ScheduleState | None, latest: Run | None, next_ticks: Iterable[datetime]
+    pipeline: Pipeline, state: ScheduleState | None, latest: Run | None, next_tick: datetime | None
 ) -> dict[str, Any]:
     return {
         "name": pipeline.name, "description": pipeline.description, "file": pipeline.path,
@@ -87,7 +86,7 @@ def pipeline(
         "timezone": pipeline.timezone, "triggers": [kind(trigger) for trigger in pipeline.triggers],
         "overlap": pipeline.overlap, "missed": pipeline.missed,
         "paused_at": time(state.paused_at) if state else None, "paused_by": (state and state.paused_by) or None,
-        "next": next((time(at) for at in next_ticks), None), "latest_run": run(latest) if latest else None,
+        "next": time(next_tick), "latest_run": run(latest) if latest else None,
     }  # fmt: skip
 
 

@@ -1,15 +1,18 @@
 """Pipelines and their schedules: list, show, pause, resume; what comes next, and what came of each tick."""
 
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from heapq import merge
+from heapq import heapify, heappop, heappush
 from itertools import islice
 from typing import Any
 
 import sqlflow
+from sqlflow.core.pipeline import Pipeline
 from sqlflow.service.http import views
 from sqlflow.service.http.answers.runs import pipeline_of
 from sqlflow.service.http.endpoints import Call
 from sqlflow.service.nouns import RunFilter, Tick
+from sqlflow.service.schedule import next_time, times
 
 NEXT_SHOWN = 10
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -20,10 +23,9 @@ def listed(call: Call) -> dict[str, Any]:
     service, limit, after = call.service, call.values["limit"], call.values["cursor"] or ""
     pipelines = service.pipelines()
     names = sorted(name for name in pipelines if name > after)
-    states, latest = service.history.schedules(), service.history.latest()
+    states, latest, ticks = service.history.schedules(), service.history.latest(), service.next_ticks()
     shown = [
-        views.pipeline(pipelines[name], states.get(name), latest.get(name), service.next_ticks(pipelines[name], 1))
-        for name in names[:limit]
+        views.pipeline(pipelines[name], states.get(name), latest.get(name), ticks.get(name)) for name in names[:limit]
     ]
     return {"pipelines": shown, "next": names[limit - 1] if len(names) > limit else None}
 
@@ -32,10 +34,9 @@ def shown(call: Call) -> dict[str, Any]:
     """Return one pipeline, with the next times of its schedule."""
     service, pipeline = call.service, pipeline_of(call.service.pipelines(), call.values["pipeline"])
     latest = service.history.runs(RunFilter((pipeline.name,)), limit=1)
-    ticks = service.next_ticks(pipeline, NEXT_SHOWN)
-    view = views.pipeline(
-        pipeline, service.history.schedules().get(pipeline.name), latest[0] if latest else None, ticks
-    )
+    state = service.history.schedules().get(pipeline.name)
+    ticks = list(islice(times(pipeline, call.now), NEXT_SHOWN))
+    view = views.pipeline(pipeline, state, latest[0] if latest else None, ticks[0] if ticks else None)
     return view | {"next_ticks": [views.time(at) for at in ticks]}
 
 
@@ -55,13 +56,27 @@ def resumed(call: Call) -> dict[str, Any]:
 
 def schedule(call: Call) -> dict[str, Any]:
     """Return the next times of all schedules that are not paused, the next first."""
-    service, limit = call.service, call.values["limit"]
-    states = service.history.schedules()
-    going = [one for name, one in service.pipelines().items() if name not in states or not states[name].is_paused]
-    times: list[list[tuple[datetime, str]]] = [
-        [(at, one.name) for at in service.next_ticks(one, limit)] for one in going
-    ]
-    return {"ticks": [{"due_at": views.time(at), "pipeline": name} for at, name in islice(merge(*times), limit)]}
+    service = call.service
+    pipelines, states = service.pipelines(), service.history.schedules()
+    going = {
+        name: at
+        for name, at in service.next_ticks().items()
+        if name in pipelines and not (name in states and states[name].is_paused)
+    }
+    found = islice(_merged(pipelines, going), call.values["limit"])
+    return {"ticks": [{"due_at": views.time(at), "pipeline": name} for at, name in found]}
+
+
+def _merged(pipelines: Mapping[str, Pipeline], first: Mapping[str, datetime]) -> Iterator[tuple[datetime, str]]:
+    """Yield the times of schedules in order, from the first of each on; a schedule is looked into when its turn has come."""
+    heap = [(at, name) for name, at in first.items()]
+    heapify(heap)
+    while heap:
+        at, name = heappop(heap)
+        yield at, name
+        later = next_time(pipelines[name], at)
+        if later is not None:
+            heappush(heap, (later, name))
 
 
 def ticks(call: Call) -> dict[str, Any]:
@@ -90,6 +105,6 @@ def health(call: Call) -> dict[str, Any]:
     """Return how the service is: `degraded` while a file of the project is wrong and its last good state is used."""
     faults = call.service.faults()
     return {
-        "status": "degraded" if faults else "ok", "version": sqlflow.__version__, "faults": list(faults),
+        "status": "degraded" if faults else "ok", "version": sqlflow.__version__, "faults": [str(fault) for fault in faults],
         "pipelines": len(call.service.pipelines()),
     }  # fmt: skip

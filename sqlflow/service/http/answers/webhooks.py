@@ -1,6 +1,5 @@
 """Webhooks: signed requests that start a pipeline. What is not signed rightly learns nothing, not even which pipelines there are."""
 
-from datetime import timedelta
 from typing import Any
 
 from sqlflow.core.pipeline import Pipeline, Webhook
@@ -8,15 +7,18 @@ from sqlflow.service.http import views
 from sqlflow.service.http.body import decoded
 from sqlflow.service.http.endpoints import Call
 from sqlflow.service.http.problems import Refused
-from sqlflow.service.http.signatures import WINDOW_SECONDS, Signed, is_signed, signed
+from sqlflow.service.http.signatures import Signed, is_signed, signed
 from sqlflow.service.http.vars import checked
-from sqlflow.service.nouns import Run
+from sqlflow.service.ticks import Asked
 
 _NOBODY = "no pipeline has this secret" + "-" * 40
 
 
 def triggered(call: Call) -> dict[str, Any]:
-    """Start the pipeline whose secret has signed the request; return its run, or why there is none."""
+    """Start the pipeline whose secret has signed the request; return the record of it, with its run or why there is none.
+
+    The record has the request's id: that is how a second one with the same id is known, as long as it is not too old.
+    """
     headers = signed(call.head, call.now)
     pipeline = call.service.pipelines().get(call.values["pipeline"].lower())
     webhook = _signer(pipeline, headers, call.raw)
@@ -25,13 +27,11 @@ def triggered(call: Call) -> dict[str, Any]:
     body = decoded(call.raw) if call.raw else None
     given = body.get("vars") if isinstance(body, dict) else None
     vars = checked(given, pipeline.vars, webhook.vars)
-    key = f"webhook {pipeline.name} {headers.id}"
-    if not call.service.history.first_seen(key, timedelta(seconds=WINDOW_SECONDS * 2)):
+    asked = Asked("webhook", f"webhook:{headers.id}", call.now, vars=vars, by="webhook")
+    tick = call.service.triggered(pipeline.name, asked)
+    if tick is None:
         raise Refused(409, "a webhook with this id was taken already")
-    found = call.service.triggered(pipeline.name, cause="webhook", key=headers.id, vars=vars)
-    if isinstance(found, Run):
-        return {"run": views.run(found), "skipped": None}
-    return {"run": None, "skipped": found.reason}
+    return views.tick(tick)
 
 
 def _signer(pipeline: Pipeline | None, headers: Signed, body: bytes) -> Webhook | None:
