@@ -4,7 +4,10 @@ from importlib.util import find_spec
 
 from sqlflow.core.errors import TargetError
 
-_PACKAGES = {"croniter": "croniter", "starlette": "starlette", "uvicorn": "uvicorn", "watchfiles": "watchfiles"}
+_PACKAGES = {
+    "apprise": "apprise", "croniter": "croniter", "prometheus-client": "prometheus_client", "starlette": "starlette",
+    "uvicorn": "uvicorn", "watchfiles": "watchfiles",
+}  # fmt: skip
 
 
 def needed(command: str) -> None:

@@ -123,7 +123,9 @@ def _write(path: Path, text: str) -> None:
     """Write a file that the owner alone can read, aside, and move it into place whole."""
     aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     try:
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not (path.parent / ".gitignore").exists():
+            (path.parent / ".gitignore").write_text("*\n")  # a token belongs into no repository
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _ONLY_OWNER)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
