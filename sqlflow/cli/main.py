@@ -30,6 +30,7 @@ COMMANDS = {
     "failures": "Show the rows that broke assertions in the latest run.",
     "lineage": "Show what a block is made from and what is made from it.",
     "serve": "Run pipelines by their schedules and triggers.",
+    "notify": "Send a message to one of the project's notifications.",
     "token": "Make, list and revoke tokens for the HTTP API.",
     "runs": "List the runs of pipelines, or show one.",
     "logs": "Show what a run has printed.",

@@ -292,6 +292,16 @@ class ServiceConfig(Struct, frozen=True, kw_only=True):
     ] = None
 
 
+class NotificationConfig(Struct, frozen=True, kw_only=True):
+    """Where people are told of runs. A plain text, or a list of them, is `urls`."""
+
+    SHORT: ClassVar[str] = "urls"
+    urls: Annotated[
+        tuple[Text, ...],
+        Meta(description="Where messages go, each as a URL of Apprise: mail, chats, webhooks. They are secrets."),
+    ]
+
+
 class ProjectConfig(Struct, frozen=True, kw_only=True):
     """The project file, `sqlflow.yml`."""
 
@@ -333,4 +343,7 @@ class ProjectConfig(Struct, frozen=True, kw_only=True):
     memory_limit: Annotated[
         Size | None, Meta(description="How much memory the process of a function block may take, as `2GB`.")
     ] = None
+    notifications: Annotated[
+        dict[str, Raw], Meta(description="Where people are told of runs, by the names that pipelines use.")
+    ] = {}
     service: Annotated[ServiceConfig, Meta(description="How `sqlflow serve` runs pipelines.")] = ServiceConfig()

@@ -27,6 +27,7 @@ VAR_BYTES_AT_MOST = 64 << 10
 _ENV = re.compile(
     r"""\{\{\s*env\(\s*(?P<q>['"])(?P<name>\w*)(?P=q)\s*(?:,\s*(?P<d>['"])(?P<default>.*?)(?P=d)\s*)?\)\s*\}\}"""
 )
+_EXPANDED_LATER = frozenset({"targets", "defaults", "notifications"})
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -143,11 +144,11 @@ def _default_settings(
 
 
 def _without_env(node: Node, environment: Mapping[str, str], secrets: set[str], problems: list[Problem]) -> Node:
-    """Return the project file with `{{ env('NAME') }}` replaced everywhere but in targets and defaults."""
+    """Return the project file with `{{ env('NAME') }}` replaced where the room that reads a part does not do it itself."""
     if node.kind != "mapping":
         return node
     pairs = tuple(
-        (key, value if key.text in ("targets", "defaults") else expanded(value, environment, secrets, problems))
+        (key, value if key.text in _EXPANDED_LATER else expanded(value, environment, secrets, problems))
         for key, value in node.pairs
     )
     return replace(node, pairs=pairs)

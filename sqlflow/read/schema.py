@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlflow.core.config import BlockConfig, ProjectConfig
+from sqlflow.core.config import BlockConfig, NotificationConfig, ProjectConfig
 from sqlflow.core.pipeline_config import PipelineConfig
 from sqlflow.read.engines import engine, engine_names
 
@@ -10,10 +10,11 @@ from sqlflow.read.engines import engine, engine_names
 def json_schema() -> dict[str, Any]:
     """Return the schema. Targets may have the keys of any installed engine."""
     settings = [engine(name).settings for name in engine_names()]
-    schemas, components = _components([ProjectConfig, BlockConfig, *settings])
+    schemas, components = _components([ProjectConfig, BlockConfig, NotificationConfig, *settings])
     project = components["ProjectConfig"]["properties"]
-    project["targets"]["additionalProperties"] = {"anyOf": list(schemas[2:])}
+    project["targets"]["additionalProperties"] = {"anyOf": list(schemas[3:])}
     project["defaults"]["additionalProperties"] = {**schemas[1]}
+    project["notifications"]["additionalProperties"] = {**schemas[2]}
     return _document("sqlflow.yml", "ProjectConfig", components)
 
 
@@ -36,6 +37,7 @@ def _components(kinds: list[type]) -> tuple[tuple[dict[str, Any], ...], dict[str
 _SHORT = {
     "ColumnConfig": "string", "SourceConfig": "string", "IndexConfig": ["string", "array"], "RetriesConfig": "integer",
     "FilesConfig": "string", "QueryConfig": "string", "WebhookConfig": "string", "NoticeConfig": "string", "ExportConfig": "string",
+    "NotificationConfig": ["string", "array"],
 }  # fmt: skip
 """What may stand for a mapping."""
 

@@ -1,5 +1,6 @@
 """The pipelines as their files say, which are the only truth: what is saved is loaded, what is broken stays as it was."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from sqlflow.core.errors import Problem, ProjectError
 from sqlflow.core.pipeline import Pipeline
 from sqlflow.read.config import PROJECT_FILE, project_config
+from sqlflow.read.notifications import Notification, notifications, unknown_notices
 from sqlflow.read.pipelines import FOLDER, pipeline_files, read_pipelines
 from sqlflow.service.queue import Limits
 
@@ -22,20 +24,23 @@ class Loaded:
     limits: Limits = field(default_factory=Limits)
     keep: float = DEFAULT_KEEP
     """Seconds for which runs stay in the history."""
+    notifications: Mapping[str, Notification] = field(default_factory=dict)
 
 
 def loaded(root: Path, before: Loaded | None = None) -> Loaded:
     """Return what the files of a project say, with what was good `before` in place of what is broken."""
     before = before or Loaded()
     problems: list[Problem] = []
-    limits, keep = before.limits, before.keep
+    limits, keep, targets = before.limits, before.keep, before.notifications
     try:
         config = project_config(root)
         service = config.service
         limits, keep = Limits(service.runs, service.threads, dict(config.pools)), service.keep
+        targets = notifications(config, os.environ, problems)
     except ProjectError as error:
         problems += error.problems
     found = read_pipelines(root, problems=problems)
+    problems += unknown_notices(found.values(), targets)
     broken = {problem.place.path for problem in problems if problem.place}
     there = set(pipeline_files(root, []))
     kept = {
@@ -44,7 +49,7 @@ def loaded(root: Path, before: Loaded | None = None) -> Loaded:
         if pipeline.path in broken and pipeline.path in there
     }
     good = {name: pipeline for name, pipeline in found.items() if pipeline.path not in broken}
-    return Loaded(dict(sorted({**kept, **good}.items())), tuple(problems), limits, keep)
+    return Loaded(dict(sorted({**kept, **good}.items())), tuple(problems), limits, keep, targets)
 
 
 def fingerprint(root: Path) -> tuple[tuple[str, int, int], ...]:

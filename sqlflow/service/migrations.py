@@ -47,6 +47,11 @@ _FIRST = (
          id IDENTITY, at text not null, kind text not null, pipeline text not null, change_key text not null, run text not null,
          body text not null, told_at text, unique (pipeline, kind, change_key))""",
     "create index changes_untold on changes (id) where told_at is null",
+    """create table notices (
+         id IDENTITY, at text not null, kind text not null, pipeline text not null, run text not null, target text not null,
+         number integer not null, title text not null, body text not null, status text not null, tries integer not null,
+         next_at text not null, error text not null)""",
+    "create index notices_waiting on notices (next_at) where status = 'waiting'",
     """create table services (
          id text primary key, host text not null, pid integer not null, process text not null, started_at text not null,
          beats bigint not null, heartbeat text not null)""",

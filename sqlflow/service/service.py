@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlflow.core.errors import Problem, SqlflowError, UsageError
 from sqlflow.core.pipeline import Pipeline
+from sqlflow.read.notifications import Notification
 from sqlflow.service import facts, values
 from sqlflow.service.catalog import Loaded, fingerprint, loaded
 from sqlflow.service.history import History
@@ -70,6 +71,10 @@ class Service:
     def faults(self) -> tuple[Problem, ...]:
         """Return what is wrong with the files now."""
         return self._loaded.faults
+
+    def notifications(self) -> Mapping[str, Notification]:
+        """Return where people are told of runs, by name."""
+        return self._loaded.notifications
 
     def next_ticks(self) -> dict[str, datetime]:
         """Return when the schedule of each pipeline that has one comes next, also where it is paused."""

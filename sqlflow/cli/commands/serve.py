@@ -27,7 +27,7 @@ def command(host: str, port: int, allow_host: tuple[str, ...], no_http: bool, fo
     service and its runs, which go on with the next service. Calls of the API need a token: `.sqlflow/service.token`
     holds one, which the owner of that file alone can read, and `sqlflow token new` makes more.
     """
-    from contextlib import nullcontext
+    from contextlib import ExitStack
     from datetime import UTC, datetime
 
     from sqlflow.cli.output import echo
@@ -36,13 +36,19 @@ def command(host: str, port: int, allow_host: tuple[str, ...], no_http: bool, fo
 
     needed("sqlflow serve")
     from sqlflow.service.http.answering import answering
+    from sqlflow.service.http.metrics import Metrics
     from sqlflow.service.http.server import Address
+    from sqlflow.service.notices import Notices
 
     def tell(message: str) -> None:
         echo(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {message}")
 
-    root = folder.root.resolve()
-    with folder.history() as history:
-        service = Service(root, history, tell)
-        with nullcontext() if no_http else answering(service, Address(host, port, allow_host)):
-            service.run()
+    with folder.history() as history, ExitStack() as stack:
+        service = Service(folder.root.resolve(), history, tell)
+        metrics = Metrics(service)
+        if not no_http:
+            stack.enter_context(answering(service, Address(host, port, allow_host), metrics))
+        stack.enter_context(
+            Notices(history, service.pipelines, service.notifications, tell, [metrics.ended], folder.flags)
+        )
+        service.run()

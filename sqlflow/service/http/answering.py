@@ -13,14 +13,13 @@ from sqlflow.service.service import Service
 
 
 @contextmanager
-def answering(service: Service, address: Address) -> Iterator[Address]:
+def answering(service: Service, address: Address, metrics: Metrics) -> Iterator[Address]:
     """Answer the API of a service until the end of the `with`, and tell where.
 
     Raise UsageError for an address that others can reach while nobody was given a token, TargetError if it cannot be bound.
     """
     state = service.root / FILE.parent
     check_address(address, tokens.kept(state))
-    metrics = Metrics(service)
     app = application(service, tokens.Keyring(state), address.hosts, metrics=metrics)
     log, heard = logging.getLogger("sqlflow.service"), _Told(service)
     log.addHandler(heard)
