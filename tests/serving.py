@@ -86,7 +86,7 @@ def served(folder: Path) -> Iterator[Service]:
 def process(folder: Path, *more: str) -> "subprocess.Popen[str]":
     """Begin the real command."""
     return subprocess.Popen(
-        [sys.executable, "-m", "sqlflow", "serve", "--project-dir", str(folder), *more],
+        [sys.executable, "-m", "sqlflow", "serve", "--port", "0", "--project-dir", str(folder), *more],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
 

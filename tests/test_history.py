@@ -1,7 +1,7 @@
 """The run history, in its file and in Postgres: the same words, the same answers."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -148,3 +148,17 @@ def test_what_has_ended_never_changes() -> None:
     assert set(ENDED) == {"succeeded", "warned", "failed", "cancelled", "lost"}
     assert set(STATUSES) == {*ACTIVE, *ENDED}
     assert all(NEXT[status] <= set(STATUSES) for status in STATUSES)
+
+
+@pytest.mark.parametrize("then", [lambda file: None, lambda file: file.write_bytes(b"")], ids=["gone", "replaced"])
+def test_a_file_that_was_taken_away_is_told_and_nothing_is_written_into_it(
+    tmp_path: Path, then: Callable[[Path], None]
+) -> None:
+    history = History.open(tmp_path)
+    with (tmp_path / FILE).open() as kept:  # its place on the disk is given to no other file meanwhile
+        (tmp_path / FILE).unlink()
+        then(tmp_path / FILE)
+        with pytest.raises(TargetError, match="its file was removed, or replaced by another one, while it was open"):
+            history.request_run("nightly")
+    assert kept.closed
+    history.close()

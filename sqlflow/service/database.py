@@ -53,6 +53,8 @@ class Database:
     is_postgres: bool
     connect: Callable[[], Any]
     faults: tuple[type[Exception], ...]
+    check: Callable[[], None] = lambda: None
+    """Raises one of the `faults` if the connections that are open lead nowhere any more."""
     _free: "LifoQueue[Any]" = field(default_factory=LifoQueue)
     _places: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(CONNECTIONS_AT_MOST))
 
@@ -93,6 +95,7 @@ class Database:
         with self._places:
             try:
                 try:
+                    self.check()
                     connection = self._free.get_nowait()
                 except Empty:
                     connection = self.connect()
@@ -120,6 +123,13 @@ def _told(name: str, error: Exception) -> Exception:
 def sqlite(path: Path) -> Database:
     """Return the database in a file, which is made where it is not."""
 
+    files: set[int] = set()
+
+    def check() -> None:
+        """Refuse a file that was taken away under open connections: what they write would be gone with it."""
+        if files and not (path.exists() and path.stat().st_ino in files):
+            raise FileNotFoundError("its file was removed, or replaced by another one, while it was open")
+
     def connect() -> sqlite3.Connection:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
@@ -130,9 +140,10 @@ def sqlite(path: Path) -> Database:
             "journal_size_limit = 16777216",
         ):
             connection.execute(f"pragma {pragma}")
+        files.add(path.stat().st_ino)
         return connection
 
-    return Database(f"`{path}`", False, connect, (sqlite3.Error, OSError))
+    return Database(f"`{path}`", False, connect, (sqlite3.Error, OSError), check)
 
 
 def postgres(url: str) -> Database:
