@@ -38,6 +38,7 @@ NORMALISED = (
     (r'"(project|state)":"[0-9a-f]{32}"', r'"\1":"HASH"'),
     (r" *\b(\d+ m \d+|\d+\.\d\d) s\b", " … s"),
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{6}| UTC\b)", "NOW"),
+    (r"\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b", "RUN"),
     (r"this one knows \d+", "this one knows N"),
 )
 

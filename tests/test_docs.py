@@ -66,6 +66,7 @@ GROUPS: dict[str, type] = {
     "wait": config.WaitConfig,
     "export": config.ExportConfig,
     "retries": pipeline_config.RetriesConfig,
+    "service": config.ServiceConfig,
     **{f"target/{name}": engine(name).settings for name in engine_names()},
     **{
         f"options/{name}": engine(name).options
@@ -138,7 +139,7 @@ def default_words(field: msgspec.structs.FieldInfo) -> str:
     if field.required:
         return "required"
     value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
-    if value in (None, "", (), {}):
+    if value in (None, "", (), {}) or isinstance(value, msgspec.Struct):
         return "none"
     plain = list(value) if isinstance(value, tuple) else value
     return f"`{plain}`" if isinstance(plain, str) else f"`{json.dumps(plain)}`"

@@ -184,8 +184,9 @@ def expanded(node: Node, environment: Mapping[str, str], secrets: set[str], prob
         hint = "write `\"{{ env('NAME') }}\"`: nothing else of Jinja works in config values"
         problems.append(Problem(f"cannot read `{shown}`", node.place, hint))
         return node
+    before = len(problems)
     text = _ENV.sub(value, node.text)
-    return replace(node, text=text, kind="scalar" if text else "missing", secret=True)
+    return replace(node, text=text, kind="scalar" if len(problems) == before else "missing", secret=True)
 
 
 def _target(
