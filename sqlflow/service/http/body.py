@@ -7,8 +7,8 @@ from typing import Any
 from sqlflow.service.http.problems import Refused
 
 DEPTH_AT_MOST = 32
-DIGITS_AT_MOST = 18
-"""What every store keeps in 64 bits."""
+DIGITS_AT_MOST = 1000
+"""Of an integer; more than Python reads by itself would be an error of its own."""
 
 
 def decoded(body: bytes) -> Any:
