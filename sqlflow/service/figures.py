@@ -1,11 +1,12 @@
 """Figures of the history that are watched: each is one query that an index answers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlflow.service import values
 from sqlflow.service.history import History
-from sqlflow.service.nouns import Outcome
+from sqlflow.service.nouns import Outcome, Run
 from sqlflow.service.states import GOOD, RunStatus
 
 _GOOD = ", ".join(f"'{status}'" for status in GOOD)
@@ -17,6 +18,19 @@ class Queue:
 
     runs: dict[RunStatus, int]
     oldest: datetime | None
+
+
+def latest(history: History, pipelines: Sequence[str]) -> dict[str, Run]:
+    """Return the latest run of each of some pipelines that has one."""
+    if not pipelines:
+        return {}
+    places = ", ".join("?" * len(pipelines))
+    rows = history.database.rows(
+        f"select {values.RUN} from runs where id in"
+        f" (select max(id) from runs where pipeline in ({places}) group by pipeline)",
+        *pipelines,
+    )
+    return {run.pipeline: run for run in map(values.run, rows)}
 
 
 def last_good(history: History) -> dict[str, datetime]:

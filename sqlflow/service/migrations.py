@@ -37,6 +37,7 @@ _FIRST = (
          outcome text not null, reason text not null, run text not null, primary key (pipeline, tick_key))""",
     "create index ticks_by_time on ticks (recorded_at)",
     "create index ticks_by_pipeline on ticks (pipeline, due_at)",
+    "create index ticks_by_due on ticks (due_at, pipeline, tick_key)",
     """create table schedules (
          pipeline text primary key, since text, paused_at text, paused_by text not null, decided_to text,
          definition text not null)""",

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlflow
 from sqlflow.core.pipeline import Pipeline
+from sqlflow.service import figures
 from sqlflow.service.http import views
 from sqlflow.service.http.answers.runs import pipeline_of
 from sqlflow.service.http.endpoints import Call
@@ -23,10 +24,9 @@ def listed(call: Call) -> dict[str, Any]:
     service, limit, after = call.service, call.values["limit"], call.values["cursor"] or ""
     pipelines = service.pipelines()
     names = sorted(name for name in pipelines if name > after)
-    states, latest, ticks = service.history.schedules(), service.history.latest(), service.next_ticks()
-    shown = [
-        views.pipeline(pipelines[name], states.get(name), latest.get(name), ticks.get(name)) for name in names[:limit]
-    ]
+    page = names[:limit]
+    states, latest, ticks = service.history.schedules(), figures.latest(service.history, page), service.next_ticks()
+    shown = [views.pipeline(pipelines[name], states.get(name), latest.get(name), ticks.get(name)) for name in page]
     return {"pipelines": shown, "next": names[limit - 1] if len(names) > limit else None}
 
 
