@@ -93,6 +93,8 @@ def pool_of(plan: Plan, node: Node) -> str:
 def weight_of(plan: Plan, node: Node) -> int:
     """Return how many places a node takes in its pool."""
     return plan.block(node).config.weight if isinstance(node, TableName) else 1
+
+
 def pools_of(plan: Plan) -> tuple[str, ...]:
     """Return the pools with a size that anything of a plan takes a place in, sorted."""
     sizes = plan.project.config.pools
