@@ -135,10 +135,10 @@ class Project:
         if offline:
             return with_faults(planning.plan(self.graph, chosen, unwanted=unwanted(self.loaded, Current({}), None)))
         if not is_there(self.loaded):
-            return with_faults(made_plan(self.graph, chosen, Current({}), full_refresh))
+            return with_faults(made_plan(self.graph, chosen, Current({}), full_refresh), is_shown=True)
         with opened(self.loaded, readonly=True) as (connection, session):
             made = made_plan(self.graph, chosen, self._looked_at(connection, session, adopt), full_refresh, session)
-            return with_faults(made, session)
+            return with_faults(made, session, is_shown=True)
 
     def check(self, select: Iterable[str] = (), exclude: Iterable[str] = ()) -> Checked:
         """Return what is wrong with the columns and types that queries read, as the project says and nothing is built.

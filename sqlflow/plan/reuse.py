@@ -14,12 +14,22 @@ Action = Literal["build", "reuse", "inline", "skip"]
 
 
 @dataclass(frozen=True, slots=True)
+class Retyped:
+    """A column that gets another type, in the engine's own spelling."""
+
+    name: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
 class ColumnChanges:
-    """The columns that a block gets and loses, and the readers that read one of those that go."""
+    """The columns that a block gets, loses and has with another type, and the readers that cannot be built from it then."""
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     breaks: tuple[TableName, ...] = ()
+    retyped: tuple[Retyped, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

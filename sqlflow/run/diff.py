@@ -10,6 +10,7 @@ from sqlflow.core.engine import Column, Connection, Rows, Session
 from sqlflow.core.environment import Environment
 from sqlflow.core.errors import UsageError, did_you_mean
 from sqlflow.core.names import TableName, quoted
+from sqlflow.plan.reuse import Retyped
 from sqlflow.run import state
 
 _WITHOUT_EQUALITY = frozenset({"json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle"})
@@ -20,13 +21,6 @@ _FAMILIES = (
 )
 """Types whose values can be compared with one another: 10 as an integer is 10.00 as a decimal."""
 _UNIQUE = re.compile(r"unique\((.*)\)")
-
-
-@dataclass(frozen=True, slots=True)
-class Retyped:
-    name: str
-    before: str
-    after: str
 
 
 @dataclass(frozen=True, slots=True)

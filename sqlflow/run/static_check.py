@@ -18,6 +18,7 @@ from sqlflow.plan.graph import Graph
 from sqlflow.plan.plan import Plan
 from sqlflow.plan.unit_tests import inputs_of
 from sqlflow.run import known_columns
+from sqlflow.run.column_changes import with_column_changes
 from sqlflow.run.shapes import Shapes
 
 Known = Callable[[TableName], tuple[Column, ...] | None]
@@ -67,10 +68,11 @@ def known_in(plan: Plan, sources: Mapping[TableName, tuple[Column, ...]]) -> Kno
     return known
 
 
-def with_faults(plan: Plan, session: Session | None = None, make_folder: bool = False) -> Plan:
+def with_faults(plan: Plan, session: Session | None = None, make_folder: bool = False, is_shown: bool = False) -> Plan:
     """Return a plan with what is wrong with the queries that it would run, as the target of `session` is now.
 
-    Without one, its tables have the columns that they had when it was open the last time.
+    Without one, its tables have the columns that they had when it was open the last time. If the plan is to be shown, its
+    steps tell what becomes of the columns of what is published.
     """
     if not plan.built:
         return plan
@@ -83,7 +85,8 @@ def with_faults(plan: Plan, session: Session | None = None, make_folder: bool = 
         names = frozenset().union(*(plan.graph.sources[name] for name in plan.nodes))
         sources = known_columns.asked(project, names, session, make_folder)
     with shapes(plan.graph, known_in(plan, sources), session) as found:
-        return replace(plan, faults=checked(found, plan.built).problems)
+        plan = replace(plan, faults=checked(found, plan.built).problems)
+        return with_column_changes(plan, found) if is_shown else plan
 
 
 def checked_alone(graph: Graph, names: Iterable[TableName]) -> Checked:

@@ -115,6 +115,9 @@ def _text(plan: "Plan", project: "Project") -> str:
 def _columns(step: "Step") -> "Iterator[str]":
     """Yield what becomes of a block's columns, and what that breaks."""
     if step.columns is not None:
-        gained = [f"+ {column}" for column in step.columns.added]
-        yield "columns: " + ", ".join(gained + [f"- {column}" for column in step.columns.removed])
-        yield from (f"breaks: `{reader}` reads what goes" for reader in step.columns.breaks)
+        found = step.columns
+        changes = [f"+ {column}" for column in found.added] + [f"- {column}" for column in found.removed]
+        changes += [f"{column.name}: {column.before} → {column.after}" for column in found.retyped]
+        what = "cannot read what it becomes" if found.retyped else "reads what goes"
+        yield "columns: " + ", ".join(changes)
+        yield from (f"breaks: `{reader}` {what}" for reader in found.breaks)

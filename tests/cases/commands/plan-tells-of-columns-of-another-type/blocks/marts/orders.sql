@@ -1,0 +1,1 @@
+select id, amount, day from raw.orders

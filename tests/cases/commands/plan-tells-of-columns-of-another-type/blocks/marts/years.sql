@@ -1,0 +1,1 @@
+select id, extract(year from day) as year from orders
