@@ -6,6 +6,7 @@ import types
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -39,7 +40,7 @@ def decoded(node: Node | None, kind: type[T], problems: list[Problem], path: str
 
 def _struct(node: Node | None, kind: type[T], problems: list[Problem], path: str) -> T:
     short = getattr(kind, "SHORT", None)
-    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    fields = _fields(kind)
     hints = _hints(kind)
     if node is not None and node.kind != "mapping" and short:
         value = _value(node, hints[short], problems, f"{path}{short}")
@@ -71,6 +72,11 @@ def _struct(node: Node | None, kind: type[T], problems: list[Problem], path: str
     if wrong:
         raise _Wrong
     return kind(**values)
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+    return {field.encode_name: field for field in msgspec.structs.fields(kind)}
 
 
 _HINTS: dict[type, dict[str, Any]] = {}

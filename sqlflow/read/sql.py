@@ -13,7 +13,7 @@ from sqlflow.core.errors import ProjectError
 from sqlflow.core.names import TableName
 from sqlflow.core.text import MappedText, Place
 from sqlflow.read.tables import Finder, is_file, unnamed
-from sqlflow.read.tokens import code, cte_names, token_uses, unknown, volatile
+from sqlflow.read.tokens import code, cte_names, dialect_of, token_uses, tokens_of, unknown, volatile
 
 NESTING_AT_MOST = 1000
 BYTES_AT_MOST = 4 << 20
@@ -37,6 +37,7 @@ _STARTS = frozenset(
     }
 )
 _QUOTES = re.compile("[\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00b4\u2032\u2033]")
+_BRACKETS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 T = TypeVar("T")
 
 
@@ -76,12 +77,12 @@ def infer(text: MappedText, engine: Engine, where: Place) -> Inference:
     depth = _nesting(tokens, text, where)
     _refuse_other_statements(tokens, sql[:end], text, engine, where)
     _refuse_syntax_errors(sql[:end], text, engine, where)
-    tree = _tree(sql[:end], engine.dialect, depth)
+    tree = _tree(tokens, sql[:end], engine.dialect, depth)
     if tree is not None:
         found = Finder(sql).found(tree)
         if found is not None:
             _refuse_hidden(found.hidden, text, where)
-            _refuse_writes(tree, text, where)
+            _refuse_writes(found.writes, where)
             _refuse_files(found.files, text, engine, where)
             uses = tuple(sorted(found.uses, key=lambda use: use.start))
             return Inference(
@@ -110,11 +111,10 @@ def refuse_unread(found: Inference, text: MappedText, where: Place, hint: str = 
 
 
 def _tokens(text: MappedText, engine: Engine, where: Place) -> list[Any]:
-    from sqlglot.dialects import Dialect
     from sqlglot.errors import TokenError
 
     try:
-        tokens: list[Any] = Dialect.get_or_raise(engine.dialect).tokenize(text.text)
+        tokens = tokens_of(text.text, engine.dialect)
     except TokenError as error:
         refused = engine.syntax_error(text.text)
         message, position = refused or (str(error).split("\n")[0], None)
@@ -127,11 +127,14 @@ def _place(text: MappedText, offset: int, where: Place, length: int = 1) -> Plac
 
 
 def _statement_end(tokens: Sequence[Any], text: MappedText, where: Place) -> int:
+    from sqlglot import TokenType
+
+    semicolon = TokenType.SEMICOLON
     statements: list[Any] = []
     fresh = True
     end = 0
     for token in tokens:
-        if token.token_type.name == "SEMICOLON":
+        if token.token_type is semicolon:
             fresh = True
             continue
         if fresh:
@@ -151,15 +154,16 @@ def _statement_end(tokens: Sequence[Any], text: MappedText, where: Place) -> int
 def _nesting(tokens: Sequence[Any], text: MappedText, where: Place) -> int:
     depth = deepest = 0
     for token in tokens:
-        if token.text in ("(", "[", "{"):
-            depth += 1
-            deepest = max(deepest, depth)
+        step = _BRACKETS.get(token.text)
+        if step is None:
+            continue
+        depth += step
+        if depth > deepest:
+            deepest = depth
             if depth >= NESTING_AT_MOST:
                 raise ProjectError(
                     f"nested too deep: at most {NESTING_AT_MOST} brackets", _place(text, token.start, where)
                 )
-        elif token.text in (")", "]", "}"):
-            depth -= 1
     return deepest
 
 
@@ -186,9 +190,7 @@ def _refuse_syntax_errors(sql: str, text: MappedText, engine: Engine, where: Pla
 
 def _outside_strings(sql: str, offset: int, engine: Engine) -> bool:
     """Tell whether the character is part of a bare word, where it was surely meant as a quote."""
-    from sqlglot.dialects import Dialect
-
-    tokens = Dialect.get_or_raise(engine.dialect).tokenize(sql)
+    tokens = tokens_of(sql, engine.dialect)
     return any(t.token_type.name == "VAR" and t.start <= offset <= t.end for t in tokens)
 
 
@@ -197,11 +199,10 @@ def _word_length(sql: str, offset: int) -> int:
     return len(match.group()) if match else 1
 
 
-def _tree(sql: str, dialect: str, depth: int) -> Any:
-    """Return sqlglot's tree, or None where it cannot read the SQL."""
+def _tree(tokens: list[Any], sql: str, dialect: str, depth: int) -> Any:
+    """Return sqlglot's tree of the tokens of `sql`, or None where it cannot read them."""
     import logging
 
-    import sqlglot
     from sqlglot.errors import SqlglotError
     from sqlglot.expressions import Command, Expression
 
@@ -209,7 +210,7 @@ def _tree(sql: str, dialect: str, depth: int) -> Any:
 
     def parsed() -> Any:
         try:
-            trees = [tree for tree in sqlglot.parse(sql, read=dialect) if tree is not None]
+            trees = [tree for tree in dialect_of(dialect).parser().parse(tokens, sql) if tree is not None]
         except (SqlglotError, ValueError, AttributeError, TypeError, KeyError, IndexError):
             return None
         tree = trees[0] if trees else None
@@ -273,9 +274,6 @@ def _refuse_files(paths: Sequence[str], text: MappedText, engine: Engine, where:
             raise ProjectError(f"{engine.name} cannot read the file `{path}`", place, hint)
 
 
-def _refuse_writes(tree: Any, text: MappedText, where: Place) -> None:
-    from sqlglot import exp
-
-    write = tree.find(exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Into, exp.Create, exp.Drop)
-    if write is not None:
-        raise ProjectError(f"a block only reads; this holds `{write.key}`", where)
+def _refuse_writes(writes: str, where: Place) -> None:
+    if writes:
+        raise ProjectError(f"a block only reads; this holds `{writes}`", where)

@@ -23,6 +23,8 @@ class Found:
     hidden: tuple[int, ...]
     functions: tuple[str, ...]
     """Functions that sqlglot knows nothing of, and readers of files whose paths are not known."""
+    writes: str
+    """What writes, if there is anything of the kind."""
 
 
 def _recurs(body: Any) -> bool:
@@ -49,19 +51,25 @@ class Finder:
         """Return what the tree reads; None if a table has no place in the text."""
         from sqlglot import exp
 
+        writing = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Into, exp.Create, exp.Drop)
+        looked_at = (exp.Table, exp.Column, exp.Anonymous, exp.AnonymousAggFunc, *writing)
+        writes = ""
         stack: list[tuple[Any, frozenset[str]]] = [(tree, frozenset())]
         while stack:
             node, visible = stack.pop()
             with_ = node.args.get("with_") or node.args.get("with")
             if with_ is not None:
                 visible = self._ctes(with_, visible, stack)
-            if isinstance(node, exp.Table):
+            if not isinstance(node, looked_at):
+                pass
+            elif isinstance(node, exp.Table):
                 self._table(node, visible)
-            elif isinstance(node, exp.Column) and node.args.get("db") is not None:
-                self.columns.append(node)
-            elif isinstance(node, (exp.Anonymous, exp.AnonymousAggFunc)) and not _FILE_FUNCTIONS.fullmatch(
-                node.name.lower()
-            ):
+            elif isinstance(node, exp.Column):
+                if node.args.get("db") is not None:
+                    self.columns.append(node)
+            elif isinstance(node, writing):
+                writes = writes or node.key
+            elif not _FILE_FUNCTIONS.fullmatch(node.name.lower()):
                 self.functions.add(node.name.lower())
             for child in node.iter_expressions():
                 if child is not with_:
@@ -69,7 +77,7 @@ class Finder:
         self._qualifiers()
         if not self.is_complete:
             return None
-        return Found(frozenset(self.uses), tuple(self.files), tuple(self.hidden), tuple(sorted(self.functions)))
+        return Found(frozenset(self.uses), tuple(self.files), tuple(self.hidden), tuple(sorted(self.functions)), writes)
 
     def _ctes(self, with_: Any, visible: frozenset[str], stack: list[tuple[Any, frozenset[str]]]) -> frozenset[str]:
         """Queue the bodies of CTEs and return the names visible behind them.

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 from sqlflow.core.block import TableUse
@@ -16,22 +17,51 @@ _CLOCKS = frozenset(
 )
 
 
+_SAMPLES = frozenset({"TABLESAMPLE", "SAMPLE"})
+
+
+@cache
+def dialect_of(name: str) -> Any:
+    """Return a dialect of sqlglot. Making one takes as long as reading a short query."""
+    from sqlglot.dialects import Dialect
+
+    return Dialect.get_or_raise(name)
+
+
+def tokens_of(text: str, dialect: str) -> list[Any]:
+    """Return the tokens of SQL. Raise sqlglot's TokenError where there are none."""
+    tokens: list[Any] = dialect_of(dialect).tokenize(text)
+    return tokens
+
+
+@cache
+def _kinds() -> dict[Any, str]:
+    """Return the names of the kinds of tokens: asking an enum for one takes as long as ten looks into a dictionary."""
+    from sqlglot import TokenType
+
+    return {kind: kind.name for kind in TokenType}
+
+
 def code(tokens: Sequence[Any]) -> str:
     """Return what makes two texts the same query: their tokens, each with its kind."""
-    content = "\x00".join(f"{token.token_type.name} {token.text}" for token in tokens)
+    kinds = _kinds()
+    content = "\x00".join([f"{kinds[token.token_type]} {token.text}" for token in tokens])
     return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
 
 
 def volatile(tokens: Sequence[Any], engine: Engine) -> str:
     """Return why the tokens may give another result each time; empty if nothing of them does."""
-    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
-        word = token.text.upper()
+    before = None
+    for token in tokens:
+        text = token.text
+        if text == "(" and before is not None and engine.stability(before.text.lower()) == "volatile":
+            return f"`{before.text}()` gives another value each time"
+        before = token
+        word = text.upper()
         if word in _CLOCKS and token.token_type.name != "STRING":
-            return f"`{token.text}` gives another value each time"
-        if word in ("TABLESAMPLE", "SAMPLE") and token.token_type.name not in ("STRING", "IDENTIFIER", "VAR"):
+            return f"`{text}` gives another value each time"
+        if word in _SAMPLES and token.token_type.name not in ("STRING", "IDENTIFIER", "VAR"):
             return "a sample is another one each time"
-        if following is not None and following.text == "(" and engine.stability(token.text.lower()) == "volatile":
-            return f"`{token.text}()` gives another value each time"
     return ""
 
 
@@ -48,9 +78,7 @@ def named_uses(text: str, names: frozenset[TableName], dialect: str, anywhere: b
 
     With `anywhere`, also behind words such as `insert into`, `update` or `on`, and before a bracket.
     """
-    from sqlglot.dialects import Dialect
-
-    return tuple(token_uses(Dialect.get_or_raise(dialect).tokenize(text), text, names, anywhere))
+    return tuple(token_uses(tokens_of(text, dialect), text, names, anywhere))
 
 
 def token_uses(
