@@ -64,6 +64,7 @@ GROUPS: dict[str, type] = {
     "pipeline": pipeline_config.PipelineConfig,
     "trigger": pipeline_config.TriggerConfig,
     "wait": config.WaitConfig,
+    "instance": config.InstanceConfig,
     "export": config.ExportConfig,
     "retries": pipeline_config.RetriesConfig,
     "service": config.ServiceConfig,

@@ -11,7 +11,8 @@ from sqlflow.core.errors import ProjectError
 from sqlflow.core.flow import Wait
 from sqlflow.core.pipeline import After, Files, Notice, Pipeline, Query, Retries, Webhook
 from sqlflow.core.text import Place, SourceFile
-from sqlflow.read.pipelines import pipeline_of, read_pipelines
+from sqlflow.read.pipelines import pipeline_named, pipeline_of, read_pipelines
+from sqlflow.run.detach import code_of, detached, drift, written_or_not
 from sqlflow.run.waits import seconds_until
 
 NIGHTLY = """\
@@ -185,3 +186,35 @@ def test_the_shell_completes_the_names_of_pipelines(tmp_path: Path) -> None:
 def test_a_time_of_day_is_waited_for_over_changes_of_the_clock(now: str, seconds: float) -> None:
     wait = Wait(Place("p"), "time", at=time(3, 30), timezone="Europe/Berlin")
     assert seconds_until(wait, datetime.fromisoformat(now)) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "copy"),
+    [
+        (
+            "trend <- function(revenue) {\n  revenue\n}\n",
+            "#' ---\n#' origin: {ORIGIN}\n#' ---\ntrend <- function(revenue) {\n  revenue\n}\n",
+        ),
+        (
+            "library(stats)\n\n#' ---\n#' description: A line.\n#' ---\ntrend <- function(revenue) revenue\n",
+            "library(stats)\n\n#' ---\n#' origin: {ORIGIN}\n#' description: A line.\n#' ---\ntrend <- function(revenue) revenue\n",
+        ),
+        (
+            "#' @frame revenue tibble\ntrend <- function(revenue) revenue\n",
+            "#' ---\n#' origin: {ORIGIN}\n#' ---\n#' @frame revenue tibble\ntrend <- function(revenue) revenue\n",
+        ),
+    ],
+)
+def test_a_copy_of_an_r_block_says_where_it_came_from(tmp_path: Path, text: str, copy: str) -> None:
+    for folder in ("blocks/marts", "pipelines"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "sqlflow.yml").write_text("name: shop")
+    (tmp_path / "pipelines/p.yml").write_text("every: 1h")
+    (tmp_path / "blocks/marts/revenue.sql").write_text("select 1 as one")
+    (tmp_path / "blocks/marts/trend.R").write_text(text)
+    project = Project.load(tmp_path)
+    block = project.block("trend")
+    made, texts = detached(project.loaded, pipeline_named(tmp_path, "p"), block, "trend_p")
+    assert texts[tmp_path / made.path] == copy.replace("ORIGIN", f"block: marts.trend, code: {code_of(block)}")
+    with written_or_not(texts):
+        assert drift(Project.load(tmp_path).loaded, "trend_p").has_moved is False

@@ -112,21 +112,23 @@ def pipeline_option(command: Command) -> Command:
         return command(place=replace(place, pipeline=pipeline), **others)
 
     return click.option(
-        "--pipeline", metavar="NAME", shell_complete=_pipeline_names,
+        "--pipeline", metavar="NAME", shell_complete=pipeline_names,
         help="The pipeline whose blocks, vars, target and limits are meant where no option says otherwise.",
     )(call)  # fmt: skip
 
 
-def _pipeline_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    from sqlflow.cli.completion import pipeline_names
+def pipeline_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the pipelines whose names begin with what is typed."""
+    from sqlflow.cli import completion
 
-    return pipeline_names(ctx.params.get("project_dir") or ".", incomplete)
+    return completion.pipeline_names(ctx.params.get("project_dir") or ".", incomplete)
 
 
-def _block_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    from sqlflow.cli.completion import block_names
+def block_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the blocks whose names begin with what is typed."""
+    from sqlflow.cli import completion
 
-    return block_names(ctx.params.get("project_dir") or ".", incomplete)
+    return completion.block_names(ctx.params.get("project_dir") or ".", incomplete)
 
 
 def selection_options(command: Command) -> Command:
@@ -138,13 +140,13 @@ def selection_options(command: Command) -> Command:
 
     return _with_options(
         call,
-        click.argument("blocks", nargs=-1, metavar="[SELECTOR]...", shell_complete=_block_names),
+        click.argument("blocks", nargs=-1, metavar="[SELECTOR]...", shell_complete=block_names),
         click.option(
-            "-s", "--select", multiple=True, metavar="SELECTOR", shell_complete=_block_names,
+            "-s", "--select", multiple=True, metavar="SELECTOR", shell_complete=block_names,
             help="Blocks: `name`, `schema.*`, `+x`, `x+`, `2+x+1`, `@x`, `tag:`, `path:`, `owner:`, `source:`.",
         ),
         click.option(
-            "--exclude", multiple=True, metavar="SELECTOR", shell_complete=_block_names, help="Blocks to leave out."
+            "--exclude", multiple=True, metavar="SELECTOR", shell_complete=block_names, help="Blocks to leave out."
         ),
     )  # fmt: skip
 
@@ -194,7 +196,7 @@ def span_options(command: Command) -> Command:
     )  # fmt: skip
 
 
-block_argument = click.argument("block", shell_complete=_block_names)
+block_argument = click.argument("block", shell_complete=block_names)
 threads_option = click.option("--threads", type=click.IntRange(1, 256), help="How many blocks are built at once.")
 lock_timeout_option = click.option(
     "--lock-timeout", type=_Seconds(), default="10m", metavar="TIME",

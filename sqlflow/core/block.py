@@ -167,6 +167,15 @@ class Assertion:
 
 
 @dataclass(frozen=True, slots=True)
+class Instance:
+    """That a block is another one, `of`, with other values of some vars; `place` is where that is said."""
+
+    of: TableName
+    vars: Mapping[str, Any]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """One file that defines one dataset. `kind` is `sql`, `seed`, or the name of the runtime of its function."""
 
@@ -184,6 +193,17 @@ class Block:
     continuing: Query | None = None
     """What makes the new rows of an incremental block, where that is another query than `code`. It may read the block."""
     flow: Flow = PLAIN
+    instance: Instance | None = None
+
+    @property
+    def vars(self) -> Mapping[str, Any]:
+        """The vars that have other values in it than in the project."""
+        return self.instance.vars if self.instance else {}
+
+    @property
+    def path(self) -> str:
+        """The file that says that it is there; that of its code is another one for an instance."""
+        return self.instance.place.path if self.instance else self.source.path
 
     @property
     def form(self) -> str:

@@ -84,6 +84,14 @@ class ExportConfig(Struct, frozen=True, kw_only=True):
     delimiter: Annotated[Text, Meta(description="CSV: what stands between values.")] = ","
 
 
+class OriginConfig(Struct, frozen=True, kw_only=True):
+    """Where a copy of a block came from. A plain text is `block`."""
+
+    SHORT: ClassVar[str] = "block"
+    block: Annotated[Text, Meta(description="The block that was copied.")]
+    code: Annotated[str, Meta(description="A hash of its file when it was copied.")] = ""
+
+
 class BlockConfig(Struct, frozen=True, kw_only=True):
     """The front matter of a block, the sidecar of a seed, and the values of `defaults`."""
 
@@ -221,6 +229,9 @@ class BlockConfig(Struct, frozen=True, kw_only=True):
     export: Annotated[
         tuple[ExportConfig, ...], Meta(description="Files that get a copy of the block's rows when they are published.")
     ] = ()
+    origin: Annotated[
+        OriginConfig | None, Meta(description="The block that this one was copied from, by `sqlflow detach`.")
+    ] = None
     inputs: Annotated[
         dict[str, Text], Meta(description="Function blocks: the block or source that a parameter takes, by its name.")
     ] = {}
@@ -238,6 +249,20 @@ class BlockConfig(Struct, frozen=True, kw_only=True):
     assertions: Annotated[Raw, Meta(description="What must hold of the block's rows.")] = field(
         default=None, name="assert"
     )
+
+
+class InstanceConfig(Struct, frozen=True, kw_only=True):
+    """A block that is another one with other vars, in a `.yml` file of a block folder."""
+
+    use: Annotated[Text, Meta(description="The block that it is, with or without its schema.")]
+    vars: Annotated[dict[str, Any], Meta(description="The vars that have another value in it.")] = field(
+        default_factory=dict, name="with"
+    )
+    name: Annotated[
+        Text | None,
+        Meta(description="Its table, `schema.name` or in the schema of the block; without it, the file's name."),
+    ] = field(default=None, name="as")
+    description: Annotated[str, Meta(description="What one row of it is, instead of the block's own description.")] = ""
 
 
 class AssertionFileConfig(Struct, frozen=True, kw_only=True):

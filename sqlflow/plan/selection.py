@@ -102,7 +102,7 @@ def _named(graph: Graph, term: Term) -> frozenset[TableName]:
         case "owner":
             found = {name for name, block in blocks.items() if fnmatchcase(block.config.owner, value)}
         case "path":
-            found = {name for name, block in blocks.items() if _is_below(block.source.path, value)}
+            found = {name for name, block in blocks.items() if _is_below(block.path, value)}
         case "source":
             found = {name for name in blocks if _any_match((_text(source) for source in graph.sources[name]), value)}
         case _:

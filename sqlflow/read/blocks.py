@@ -85,8 +85,11 @@ def _name_fault(name: str) -> tuple[str, str] | None:
     return None
 
 
-def sql_block(source: SourceFile, folder: str, reading: Reading) -> Block | None:
-    """Return the block of a `.sql` file; None if it is switched off or faulty, with the faults told."""
+def sql_block(source: SourceFile, folder: str, reading: Reading, given: TableName | None = None) -> Block | None:
+    """Return the block of a `.sql` file; None if it is switched off or faulty, with the faults told.
+
+    `given` is its name, instead of the one that its file and its front matter say.
+    """
     try:
         file = front_matter.split(source)
     except ProjectError as error:
@@ -96,7 +99,7 @@ def sql_block(source: SourceFile, folder: str, reading: Reading) -> Block | None
     if config is None:
         _tell_faults_of_sql(file, reading)
         return None
-    name = table_name(source.path, folder, config, reading)
+    name = given or table_name(source.path, folder, config, reading)
     if name is None:
         return None
     if not config.enabled:

@@ -38,8 +38,13 @@ class FunctionReading:
     env: Mapping[str, str | None]
 
 
-def function_block(source: SourceFile, folder: str, room: FunctionReading) -> Block | None:
-    """Return the block of a file of functions; None if it holds none, is switched off or faulty, with the faults told."""
+def function_block(
+    source: SourceFile, folder: str, room: FunctionReading, given: TableName | None = None
+) -> Block | None:
+    """Return the block of a file of functions; None if it holds none, is switched off or faulty, with the faults told.
+
+    `given` is its name, instead of the one that its file and its settings say.
+    """
     problems = room.reading.problems
     try:
         file = room.runtime.read(source, parse, room.modules)
@@ -49,7 +54,7 @@ def function_block(source: SourceFile, folder: str, room: FunctionReading) -> Bl
     if file is None:
         return None
     config = block_config(file.block.settings, source.path, room.reading)
-    name = table_name(source.path, folder, config, room.reading) if config else None
+    name = (given or table_name(source.path, folder, config, room.reading)) if config else None
     if config is None or name is None:
         return None
     if not config.enabled:

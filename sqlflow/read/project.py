@@ -3,6 +3,8 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,6 +20,7 @@ from sqlflow.read.cache import Context, LoadCache, context_of
 from sqlflow.read.config import Settings, clean_name, declared_environment, project_file, settings
 from sqlflow.read.flow import refuse_exports, refuse_heavy
 from sqlflow.read.functions import FunctionReading, function_block
+from sqlflow.read.instances import Declared, declared, instances
 from sqlflow.read.render import Renderer
 from sqlflow.read.runtimes import runtimes
 from sqlflow.read.unit_tests import FOLDER as UNIT_TESTS
@@ -88,6 +91,7 @@ class _Loader:
         self.settings = found
         self.problems = problems
         self.skipped: list[str] = []
+        self.declared: list[Declared] = []
         self.warnings = [
             f"the var `{name}` is named like a secret, but vars are printed and kept as they are: use env() in a target"
             for name in found.vars
@@ -138,7 +142,7 @@ class _Loader:
 
     def _blocks(self) -> dict[TableName, Block]:
         blocks: dict[TableName, Block] = {}
-        for block in self._found_blocks():
+        for block in chain(self._found_blocks(), self._instances(blocks)):
             if block.name in blocks:
                 self.problems.append(_clash(blocks[block.name], block))
             blocks[block.name] = block
@@ -150,8 +154,11 @@ class _Loader:
 
     def _found_blocks(self) -> Iterator[Block]:
         for folder in self.settings.config.block_paths:
-            for path in self._paths_of(folder, (".sql",)):
-                if block := self._sql_block(path, folder):
+            for path in self._paths_of(folder, (".sql", ".yml")):
+                if path.endswith(".yml"):
+                    source = self._read(path)
+                    self.declared += declared(source, folder, self.problems) if source else ()
+                elif block := self._sql_block(path, folder):
                     yield block
             yield from self._function_blocks(folder)
         if (self.root / "seeds").is_dir():
@@ -189,6 +196,20 @@ class _Loader:
                     hide(self.secrets)
                     hide(self.secrets)
                     yield block
+
+    def _instances(self, blocks: Mapping[TableName, Block]) -> Iterator[Block]:
+        """Yield the blocks that are others with other vars."""
+
+        def again(original: Block, name: TableName, vars: Mapping[str, Any], reading: Reading) -> Block | None:
+            reading = replace(reading, renderer=reading.renderer.with_vars(vars))
+            if original.function is None:
+                return sql_block(original.source, "", reading, name)
+            runtime = original.function.runtime
+            modules = {source.path: source for source in self._sources("lib", (runtime.suffix,))}
+            room = FunctionReading(reading, runtime, modules, {**self.settings.vars, **vars}, self.environment)
+            return function_block(original.source, "", room, name)
+
+        yield from instances(self.declared, dict(blocks), self.reading, again)
 
     def _seeds(self) -> Iterator[Block]:
         listing = files.listed(self.root, "seeds", self.problems)
@@ -267,14 +288,14 @@ class _Loader:
 
 
 def _clash(first: Block, second: Block) -> Problem:
-    paths = f"`{first.source.path}` and `{second.source.path}`"
-    if first.source.path != second.source.path and clean_name(first.source.path) == clean_name(second.source.path):
-        same_case = first.source.path.lower() == second.source.path.lower()
+    paths = f"`{first.path}` and `{second.path}`"
+    if first.path != second.path and clean_name(first.path) == clean_name(second.path):
+        same_case = first.path.lower() == second.path.lower()
         difference = "differ only in case" if same_case else "are the same name in Unicode"
         return Problem(
-            f"two files make the block `{first.name}`: {paths} {difference}", Place(second.source.path), "rename one"
+            f"two files make the block `{first.name}`: {paths} {difference}", Place(second.path), "rename one"
         )
-    return Problem(f"two files make the block `{first.name}`: {paths}", Place(second.source.path), "rename one")
+    return Problem(f"two files make the block `{first.name}`: {paths}", Place(second.path), "rename one")
 
 
 def _in_order(problems: list[Problem]) -> list[Problem]:

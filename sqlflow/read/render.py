@@ -102,6 +102,15 @@ class Renderer:
         self._jinja: JinjaEnvironment | None = None
         self._compiled: dict[tuple[str, int], Any] = {}
 
+    def with_vars(self, variables: Mapping[str, Any]) -> "Renderer":
+        """Return a renderer to which some vars have other values; the same one if there are none."""
+        if not variables:
+            return self
+        return Renderer(
+            self._target, {**self._variables, **variables}, self._environment_values, self._macro_files, self._source_of,
+            self.dialect,
+        )  # fmt: skip
+
     def render(
         self, template: Template, this: TableName | None = None, run_query: RunQuery | None = None,
         incremental: bool = False, span: Span | None = None,

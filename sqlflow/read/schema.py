@@ -36,8 +36,8 @@ def _components(kinds: list[type]) -> tuple[tuple[dict[str, Any], ...], dict[str
 
 _SHORT = {
     "ColumnConfig": "string", "SourceConfig": "string", "IndexConfig": ["string", "array"], "RetriesConfig": "integer",
-    "FilesConfig": "string", "QueryConfig": "string", "WebhookConfig": "string", "NoticeConfig": "string", "ExportConfig": "string",
-    "NotificationConfig": ["string", "array"],
+    "FilesConfig": "string", "QueryConfig": "string", "WebhookConfig": "string", "NoticeConfig": "string",
+    "ExportConfig": "string", "NotificationConfig": ["string", "array"], "OriginConfig": "string",
 }  # fmt: skip
 """What may stand for a mapping."""
 

@@ -142,7 +142,8 @@ def current_query(
         query = Query(asked.slice(0, found.end), found.tables)
         return session.rows(bound(work, query, block.name.schema, where, session).text)
 
-    return rendered_again(block, work.renderer, engine, run_query, continues or block.is_ranged, span)
+    renderer = work.renderer.with_vars(block.vars)
+    return rendered_again(block, renderer, engine, run_query, continues or block.is_ranged, span)
 
 
 def _select(work: Work, block: Block, relation: TableName, session: Session) -> int | None:

@@ -54,7 +54,12 @@ def _say(work: Work, block: Block) -> Say:
 def _call(work: Work, block: Block, function: Function, scratch: "Path") -> Call:
     project = work.binder.project
     around = Surroundings(
-        str(block.name), project.target.name, work.run, seed_of(work, block), project.vars, dict(function.reads.env)
+        str(block.name),
+        project.target.name,
+        work.run,
+        seed_of(work, block),
+        {**project.vars, **block.vars},
+        dict(function.reads.env),
     )
     return Call(
         function.declared,

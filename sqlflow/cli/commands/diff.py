@@ -8,6 +8,7 @@ import click
 from sqlflow.cli.options import Place, block_argument, environment_option, json_option, project_options
 
 if TYPE_CHECKING:
+    from sqlflow.run.detach import Drift
     from sqlflow.run.diff import Difference, Some
 
 
@@ -20,10 +21,13 @@ if TYPE_CHECKING:
 @click.option(
     "--limit", type=click.IntRange(0, 1000), default=5, show_default=True, help="How many rows to show of a kind."
 )
+@click.option(
+    "--origin", is_flag=True, help="Compare the file of BLOCK with that of the block it was copied from instead."
+)
 @json_option
 @project_options
 @environment_option
-def command(block: str, against: str, key: str, limit: int, output: str, place: Place) -> None:
+def command(block: str, against: str, key: str, limit: int, origin: bool, output: str, place: Place) -> None:
     """Compare what two environments show of BLOCK: its columns, how many rows, and which rows and values differ.
 
     It is computed in the engine. `sqlflow diff revenue --env dev` tells what is new in `dev`.
@@ -31,9 +35,21 @@ def command(block: str, against: str, key: str, limit: int, output: str, place: 
     from sqlflow.cli import as_json
     from sqlflow.cli.output import echo
 
+    if origin:
+        from sqlflow.run.detach import drift
+
+        gone = drift(place.load().loaded, block)
+        echo(as_json.text(as_json.plain(gone)) if output == "json" else "\n".join(_drift(gone)))
+        return
     columns = tuple(part.strip() for part in key.split(",") if part.strip())
     found = place.load().diff(block, against, columns, limit)
     echo(as_json.text(as_json.plain(found)) if output == "json" else "\n".join(_lines(found)))
+
+
+def _drift(found: "Drift") -> Iterator[str]:
+    moved = "has changed since" if found.has_moved else "is as it was"
+    yield f"{found.block}: copied from {found.origin}, which {moved}"
+    yield from found.lines or ("their files say the same",)
 
 
 def _lines(found: "Difference") -> Iterator[str]:

@@ -39,7 +39,7 @@ def command(selection: Selection, pipelines: bool, output: str, place: Place) ->
     width = max((len(str(block.name)) for block in found), default=0)
     forms = max(9, *(len(block.form) for block in found), 0)
     for block in found:
-        echo(f"{block.name!s:<{width}}  {block.form:<{forms}}  {block.source.path}")
+        echo(f"{block.name!s:<{width}}  {block.form:<{forms}}  {block.path}")
     if project.loaded.skipped:
         echo(f"skipped {len(project.loaded.skipped)} hidden: " + ", ".join(project.loaded.skipped))
 
@@ -74,10 +74,11 @@ def _pipeline(pipeline: "Pipeline") -> dict[str, Any]:
 
 def _object(block: "Block", project: "Project") -> dict[str, Any]:
     return {
-        "name": str(block.name), "kind": block.kind, "materialize": block.config.materialize, "path": block.source.path,
+        "name": str(block.name), "kind": block.kind, "materialize": block.config.materialize, "path": block.path,
         "description": block.config.description, "tags": block.config.tags, "owner": block.config.owner,
         "inputs": sorted(map(str, project.graph.inputs[block.name])),
         "sources": sorted(map(str, project.graph.sources[block.name])),
         "files": block.code.files if block.code else (),
         "assertions": [assertion.name for assertion in block.assertions],
+        **({"instance_of": str(block.instance.of), "with": block.instance.vars} if block.instance else {}),
     }  # fmt: skip

@@ -1,0 +1,4 @@
+/*---
+description: What came in.
+---*/
+select 1 as revenue

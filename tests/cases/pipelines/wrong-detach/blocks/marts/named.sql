@@ -1,0 +1,4 @@
+/*---
+name: other
+---*/
+select 1 as one
