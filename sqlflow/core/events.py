@@ -4,8 +4,8 @@ The core prints nothing: the terminal, the JSON lines and the tests listen to th
 Seconds are wall-clock seconds.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 AssertionStatus = Literal["passed", "warned", "failed"]
@@ -31,7 +31,7 @@ class RunWaiting:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """`pools` names the pools of the project file that the run takes places in."""
+    """`pools` says how many places the run takes at most in each pool that has a size, where it takes any."""
 
     run: str
     target: str
@@ -39,7 +39,7 @@ class RunStarted:
     blocks: int
     assertions: int
     unit_tests: int = 0
-    pools: tuple[str, ...] = ()
+    pools: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,11 +91,19 @@ def pool_of(plan: Plan, node: Node) -> str:
 
 
 def weight_of(plan: Plan, node: Node) -> int:
-    """Return how many places a node takes in its pool."""
-    return plan.block(node).config.weight if isinstance(node, TableName) else 1
+    """Return how many places a node takes in its pool: one that is heavier than all of it has it for itself."""
+    if not isinstance(node, TableName):
+        return 1
+    weight = plan.block(node).config.weight
+    return weight if weight == 1 else min(weight, plan.project.config.pools.get(pool_of(plan, node), weight))
 
 
-def pools_of(plan: Plan) -> tuple[str, ...]:
-    """Return the pools with a size that anything of a plan takes a place in, sorted."""
+def pools_of(plan: Plan) -> dict[str, int]:
+    """Return how many places anything of a plan can take in each pool that has a size, at most."""
     sizes = plan.project.config.pools
-    return tuple(sorted({pool for node in edges(plan) if (pool := pool_of(plan, node)) in sizes})) if sizes else ()
+    if not sizes:
+        return {}
+    taken = Counter[str]()
+    for node in edges(plan):
+        taken[pool_of(plan, node)] += weight_of(plan, node)
+    return {pool: min(size, taken[pool]) for pool, size in sorted(sizes.items()) if taken[pool]}

@@ -1,7 +1,7 @@
 """Who may begin: runs in the order in which they were asked for, as far as there is room.
 
-A run takes its share when it begins: of `threads` what its pipeline says, of each pool what the pipeline says or else what
-is free, and at least one. Once it tells which pools its blocks are in, it gives the others back. One run of a pipeline is on
+A run takes its share when it begins: of each pool what its pipeline says or else all of it, of `threads` what the pipeline
+says, or what is free of that. Once it has planned, and tells what its blocks can take, it gives the rest back. One run of a pipeline is on
 at a time. A run that waits for room lets nobody past who would take what it waits for, so that each comes to its turn.
 """
 
@@ -102,12 +102,14 @@ def turn(
         elif run.id in held:
             wait[run.id] = held[run.id]
         else:
-            lacking = next((name for name in _asked(pipeline, limits) if free[name] < 1), None)
+            asked = _asked(pipeline, limits)
+            lacking = next((name for name, places in asked.items() if free[name] < places), None)
             if lacking is None:
                 begin[run.id] = _taken(pipeline, limits, free)
             else:
                 wait[run.id] = _for_room(lacking, limits)
-                free.update(dict.fromkeys(_asked(pipeline, limits), 0))  # nobody gets past
+                for name, places in asked.items():  # nobody takes what it waits for
+                    free[name] = max(0, free[name] - places)
     return Turn(begin, wait, tuple(unknown))
 
 
@@ -121,14 +123,19 @@ def _free(running: Iterable[Standing], limits: Limits) -> Counter[str]:
     return free
 
 
-def _asked(pipeline: Pipeline, limits: Limits) -> list[str]:
-    """Return what a run of a pipeline needs at least one of."""
-    return [RUNS, *([THREADS] if limits.threads is not None else []), *limits.pools]
+def _asked(pipeline: Pipeline, limits: Limits) -> dict[str, int]:
+    """Return what a run of a pipeline must have to begin."""
+    threads = {THREADS: 1} if limits.threads is not None else {}
+    return {RUNS: 1, **threads, **_pools(pipeline, limits)}
+
+
+def _pools(pipeline: Pipeline, limits: Limits) -> dict[str, int]:
+    return {name: min(pipeline.pools.get(name, size), size) for name, size in limits.pools.items()}
 
 
 def _taken(pipeline: Pipeline, limits: Limits, free: Counter[str]) -> Share:
     """Return the share of a run that begins, and take it from what is free."""
-    pools = {name: min(pipeline.pools.get(name, size), free[name]) for name, size in limits.pools.items()}
+    pools = _pools(pipeline, limits)
     threads = pipeline.threads
     if limits.threads is not None:
         threads = min(threads or limits.threads, free[THREADS])
@@ -142,4 +149,4 @@ def _for_room(lacking: str, limits: Limits) -> str:
         return f"waits until fewer than {limits.runs} runs are on"
     if lacking == THREADS:
         return f"waits for threads: all {limits.threads} are taken"
-    return f"waits for the pool `{lacking}`: all {limits.pools[lacking]} places are taken"
+    return f"waits for the pool `{lacking}`: not enough of its {limits.pools[lacking]} places are free"

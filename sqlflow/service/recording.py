@@ -80,7 +80,7 @@ class Recording:
                 here = (self.run, self.attempt)
                 transaction.execute("update attempts set build = ? where run = ? and number = ?", build, *here)
                 transaction.execute("update runs set build = ?, reason = '' where id = ? and attempt = ?", build, *here)
-                if isinstance(pools := event.get("pools"), list):
+                if isinstance(pools := event.get("pools"), dict):
                     self._give_back(transaction, pools)
             case {"event": "run_finished", "status": status}:
                 self.status = status
@@ -132,12 +132,13 @@ class Recording:
             self.run, self.attempt, block, values.text(values.now()), line[:TEXT_CHARACTERS],
         )  # fmt: skip
 
-    def _give_back(self, transaction: Transaction, pools: Iterable[str]) -> None:
-        """Give back the places in pools that no block of the run is in."""
+    def _give_back(self, transaction: Transaction, pools: Mapping[str, int]) -> None:
+        """Give back the places in pools that no block of the run can take."""
         rows = transaction.rows("select takes from runs where id = ? and attempt = ?", self.run, self.attempt)
         for (takes,) in rows:
-            share, used = Share.of(takes), set(pools)
-            left = Share(share.threads, {name: places for name, places in share.pools.items() if name in used})
+            share = Share.of(takes)
+            used = {name: min(places, pools[name]) for name, places in share.pools.items() if name in pools}
+            left = Share(share.threads, used)
             transaction.execute("update runs set takes = ? where id = ?", left.text(), self.run)
 
 
