@@ -39,6 +39,7 @@ NORMALISED = (
     (r" *\b(\d+ m \d+|\d+\.\d\d) s\b", " … s"),
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{6}| UTC\b)", "NOW"),
     (r"\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b", "RUN"),
+    (r"\bsqlflow_[A-Za-z0-9_-]{43}(?![\w-])", "TOKEN"),
     (r"this one knows \d+", "this one knows N"),
 )
 

@@ -47,6 +47,15 @@ from sqlflow.read.engines import engine, engine_names
 from sqlflow.read.render import Renderer
 from sqlflow.read.schema import json_schema_text, pipeline_schema_text
 from sqlflow.run import seeds
+from sqlflow.service.history import History
+from sqlflow.service.http import openapi
+from sqlflow.service.http.body import DEPTH_AT_MOST
+from sqlflow.service.http.endpoints import LIMIT_AT_MOST
+from sqlflow.service.http.limits import Limits
+from sqlflow.service.http.metrics import Metrics
+from sqlflow.service.http.rules import API
+from sqlflow.service.http.table import ENDPOINTS
+from sqlflow.service.service import Service
 from sqlflow_postgres.settings import PartitionConfig
 
 ROOT = Path(__file__).parent.parent
@@ -68,6 +77,7 @@ GROUPS: dict[str, type] = {
     "export": config.ExportConfig,
     "retries": pipeline_config.RetriesConfig,
     "service": config.ServiceConfig,
+    "notification": config.NotificationConfig,
     **{f"target/{name}": engine(name).settings for name in engine_names()},
     **{
         f"options/{name}": engine(name).options
@@ -264,6 +274,34 @@ def test_every_exit_code_is_told() -> None:
     text = (DOCS / "exit-codes.md").read_text()
     told = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
     assert told == {*exit_codes(errors.SqlflowError), 0, 143}
+
+
+def test_every_endpoint_of_the_api_is_told() -> None:
+    text = (DOCS / "api.md").read_text()
+    endpoints = {(f"{one.method} {API.rstrip('/')}{one.path}", one.summary) for one in ENDPOINTS}
+    streamed = openapi.document()["paths"][openapi.STREAM]["get"]["summary"]
+    told = set(re.findall(r"^\| `((?:GET|POST) \S+)` \| (.*) \|$", text, re.MULTILINE))
+    assert told == endpoints | {(f"GET {openapi.STREAM}", streamed)}
+
+
+def test_every_metric_is_told(tmp_path: Path) -> None:
+    told = set(re.findall(r"^\| `(sqlflow_\w+)` \|", (DOCS / "api.md").read_text(), re.MULTILINE))
+    history = History.open(tmp_path)
+    text = Metrics(Service(tmp_path, history)).text().decode()
+    history.close()
+    assert told == set(re.findall(r"^# HELP (\w+)", text, re.MULTILINE))
+
+
+def test_every_limit_of_the_service_is_told() -> None:
+    limits, text = Limits(), (DOCS / "limits.md").read_text()
+    for said in (
+        f"{limits.head_bytes >> 10} KiB, {limits.headers} of them, all there within {limits.head_seconds:g} s",
+        f"{limits.path_bytes >> 10} KiB", f"{limits.body_bytes >> 20} MiB, all there within {limits.body_seconds:g} s",
+        f"at most {DEPTH_AT_MOST} levels", f"{limits.requests_per_second:g} a second, and {limits.burst:g} at once",
+        f"| {limits.wrong_tokens_per_minute:g} a minute |", f"| {limits.connections};", f"| {limits.streams} |",
+        f"{LIMIT_AT_MOST:,} rows a page; callers that read nothing for {limits.send_seconds:g} s",
+    ):  # fmt: skip
+        assert said in text
 
 
 LIMITS = {

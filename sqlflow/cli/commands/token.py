@@ -47,8 +47,8 @@ def list_(output: str, folder: Folder) -> None:
         for token in found:
             echo(as_json.text({"name": token.name, "scope": token.scope, "made_at": token.made_at}))
     elif found:
-        rows = [(token.name, token.scope, token.made_at[:19].replace("T", " ")) for token in found]
-        echo(table(("token", "scope", "made (UTC)"), rows))
+        rows = [(token.name, token.scope, f"{token.made_at[:19].replace('T', ' ')} UTC") for token in found]
+        echo(table(("token", "scope", "made"), rows))
     else:
         echo("there is no token; `sqlflow token new NAME` makes one")
 
