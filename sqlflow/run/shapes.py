@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,6 +117,21 @@ class Shapes:
         """Return a block's query over empty inputs; None if the columns of one of them are not known."""
         binder = self.binder(block.name)
         return None if binder is None else selectable(binder.bound(query, block.name.schema))
+
+    def continuing_text(self, block: Block) -> MappedText | None:
+        """Return the query for the new rows of a block that goes on, over empty inputs and an empty table that is there.
+
+        None if their columns are not known.
+        """
+        assert block.continuing is not None
+        binder, own = self.binder(block.name), self.of(block.name)
+        if binder is None or not own.is_whole:
+            return None
+        if self.is_target:
+            binder = replace(binder, texts={**binder.texts, block.name: _nothing(own)})
+        else:
+            binder = binder.reading(block.name, self._table(block.name, own))
+        return selectable(binder.bound(block.continuing, block.name.schema))
 
     def described(self, name: TableName, text: MappedText) -> tuple[Column, ...] | None:
         """Return what the engine says of a query, and keep it; None where a column has no type.

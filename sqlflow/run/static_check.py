@@ -17,6 +17,7 @@ from sqlflow.core.text import MappedText
 from sqlflow.plan.graph import Graph
 from sqlflow.plan.plan import Plan
 from sqlflow.plan.unit_tests import inputs_of
+from sqlflow.read.incremental import is_own
 from sqlflow.run import known_columns
 from sqlflow.run.column_changes import with_column_changes
 from sqlflow.run.shapes import Shapes
@@ -106,6 +107,8 @@ def checked(found: Shapes, names: Iterable[TableName]) -> Checked:
             reason = _why_not(found, block) or _fault(found, block, block.query, problems)
             if reason:
                 unknown[block.name] = reason
+            elif (fault := _fault_of_new_rows(found, block)) and fault not in problems:
+                problems.append(fault)
         elif block.code is not None:
             unknown[block.name] = "a function is not looked into"
     return Checked(tuple(block.name for block in blocks), tuple(problems), unknown)
@@ -149,11 +152,34 @@ def _fault(found: Shapes, block: Block, query: Query, problems: list[Problem]) -
     return ""
 
 
+def _fault_of_new_rows(found: Shapes, block: Block) -> Problem | None:
+    """Return what the engine says against the query for the new rows of a block that goes on, which may read the block."""
+    query = block.continuing
+    if query is None or query.dynamic or query.unclear:
+        return None
+    if block.config.on_schema_change in ("append", "ignore") and any(
+        is_own(use.name, block.name) for use in query.tables
+    ):
+        return None  # the table that is there may have columns that the query has no more
+    try:
+        text = found.continuing_text(block)
+    except SqlflowError:
+        text = None
+    try:
+        if text is not None:
+            found.session.columns(text.text)
+    except StatementError as error:
+        return _problem(error, text, block, found, reads_itself=True) if text and error.of_columns else None
+    return None
+
+
 def _is_lacking(found: Shapes, name: TableName, kind: str) -> bool:
     return kind != "ephemeral" and not found.of(name).is_whole
 
 
-def _problem(error: StatementError, text: MappedText, block: Block, found: Shapes) -> Problem:
+def _problem(
+    error: StatementError, text: MappedText, block: Block, found: Shapes, reads_itself: bool = False
+) -> Problem:
     """Return the engine's words at the user's place, with the column that was meant if one is near."""
     message = re.split(
         r"; there are: |; perhaps you meant|! Candidate |\. Either add it to the GROUP BY", error.message
@@ -169,7 +195,7 @@ def _problem(error: StatementError, text: MappedText, block: Block, found: Shape
     if candidates:
         return Problem(message, place, "use " + re.sub("[\"']", "`", candidates["names"]))
     missing = _MISSING.search(message)
-    read = inputs_of(found.graph, block.name)
+    read = inputs_of(found.graph, block.name) | ({block.name: "block"} if reads_itself else {})
     columns = sorted(
         {column.name for name, kind in read.items() if kind != "ephemeral" for column in found.of(name).columns}
     )

@@ -5,5 +5,5 @@ strategy: append
 select id, amount
 from raw.orders
 {% if incremental %}
-where idd > (select max(id) from {{ this }})
+where id > (select cast('x' || max(id) as integer) from {{ this }})
 {% endif %}
