@@ -47,6 +47,8 @@ def is_runnable(case: Case, engine: str = "duckdb") -> bool:
     files = case["setup"].get("files", [])
     named = {name for name in ENGINES for file in files if f"type: {name}" in file.get("content", "")}
     needed = {RUNTIMES[file["role"]] for file in files if file["role"] in RUNTIMES}
+    if "clock" in case["setup"] or case["command"] == "serve":
+        return False
     return engine in case.get("engines", ENGINES) and named <= set(engine_names()) and needed <= runtimes
 
 
@@ -146,6 +148,21 @@ def _seed(root: Path, file: Case) -> list[str]:
     return _put(root, f"seeds/{file['name']}", _content(file))
 
 
+_PIPELINE_WORDS = (
+    (r"schedule: \{cron: (.*), timezone: (.*)\}", r"schedule: \1\ntimezone: \2"),
+    (r"^after: (.*)$", r"triggers:\n  - after: \1"),
+    (r"^on_file: (.*)$", r"triggers:\n  - files: \1"),
+    (r"^blocks:", "select:"),
+)
+
+
+def _pipeline_file(root: Path, file: Case) -> list[str]:
+    text = str(_content(file))
+    for neutral, ours in _PIPELINE_WORDS:
+        text = re.sub(neutral, ours, text, flags=re.M)
+    return _put(root, f"pipelines/{file['name']}.yml", text)
+
+
 def _raw(root: Path, file: Case) -> list[str]:
     path = root / file["name"]
     if "mode" not in file and not {"symlink_to", "hardlink_to", "fifo"} & set(file):
@@ -188,7 +205,7 @@ _GENERATED: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
 }
 _ROLES: dict[str, Callable[[Path, Case], list[str]]] = {
     "project_file": _project_file, "sql_block": _sql_block, "assertion": _assertion, "seed": _seed, "raw": _raw,
-    "generated": _generated, "python_block": _python_block, "r_block": _r_block,
+    "generated": _generated, "pipeline_file": _pipeline_file, "python_block": _python_block, "r_block": _r_block,
 }  # fmt: skip
 
 

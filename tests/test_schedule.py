@@ -8,10 +8,12 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from bad_inputs_adapter import corpus, write
 
 from sqlflow.core.node import Node
 from sqlflow.core.pipeline import Pipeline
 from sqlflow.core.text import SourceFile
+from sqlflow.read.pipelines import read_pipelines
 from sqlflow.service import values
 from sqlflow.service.history import History
 from sqlflow.service.leases import End, Membership, finish
@@ -308,3 +310,30 @@ def test_years_of_decisions_without_a_history() -> None:
         state = ScheduleState("p", decided_to=decision.decided_to, definition=definition(daily))
     assert found == list(islice(times(daily, at("2000-01-01T00:00")), len(found)))
     assert values.text(found[0]) == "2000-01-01T01:30:00.000000Z"
+
+
+CLOCKS = {
+    case["id"]: case
+    for case in corpus(Path(__file__).with_name("bad_inputs.yaml"))["cases"]
+    if case["category"] == "schedules" and ("clock" in case["setup"] or case["command"] == "serve")
+}
+
+
+def test_the_cases_of_the_corpus_that_turn_the_clock_are_all_here() -> None:
+    assert set(CLOCKS) == {"cron-dst-repeat", "cron-server-down-3-days"}
+
+
+def test_a_time_that_comes_twice_runs_once_as_the_corpus_asks(tmp_path: Path) -> None:
+    write(CLOCKS["cron-dst-repeat"], tmp_path)
+    world = World(tmp_path, *read_pipelines(tmp_path).values(), now="2026-10-24T22:00")
+    for _ in range(7 * 60):
+        world.step(minutes=1)
+    assert [begin for _, begin in world.began] == [at("2026-10-25T00:30")]
+
+
+def test_three_days_without_a_service_are_made_up_for_once_as_the_corpus_asks(tmp_path: Path) -> None:
+    write(CLOCKS["cron-server-down-3-days"], tmp_path)
+    world = World(tmp_path, *read_pipelines(tmp_path).values(), now="2026-06-01T12:30")
+    ticks = world.step(minutes=72 * 60)
+    assert (len(ticks), len(world.began)) == (72, 1)
+    assert all("missed" in tick.reason for tick in ticks)
