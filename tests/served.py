@@ -4,7 +4,7 @@ import json
 import re
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.client import HTTPConnection
@@ -160,12 +160,11 @@ def answer(received: bytes) -> Answer:
 
 
 @contextmanager
-def called(root: Path, limits: Limits = QUICK, files: Mapping[str, str] = PIPELINES) -> Iterator[Called]:
+def called(root: Path, limits: Limits = QUICK, files: Mapping[str, str] = PIPELINES, url: str = "") -> Iterator[Called]:
     """Give a service over a project in the folder `root`."""
     write(root, files)
-    project = Project(root, History.open(root))
-    state = root / ".sqlflow"
-    app = application(project, tokens.Keyring(state), Address().hosts, limits)
-    with serving(app, Address(port=0), limits) as address:
-        yield Called(project, address.port, tokens.local(state))
-    project.history.close()
+    with closing(History.open(root, url)) as history:
+        project, state = Project(root, history), root / ".sqlflow"
+        app = application(project, tokens.Keyring(state), Address().hosts, limits)
+        with serving(app, Address(port=0), limits) as address:
+            yield Called(project, address.port, tokens.local(state))

@@ -89,6 +89,19 @@ def test_pipelines_are_listed_page_by_page_with_their_latest_run(service: Called
     assert ([one["name"] for one in second["pipelines"]], second["next"]) == (["unset"], None)
 
 
+def test_a_history_in_postgres_gives_the_same_answers(tmp_path: Path, postgres_url: str) -> None:
+    with called(tmp_path, url=postgres_url) as service:
+        assert service.webhook("main", b"{}", "msg_1").status == 202
+        assert service.webhook("main", b"{}", "msg_1").status == 409
+        (run,) = service.get(f"{API}/runs?pipeline=main&status=queued&limit=1").json["runs"]
+        assert [one["run"] for one in service.get(f"{API}/ticks?limit=1").json["ticks"]] == [run["id"]]
+        assert service.get(f"{API}/pipelines").json["pipelines"][1]["latest_run"] == run
+        assert [one["kind"] for one in service.get(f"{API}/runs/{run['id']}/events").json["events"]] == ["run_queued"]
+        assert service.post(f"{API}/runs/{run['id']}/cancel").json["status"] == "cancelled"
+        assert service.post(f"{API}/pipelines/main/pause").json["paused_by"] == "token local"
+        assert 'sqlflow_ticks{outcome="fired",pipeline="main"} 1.0' in service.get("/metrics").text
+
+
 def test_a_schedule_is_paused_and_resumed(service: Called) -> None:
     assert service.get(f"{API}/schedule?limit=2").json["ticks"][0] == {
         "due_at": "2026-01-01T05:00:00Z",
@@ -112,6 +125,7 @@ def test_a_run_is_followed_until_it_has_ended(service: Called) -> None:
     connection.close()
     assert re.findall(r"event: (\w+)", rest) == ["run_cancelled", "end"]
     last = re.findall(r"id: (\d+)", rest)[-1]
+    assert service.call("HEAD", f"{API}/runs/{run.id}/stream").body == b""
     again = service.get(f"{API}/runs/{run.id}/stream", last_event_id=last).text
     assert re.findall(r"event: (\w+)", again) == ["end"]
 

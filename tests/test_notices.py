@@ -103,10 +103,16 @@ PIPELINE = (
 
 
 @pytest.fixture
-def told(tmp_path: Path, inbox: Inbox) -> Iterator[Told]:
+def history_url(request: pytest.FixtureRequest) -> str:
+    """Return where the history lies: in its file, or in a Postgres for tests that ask for it."""
+    return str(request.getfixturevalue("postgres_url")) if getattr(request, "param", "") else ""
+
+
+@pytest.fixture
+def told(tmp_path: Path, inbox: Inbox, history_url: str) -> Iterator[Told]:
     write(tmp_path, {"pipelines/nightly.yml": PIPELINE})
     pipelines = read_pipelines(tmp_path)
-    history = History.open(tmp_path)
+    history = History.open(tmp_path, history_url)
     known = {name: Notification(name, (inbox.url,)) for name in ("ops", "all")}
     notices = Notices(history, lambda: pipelines, lambda: known, lambda message: None)
     found = Told(history, notices, AT)
@@ -139,6 +145,7 @@ def test_a_failure_is_told_with_the_first_rows_and_the_command_to_retry(told: To
     assert [event.kind for event in told.history.events(run.id)][-1] == "notice_sent"
 
 
+@pytest.mark.parametrize("history_url", ["", "postgres"], indirect=True)
 def test_each_change_is_told_once_also_by_two_services(told: Told, inbox: Inbox) -> None:
     other = Notices(told.history, told.notices.pipelines, told.notices.notifications, told.said.append)
     other.clock = told.notices.clock

@@ -4,6 +4,8 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from sqlflow.core.errors import printable
+from sqlflow.core.secrets import masked
 from sqlflow.service.history import FILE
 from sqlflow.service.http import tokens
 from sqlflow.service.http.application import application
@@ -39,4 +41,4 @@ class _Told(logging.Handler):
         self.service = service
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.service.tell(f"error: {record.getMessage()}")
+        self.service.tell(f"error: {printable(masked(record.getMessage()))}")

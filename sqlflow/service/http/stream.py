@@ -19,6 +19,7 @@ from sqlflow.service.http.table import RUN
 from sqlflow.service.nouns import Run, RunEvent
 
 LOOKED_AT_EACH_SECONDS = 0.5
+_MEDIA_TYPE = "text/event-stream"
 QUIET_SECONDS = 15
 """After so long a comment is sent, by which both sides know that the other is there."""
 _EVENTS_AT_ONCE = 500
@@ -39,6 +40,9 @@ class Streams:
         after = _cursor(request.scope["sqlflow.head"].value("last-event-id"))
         if self.open >= self.limits.streams:
             raise Refused(503, f"{self.limits.streams} streams are open, which is the limit", retry_after="30")
+        if request.method == "HEAD":
+            await self._asked(partial(self._run, id))
+            return Response(media_type=_MEDIA_TYPE)
         self.open += 1
         try:
             await self._asked(partial(self._run, id))
@@ -88,7 +92,7 @@ class _Stream(StreamingResponse):
     """Tells when it has been sent, or cut off."""
 
     def __init__(self, events: AsyncIterator[bytes], closed: Callable[[], None]) -> None:
-        super().__init__(events, media_type="text/event-stream")
+        super().__init__(events, media_type=_MEDIA_TYPE)
         self.closed = closed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
