@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlflow.core import block as nouns
-from sqlflow.core.engine import Connection, Rows, Session
+from sqlflow.core.engine import Connection, Rows
 from sqlflow.core.environment import PROD, Environment
-from sqlflow.core.errors import BuildError, UsageError
+from sqlflow.core.errors import UsageError
 from sqlflow.core.events import Event, Listener
 from sqlflow.core.names import TableName
 from sqlflow.core.pipeline import Pipeline
@@ -24,37 +24,36 @@ from sqlflow.plan.current import Current
 from sqlflow.plan.find import block_named, column_named
 from sqlflow.plan.graph import Graph, graph
 from sqlflow.plan.origins import Read
+from sqlflow.plan.parts import all_targets, part, targets_of
+from sqlflow.plan.parts import problems as misplaced
 from sqlflow.plan.pipelines import Resolved, blocks_of, resolved
 from sqlflow.plan.plan import Plan
-from sqlflow.plan.promote import Promotion, promoted
 from sqlflow.plan.ranges import NOTHING_ASKED, Asked
 from sqlflow.plan.selection import selected
 from sqlflow.plan.why import Why, why
 from sqlflow.read.cache import LoadCache
 from sqlflow.read.environments import published_in
 from sqlflow.read.pipelines import read_pipelines
-from sqlflow.read.project import load, renderer_of
-from sqlflow.run import publish, source_versions, state
+from sqlflow.read.project import load
+from sqlflow.run import everywhere, state
 from sqlflow.run.conditions import unwanted
 from sqlflow.run.diff import Difference, difference, side
-from sqlflow.run.environments import Listed, drop, listed
-from sqlflow.run.execute import Options, binder_of, execute
-from sqlflow.run.idle import free_leases, idle_report, is_idle
+from sqlflow.run.environments import Listed
+from sqlflow.run.finish import Options
+from sqlflow.run.idle import idle_report
 from sqlflow.run.kept import keep, read_and_kept
-from sqlflow.run.lease import Lease, new_run, refuse_others
-from sqlflow.run.listing import Listing, Lists
+from sqlflow.run.lease import new_run
 from sqlflow.run.new_unit_test import sampled, write_new
-from sqlflow.run.planned import made_plan
-from sqlflow.run.report import Report
-from sqlflow.run.rollback import Rollback, roll_back
-from sqlflow.run.show import first_interval, frame, query_rows
-from sqlflow.run.static_check import Checked, checked_alone, with_faults
-from sqlflow.run.sweep import sweep
-from sqlflow.run.target import held, is_there, leased, opened, waited_for
+from sqlflow.run.planned import Across, published
+from sqlflow.run.report import Report, together_reported
+from sqlflow.run.rollback import Rollback
+from sqlflow.run.several import Several, overview
+from sqlflow.run.show import first_interval, frame, rows_of
+from sqlflow.run.static_check import Checked, checked_alone, together_checked, with_faults
+from sqlflow.run.target import Held, all_held, all_leased, all_waited_for, is_there, opened
 from sqlflow.run.unit_tests import UnitTests, test_units
-from sqlflow.run.waiting import LOCK_SECONDS, waited
+from sqlflow.run.waiting import LOCK_SECONDS
 from sqlflow.run.waits import wait_before
-from sqlflow.run.work import Work
 from sqlflow.run.workers import Workers
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ class Project:
     def graph(self) -> Graph:
         """Which block reads which. Raise ProjectError for names that cannot be resolved, and for loops."""
         found = graph(self.loaded)
-        planning.refuse(unit_tests.problems(found, self.loaded.unit_tests))
+        planning.refuse((*misplaced(found), *unit_tests.problems(found, self.loaded.unit_tests)))
         return found
 
     def selected(self, select: Iterable[str] = (), exclude: Iterable[str] = ()) -> frozenset[TableName]:
@@ -132,13 +131,9 @@ class Project:
         Without a connection (`offline`) it knows nothing of what is published.
         """
         chosen = self.selected(select, exclude)
-        if offline:
+        if offline and not self.loaded.targets:
             return with_faults(planning.plan(self.graph, chosen, unwanted=unwanted(self.loaded, Current({}), None)))
-        if not is_there(self.loaded):
-            return with_faults(made_plan(self.graph, chosen, Current({}), full_refresh), is_shown=True)
-        with opened(self.loaded, readonly=True) as (connection, session):
-            made = made_plan(self.graph, chosen, self._looked_at(connection, session, adopt), full_refresh, session)
-            return with_faults(made, session, is_shown=True)
+        return self._overview(chosen, offline, adopt, full_refresh).plan
 
     def check(self, select: Iterable[str] = (), exclude: Iterable[str] = ()) -> Checked:
         """Return what is wrong with the columns and types that queries read, as the project says and nothing is built.
@@ -147,32 +142,32 @@ class Project:
         memory is asked itself.
         """
         assert self.pipelines is not None, "what is wrong with them is raised"
-        return checked_alone(self.graph, self.selected(select, exclude))
+        chosen = self.selected(select, exclude)
+        every = self._parts(all_targets(self.graph)).values()
+        return together_checked(checked_alone(one, chosen & one.inputs.keys()) for one in every)
+
+    def _overview(
+        self, chosen: frozenset[TableName], offline: bool = False, adopt: bool = False, full_refresh: bool = False
+    ) -> Across:
+        parts = self._parts(targets_of(self.graph, chosen))
+        return overview(self.graph, parts, chosen, offline, adopt, full_refresh)
+
+    def _parts(self, targets: Iterable[str]) -> dict[str, Graph]:
+        """Return what each of the targets sees of the project."""
+        if not self.loaded.targets:
+            return {self.loaded.target.name: self.graph}
+        return {name: graph(part(self.loaded, name)) for name in targets}
+
+    def _at(self, name: str) -> "Project":
+        """Return the project as the target of a block sees it. Raise UsageError if there is no such block."""
+        target = self.loaded.target_of(self.block(name))
+        return replace(self, loaded=part(self.loaded, target.name))
 
     def why(self, name: str) -> Why:
         """Return why a build of everything would build a block or not. Raise UsageError if there is no such block."""
-        block, current = self.block(name).name, Current({})
-        if is_there(self.loaded):
-            with opened(self.loaded, readonly=True) as (connection, session):
-                current = self._looked_at(connection, session, adopt=False)
-        made = made_plan(self.graph, self.selected(), current, full_refresh=False)
-        return why(made, block, current.published.get(block))
-
-    def _looked_at(
-        self, connection: Connection, session: Session, adopt: bool, listing: Lists | None = None
-    ) -> Current:
-        """Return what the target shows, with the versions of the sources that blocks read."""
-        blocks, environment = self.loaded.blocks.values(), self.loaded.environment
-        current = publish.current(connection, session, environment, blocks, adopt, listing)
-        names = frozenset().union(*self.graph.sources.values())
-        return replace(current, sources=source_versions.versions(self.loaded, names, session))
-
-    def _published(self, connection: Connection, session: Session) -> Current:
-        """Return what is published. Raise UsageError if the environment is none that has been built."""
-        environment = self.loaded.environment
-        if not environment.is_prod:
-            state.refuse_unknown(connection, session, environment)
-        return publish.current(connection, session, environment, (), True)
+        block = self.block(name)
+        made = self._overview(self.selected()).plans[self.loaded.target_of(block).name]
+        return why(made, block.name, made.cookbook.published.get(block.name) if made.cookbook else None)
 
     def build(
         self, select: Iterable[str] = (), exclude: Iterable[str] = (), *, threads: int | None = None,
@@ -196,26 +191,22 @@ class Project:
         options = Options(
             threads or self.loaded.config.threads, publish_what, fail_fast, prune, adopt, cascade, limit or None
         )
-        if is_new := not is_there(self.loaded):
-            planning.refuse(with_faults(planning.plan(self.graph, chosen, Current({}))).faults)
-        with waited_for(self.loaded, lock_timeout, listener) as (connection, session), ExitStack() as stack:
-            listing, made = Listing(connection), None
-            if leases := free_leases(listing, session):
-                current = self._looked_at(connection, session, adopt, listing)
-                made = made_plan(self.graph, chosen, current, full_refresh, session, asked)
-                if not document and is_idle(made, options, connection, listing, session, self.loaded.environment):
-                    return idle_report(made, self.loaded.environment, listener)
-            lease = stack.enter_context(leased(self.loaded, connection, session, lock_timeout, listener))
-            if made is None or not (leases and leases.until(lease, session)):
-                current = self._looked_at(connection, session, adopt)
-                made = made_plan(self.graph, chosen, current, full_refresh, session, asked)
-            if not is_new:
-                planning.refuse(with_faults(made, session, make_folder=True).faults)
+        parts = self._parts(targets_of(self.graph, chosen))
+        new = {name for name, one in parts.items() if not is_there(one.project)}
+        for one in (parts[name] for name in new):
+            planning.refuse(with_faults(planning.plan(one, chosen & one.inputs.keys(), Current({}))).faults)
+        with all_waited_for(parts, lock_timeout, listener) as there, ExitStack() as stack:
+            run = Several(self.graph, there, adopt, full_refresh, self._tests_in, chosen, asked)
+            before = run.before()
+            if before and not document and run.is_idle(before, options):
+                return idle_report(before.plan, there, self.loaded.environment, listener)
+            todo = run.across(stack.enter_context(all_leased(there, lock_timeout, listener)), before)
+            for name in there.keys() - new:
+                planning.refuse(with_faults(todo.plans[name], there[name].session, make_folder=True).faults)
             if document is not None:
-                saved.refuse_stale(document, made, str(plan_file))
-            refuse_unbuildable(made, asked)
-            with closing(self._unit_tests(lease.owner, connection)) as tests:
-                return execute(made, connection, renderer_of(self.loaded), options, listener, lease, tests)
+                saved.refuse_stale(document, todo.plan, str(plan_file))
+            refuse_unbuildable(todo.plan, asked)
+            return run.execute(todo, options, listener)
 
     def backfill(
         self, select: Iterable[str], start: datetime | str, end: datetime | str, *, exclude: Iterable[str] = (),
@@ -230,9 +221,19 @@ class Project:
         asked = backfilled(self.graph, self.selected(*chosen), start, end, only_missing)
         return self.build(*chosen, threads=threads, lock_timeout=lock_timeout, listener=listener, asked=asked)
 
-    def _unit_tests(self, run: str, connection: Connection | None = None, tell: Listener = _silent) -> UnitTests:
-        """Return what runs the project's unit tests; in the target that `connection` is, where the engine asks for one."""
-        return UnitTests(self.graph, run, Workers(self.loaded.root), self._with_vars, target=connection, tell=tell)
+    def _tests_in(self, held: Held) -> UnitTests:
+        """Return what runs the unit tests of the blocks of a target."""
+        return self._unit_tests(held.graph, held.lease.owner, held.connection)
+
+    def _unit_tests(
+        self, of: Graph, run: str, connection: Connection | None = None, tell: Listener = _silent
+    ) -> UnitTests:
+        """Return what runs a project's unit tests; in the target that `connection` is, where the engine asks for one."""
+
+        def with_vars(vars: Mapping[str, Any]) -> nouns.Project:
+            return part(self._with_vars(vars), of.project.target.name)
+
+        return UnitTests(of, run, Workers(self.loaded.root), with_vars, target=connection, tell=tell)
 
     def _with_vars(self, vars: Mapping[str, Any]) -> nouns.Project:
         """Return the project as its files are now, with other values of some vars."""
@@ -247,22 +248,30 @@ class Project:
 
         Raise TargetError if something is not installed that a tested function needs.
         """
-        chosen = unit_tests.tests_of(self.graph, self.selected(select, exclude))
-        with closing(self._unit_tests(new_run(), tell=listener)) as tests:
-            return test_units(tests, chosen, self.loaded.target.name)
+        chosen = self.selected(select, exclude)
+        run, reports = new_run(), []
+        parts = self._parts(all_targets(self.graph)).values()
+        asked = [(one, unit_tests.tests_of(one, chosen & one.inputs.keys())) for one in parts]
+        for one, mine in [pair for pair in asked if pair[1]] or asked[:1]:
+            with closing(self._unit_tests(one, run, tell=listener)) as tests:
+                reports.append(test_units(tests, mine, one.project.target.name))
+        return together_reported(reports)
 
     def new_unit_test(self, name: str, rows: int = 3) -> str:
         """Write a unit test of a block from a few rows that the target has of each input, and return its path.
 
         Raise UsageError for a block that has one written so, or that cannot have one.
         """
-        block = self.block(name)
-        with opened(self.loaded, readonly=True) as (connection, session):
-            shown = self._published(connection, session).published
-            test = sampled(self.graph, block, shown, rows, session)
-        return write_new(
-            test, self.loaded.root, lambda: replace(self, loaded=self._with_vars({}))._unit_tests(new_run())
-        )
+        here = self._at(name)
+        with opened(here.loaded, readonly=True) as (connection, session):
+            shown = published(here.loaded, connection, session).published
+            test = sampled(here.graph, here.block(name), shown, rows, session)
+
+        def tests() -> UnitTests:
+            again = replace(self, loaded=self._with_vars({}))
+            return again._unit_tests(again._at(name).graph, new_run())
+
+        return write_new(test, self.loaded.root, tests)
 
     def test(
         self, select: Iterable[str] = (), exclude: Iterable[str] = (), *, threads: int | None = None,
@@ -270,12 +279,9 @@ class Project:
     ) -> Report:  # fmt: skip
         """Run the assertions of the selected blocks on what is published, and return the report."""
         chosen = self.selected(select, exclude)
-        with held(self.loaded, lock_timeout, listener) as (connection, session, lease):
-            current = self._published(connection, session)
-            made = planning.test_plan(self.graph, chosen, current)
-            planning.refuse(made.problems)
+        with all_held(self._parts(targets_of(self.graph, chosen)), lock_timeout, listener) as targets:
             options = Options(threads or self.loaded.config.threads)
-            return execute(made, connection, renderer_of(self.loaded), options, listener, lease)
+            return everywhere.tested(self.graph, targets, chosen, options, listener)
 
     def promote(
         self, environment: str, *, threads: int | None = None, lock_timeout: float = LOCK_SECONDS,
@@ -289,36 +295,34 @@ class Project:
         source = Environment.parse(environment)
         if source == self.loaded.environment:
             raise UsageError(f"`{source.name}` cannot be promoted to itself", hint="name the environment to promote")
-        with self._held(source, lock_timeout, listener) as (connection, session, lease):
-            here = self._looked_at(connection, session, adopt=False)
-            if here.problems:
-                raise BuildError(here.problems)
-            there = replace(publish.current(connection, session, source, (), True), sources=here.sources)
-            made = made_plan(self.graph, self.selected(), there, False, asked=Asked(as_shown=True))
-            plan = promoted(Promotion(source, made, there, here, state.built_at(session)))
+        with self._held(source, lock_timeout, listener) as targets:
             options = Options(threads or self.loaded.config.threads)
-            return execute(plan, connection, renderer_of(self.loaded), options, listener, lease)
+            return everywhere.promoted_from(self.graph, targets, source, self.selected(), options, listener)
 
     @contextmanager
     def _held(
         self, needed: Environment, lock_timeout: float, listener: Listener
-    ) -> Iterator[tuple[Connection, Session, Lease]]:
-        """Hold the environment of this project. Raise UsageError if the one that is `needed` shows nothing."""
-        if not is_there(self.loaded):
+    ) -> Iterator[Mapping[str, Held]]:  # fmt: skip
+        """Hold the targets that there are. Raise UsageError if the environment that is `needed` shows nothing in any."""
+        parts = self._there()
+        if not parts:
             raise state.unknown(needed, ())
-        with held(self.loaded, lock_timeout, listener) as (connection, session, lease):
-            state.refuse_unknown(connection, session, needed)
-            yield connection, session, lease
+        with all_held(parts, lock_timeout, listener) as targets:
+            everywhere.refuse_unknown(targets, needed)
+            yield targets
+
+    def _there(self) -> dict[str, Graph]:
+        """Return what each target that can have anything sees of the project."""
+        parts = self._parts(all_targets(self.graph))
+        return {name: one for name, one in parts.items() if is_there(one.project)}
 
     def rollback(self, *, lock_timeout: float = LOCK_SECONDS, listener: Listener = _silent) -> Rollback:
         """Take the latest publish back, and return what that was.
 
         Raise UsageError if there is none, or if what it has replaced is not there any more.
         """
-        with self._held(self.loaded.environment, lock_timeout, listener) as (connection, session, lease):
-            done = roll_back(connection, session, self.loaded, lease)
-            publish.copy(connection, session, self.loaded.environment)
-            return done
+        with self._held(self.loaded.environment, lock_timeout, listener) as targets:
+            return everywhere.taken_back(targets)
 
     def rendered(self, name: str) -> MappedText:
         """Return a block's SQL as the engine would get it, but with published names, or its function's file. Seeds have none.
@@ -328,38 +332,26 @@ class Project:
         block = self.block(name)
         if block.code is None:
             raise UsageError(f"`{block.name}` is a seed: it has no SQL")
-        return first_interval(block, self.loaded) if block.is_ranged else block.code.text
+        return first_interval(block, self._at(name).loaded) if block.is_ranged else block.code.text
 
     def shown(self, name: str, limit: int = 10, cte: str = "") -> Rows:
         """Return the first rows of a block's query, or of one of its CTEs, over what is published.
 
         A block that is published as it stands is read from its relation.
         """
-        block = self.block(name)
-        with opened(self.loaded, readonly=True) as (connection, session):
-            current = self._published(connection, session)
-            if not cte and block.name in current.published:
-                return session.rows(f"select * from {current.published[block.name].sql}", limit)
-            made = planning.test_plan(self.graph, frozenset(), current)
-            binder = binder_of(made, current.published, new_run())
-            workers = Workers(self.loaded.root)
-            work = Work("show", binder, renderer_of(self.loaded), made, workers, connection.session)
-            return query_rows(work, current, block, cte, limit, session)
+        here = self._at(name)
+        return rows_of(here.graph, here.block(name), cte, limit)
 
     def frame(self, name: str) -> "pd.DataFrame":
         """Return a published block as a pandas frame of Arrow types: integers with NULL stay integers."""
-        block = self.block(name)
-        with opened(self.loaded, readonly=True) as (connection, session):
-            return frame(block, self._published(connection, session), self.loaded.environment.flag, session)
+        here = self._at(name)
+        return frame(here.loaded, here.block(name))
 
     def failures(self, name: str = "") -> tuple[state.Failure, ...]:
         """Return the failing rows of the latest run that had any."""
         is_assertion = any(assertion.name == name for assertion in self.loaded.assertions)
         wanted = str(self.block(name).name) if name and not is_assertion else name
-        if not is_there(self.loaded):
-            return ()
-        with opened(self.loaded, readonly=True) as (connection, session):
-            return state.failures(session, self.loaded.environment, wanted) if state.exists(connection) else ()
+        return everywhere.failures(self._there().values(), wanted)
 
     def diff(self, name: str, against: str = PROD.name, key: Iterable[str] = (), limit: int = 5) -> Difference:
         """Return how a block differs in this environment from what `against` shows.
@@ -371,16 +363,13 @@ class Project:
             raise UsageError(
                 f"`{here.name}` is compared with itself", hint="name another environment with `--env` or `--against`"
             )
-        with opened(self.loaded, readonly=True) as (connection, session):
+        with opened(self._at(name).loaded, readonly=True) as (connection, session):
             before, after = (side(connection, session, block, environment) for environment in (other, here))
             return difference(block, before, after, tuple(key), limit, session)
 
     def environments(self) -> tuple[Listed, ...]:
         """Return the environments that show something, `prod` first."""
-        if not is_there(self.loaded):
-            return ()
-        with opened(self.loaded, readonly=True) as (connection, session):
-            return listed(session) if state.exists(connection) else ()
+        return everywhere.environments_of(self._there().values())
 
     def drop_environment(
         self, name: str, *, lock_timeout: float = LOCK_SECONDS, listener: Listener = _silent
@@ -390,23 +379,20 @@ class Project:
         if environment.is_prod:
             raise UsageError("`prod` cannot be dropped", hint="remove blocks, and run `sqlflow build --prune`")
         there = replace(self, loaded=replace(self.loaded, environment=environment))
-        with there._held(environment, lock_timeout, listener) as (connection, session, lease):
-            return drop(connection, session, self.loaded, lease)
+        with there._held(environment, lock_timeout, listener) as targets:
+            return everywhere.dropped(targets)
 
     def gc(self, *, lock_timeout: float = LOCK_SECONDS, listener: Listener = _silent) -> tuple[str, ...]:
         """Drop the versions that nothing shows and that are older than `keep`, and return their names."""
-        return self._swept(self.loaded.config.keep, lock_timeout, listener)
+        return self._cleaned(self.loaded.config.keep, lock_timeout, listener)
 
     def clean(self, *, lock_timeout: float = LOCK_SECONDS, listener: Listener = _silent) -> tuple[str, ...]:
         """Drop the versions that nothing shows, and return their names."""
-        return self._swept(0.0, lock_timeout, listener)
+        return self._cleaned(0.0, lock_timeout, listener)
 
-    def _swept(self, seconds: float, lock_timeout: float, listener: Listener) -> tuple[str, ...]:
-        if not is_there(self.loaded):
-            return ()
-        with held(self.loaded, lock_timeout, listener) as (connection, session, _):
-            waited(lambda: refuse_others(connection, session, self.loaded.environment), lock_timeout, listener)
-            return sweep(connection, session, self.loaded.environment, seconds=seconds)
+    def _cleaned(self, seconds: float, lock_timeout: float, listener: Listener) -> tuple[str, ...]:
+        with all_held(self._there(), lock_timeout, listener) as targets:
+            return everywhere.cleaned(targets, seconds, lock_timeout, listener)
 
     def check_connection(self) -> Rows:
         """Open the target and ask it for one row. Raise BusyError or TargetError if that cannot be."""

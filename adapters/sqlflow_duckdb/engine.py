@@ -32,6 +32,8 @@ _SYNONYMS = {
 _NOT_IN_ARROW = re.compile(r"\bTIME WITH TIME ZONE\b|\bBIT\b|\bTUPLE\b|\bVARIANT\b")
 """Types that Arrow changes in silence: it forgets the zone, pads the bits, names what has no name."""
 _HUGE = ("HUGEINT", "UHUGEINT")
+_NOT_ELSEWHERE = re.compile(r"\b(MAP|UNION)\(")
+"""Types that other engines have nothing like."""
 
 
 class DuckDBEngine:
@@ -104,6 +106,9 @@ class DuckDBEngine:
             return None
         own = quoted(column.name)
         return f"cast({own} as decimal(38, 0))" if column.type in _HUGE else own
+
+    def carried(self, column: Column) -> str | None:
+        return None if _NOT_ELSEWHERE.search(column.type) else self.as_arrow(column)
 
     def unfit(self, config: BlockConfig) -> Iterator[tuple[str, str]]:
         if config.materialize == "materialized_view":

@@ -20,6 +20,7 @@ ROWS_AT_ONCE = 65536
 BYTES_AT_ONCE = 4 << 20
 NUMERIC = "numeric(38,18)"
 """How a numeric without a precision travels: rounded to 18 decimals, and an error if it has over 20 digits before them."""
+_KEPT_AS_TEXT = ("text", "character varying", "character", "name", "json", "jsonb", "uuid")
 _SIZED = re.compile(r"numeric\((\d+),(\d+)\)")
 
 
@@ -119,6 +120,13 @@ def _microseconds(column: "pa.Array") -> "pa.Array":
         return times
     utc = times.cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us"))
     return pc.binary_join_element_wise(utc.cast(pa.string()), pa.scalar("+00"), "")
+
+
+def is_exact(kind: str) -> bool:
+    """Tell whether Arrow holds a Postgres type as what it is: the others are text there, as Postgres writes them."""
+    import pyarrow as pa
+
+    return arrow_type(kind) != pa.string() or re.sub(r"\(\d+\)", "", kind) in _KEPT_AS_TEXT
 
 
 def arrow_type(kind: str) -> "pa.DataType":

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 from sqlflow.core.config import BlockConfig, IndexConfig
 from sqlflow.core.engine import Column, Connection, Rows
 from sqlflow.core.names import TableName, quoted
-from sqlflow_postgres import functions, tables, views
+from sqlflow_postgres import arrow, functions, tables, views
 from sqlflow_postgres.settings import PostgresOptions, PostgresSettings
 
 NAME_BYTES = 63
@@ -104,6 +104,9 @@ class PostgresEngine:
 
     def as_arrow(self, column: Column) -> str | None:
         return quoted(column.name)
+
+    def carried(self, column: Column) -> str | None:
+        return quoted(column.name) if arrow.is_exact(column.type) else None
 
     def unfit(self, config: BlockConfig) -> Iterator[tuple[str, str]]:
         for privilege in config.grants:

@@ -236,7 +236,7 @@ def _outcome(report: Report, flags: str) -> str:
     if report.dropped:
         lines.append("dropped: " + ", ".join(map(str, report.dropped)))
     if report.published:
-        lines.append(f"published {count(len(report.published), 'relation')} at once")
+        lines.append(_published(report))
     elif report.status in ("succeeded", "warned") and report.blocks and not report.dropped:
         lines.append("nothing to publish: all is as it was")
     if report.published:
@@ -252,6 +252,14 @@ def _outcome(report: Report, flags: str) -> str:
             lines.append("nothing was published: readers keep what was there")
     lines.append(_next_step(report, flags))
     return "\n".join(line for line in lines if line)
+
+
+def _published(report: Report) -> str:
+    if report.published_in[0][0] == report.target:
+        return f"published {count(len(report.published), 'relation')} at once"
+    (first, shown), *others = report.published_in
+    then = "".join(f", then {number} in `{target}`" for target, number in others)
+    return f"published {count(shown, 'relation')} at once in `{first}`{then}"
 
 
 def _next_step(report: Report, flags: str) -> str:

@@ -159,6 +159,8 @@ class Assertion:
     timeout: float | None = None
     description: str = ""
     path: str = ""
+    target: str = ""
+    """The target in which a file's query runs; empty for the project's. A block's assertions run where the block is."""
 
     @property
     def key(self) -> str:
@@ -281,3 +283,11 @@ class Project:
     environment: Environment = PROD
     """Where its blocks are published."""
     unit_tests: tuple[UnitTest, ...] = ()
+    targets: Mapping[str, Target] = field(default_factory=dict)
+    """The targets that blocks and assertions name beside `target`, by name."""
+    elsewhere: Mapping[TableName, str] = field(default_factory=dict)
+    """In what one target sees of a project: the blocks of the others, and the names of their targets."""
+
+    def target_of(self, block: Block) -> Target:
+        """Return the target in which a block is built."""
+        return self.targets.get(block.config.target or "", self.target)

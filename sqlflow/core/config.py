@@ -171,6 +171,9 @@ class BlockConfig(Struct, frozen=True, kw_only=True):
     dialect: Annotated[
         Text | None, Meta(description="The SQL dialect that the block is written in, instead of the project's.")
     ] = None
+    target: Annotated[
+        Text | None, Meta(description="The target in which the block is built, instead of the project's.")
+    ] = None
     depends_on: Annotated[
         tuple[Text, ...], Meta(description="Blocks that must be built before, where the SQL does not name them.")
     ] = ()
@@ -274,6 +277,9 @@ class AssertionFileConfig(Struct, frozen=True, kw_only=True):
     fail_above: Annotated[Raw, Meta(description="How many failing rows are borne, such as `10`.")] = None
     sample_rows: Annotated[int, Meta(description="How many failing rows are kept and shown.", ge=0, le=1000)] = 10
     enabled: Annotated[bool, Meta(description="Whether the assertion is part of the project.")] = True
+    target: Annotated[
+        Text | None, Meta(description="The target in which the query runs, instead of the project's.")
+    ] = None
     timeout: Annotated[Duration | None, Meta(description="How long the query may take.")] = None
 
 

@@ -195,6 +195,9 @@ class Engine(Protocol):
     def as_arrow(self, column: Column) -> str | None:
         """Return the expression that gives a column as Arrow holds it exactly; None for a type that it cannot hold."""
 
+    def carried(self, column: Column) -> str | None:
+        """Return the expression that gives a column to another engine; None for a type that would be another one there."""
+
     def unfit(self, config: BlockConfig) -> Iterable[tuple[str, str]]:
         """Return which of a block's settings the engine does not have: their keys, and what there is to say."""
 

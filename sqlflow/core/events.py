@@ -158,9 +158,12 @@ class UnitTestFinished:
 
 @dataclass(frozen=True, slots=True)
 class Published:
+    """A target shows what is new: all of it since one moment."""
+
     run: str
     relations: int
     seconds: float
+    target: str
 
 
 @dataclass(frozen=True, slots=True)

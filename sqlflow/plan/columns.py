@@ -35,7 +35,7 @@ def _lineage(block: Block, resolver: Resolver, known: Lineages) -> Lineage | Non
         above = known.get(link)
         columns = tuple(above.columns) if above is not None and above.columns is not None else None
         inputs[written] = Input(str(link), columns)
-    return lineage(as_read(block, query.text.text), inputs, resolver.project.target.engine.dialect)
+    return lineage(as_read(block, query.text.text), inputs, resolver.project.target_of(block).engine.dialect)
 
 
 def made_from(graph: Graph, found: Lineages, start: Read) -> Edges:

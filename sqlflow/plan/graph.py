@@ -74,9 +74,10 @@ class Resolver:
         self.project = project
         self.catalog = project.target.engine.catalog(project.target.settings).lower()
         self.by_bare_name: dict[str, list[TableName]] = defaultdict(list)
-        for name in project.blocks:
+        names = (*project.blocks, *project.elsewhere)
+        for name in names:
             self.by_bare_name[name.name].append(name)
-        self.schemas = frozenset(name.schema for name in project.blocks)
+        self.schemas = frozenset(name.schema for name in names)
 
     def link(self, name: TableName, schema: str) -> Link:
         """Return what `name`, as written in a block of `schema`, stands for.
@@ -92,20 +93,24 @@ class Resolver:
                 return Link("block", name)
             return self._source(name)
         own = TableName(schema, name.name)
-        if own in blocks:
-            return Link("block", own)
+        if own in blocks or own in self.project.elsewhere:
+            return self._block(own)
         candidates = self.by_bare_name.get(name.name, [])
         if len(candidates) > 1:
             listed = " or ".join(f"`{candidate}`" for candidate in sorted(candidates))
             raise ProjectError(f"`{name}` could be {listed}", hint="write the schema before the name")
-        return Link("block", candidates[0]) if candidates else self._bare_source(name)
+        return self._block(candidates[0]) if candidates else self._bare_source(name)
+
+    def _block(self, name: TableName) -> Link:
+        """Return the link to a block; one of another target is a source here, whose rows are carried over."""
+        return Link("block" if name in self.project.blocks else "source", name)
 
     def _bare_source(self, name: TableName) -> Link:
         declared = [source for source in self.project.sources if source.name == name.name]
         return Link("source", declared[0] if len(declared) == 1 else name)
 
     def _source(self, name: TableName) -> Link:
-        is_declared = name in self.project.sources
+        is_declared = name in self.project.sources or name in self.project.elsewhere
         if not is_declared and name.schema in self.schemas and name.schema != self.project.target.schema:
             known = (str(known) for known in (*self.project.blocks, *self.project.sources))
             hint = (
@@ -152,7 +157,7 @@ class Resolver:
     def _refuse_strangers(self, link: Link, name: TableName) -> None:
         """Refuse a table of a function that nobody declares: a parameter may as well be misspelled."""
         project = self.project
-        if link.kind == "block" or link.name in project.sources:
+        if link.kind == "block" or link.name in project.sources or link.name in project.elsewhere:
             return
         known = [str(known) for known in (*project.blocks, *project.sources)]
         hint = did_you_mean(str(name), known + [text.replace(".", "__") for text in known] + [*self.by_bare_name])
@@ -166,7 +171,8 @@ class Resolver:
     def _is_replaced(self, link: Link) -> bool:
         """Tell whether a name is replaced by a relation when the query is run."""
         source = self.project.sources.get(link.name)
-        return link.kind == "block" or (source is not None and source.files is not None)
+        is_block = link.kind == "block" or link.name in self.project.elsewhere
+        return is_block or (source is not None and source.files is not None)
 
     def _check_refs(self, query: Code, schema: str, problems: list[Problem], where: Place) -> None:
         for text in query.reads.refs:

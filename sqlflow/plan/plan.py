@@ -8,7 +8,6 @@ from functools import cached_property
 from sqlflow.core.block import Assertion, Block, Project
 from sqlflow.core.errors import Problem, ProjectError
 from sqlflow.core.names import TableName
-from sqlflow.core.text import Place
 from sqlflow.plan.changes import column_changes
 from sqlflow.plan.current import NOTHING_KNOWN, Current
 from sqlflow.plan.graph import Graph, Resolver, blocks_read, gated
@@ -71,6 +70,10 @@ class Plan:
     """The versions that the incremental blocks that are built go on from."""
     ranges: Mapping[TableName, Ranges] = field(default_factory=dict)
     """How the blocks of time ranges that are built get there."""
+    carried: Mapping[TableName, str] = field(default_factory=dict)
+    """The versions of the blocks of other targets; empty where they are not known."""
+    as_published: frozenset[TableName] = frozenset()
+    """Those of the blocks that are left out which readers read as they are published."""
 
     @property
     def project(self) -> Project:
@@ -101,25 +104,17 @@ def plan(
     graph: Graph, chosen: frozenset[TableName], current: Current = NOTHING_KNOWN,
     files: FileVersions = NO_FILES, full_refresh: bool = False, absent: Mapping[TableName, str] = NOTHING_ABSENT,
     unwanted: Mapping[TableName, str] = NOTHING_ABSENT, asked: Asked = NOTHING_ASKED,
+    along: Mapping[TableName, str] | None = None, given: "Iterable[Check] | None" = None,
 ) -> Plan:  # fmt: skip
     """Return what building the `chosen` blocks would do; `files` are the versions of files, as they are at their time.
 
     `absent` are blocks that cannot be built on this machine and may be left out, and why: so are their readers.
     `unwanted` are left out as well; their readers read what is published of them, and are left out where nothing is.
-
-    Blocks come along where the result would be wrong without them: what has never been built and is read by a block
-    or by an assertion on it, and views over what is built. A block whose key is that of a version that is there is not
-    built: the version is used.
+    `along` says what takes part and why, `given` which assertions do, where that is known. A block whose key is that of a version
+    that is there is not built: the version is used.
     """
     kept_out = {name: why for name, why in unwanted.items() if name in chosen}
-    reasons = dict.fromkeys(chosen - unwanted.keys(), "selected")
-    size = -1
-    while size != len(reasons):
-        size = len(reasons)
-        if current.is_known:
-            _add_missing_inputs(graph, reasons, {**unwanted, **current.published})
-            _add_missing_in_assertions(graph, reasons, {**unwanted, **current.published})
-        _add_views(graph, reasons, unwanted)
+    reasons = taking_part(graph, chosen, current, unwanted) if along is None else dict(along)
     keys, known, bases, ranges = _keys(graph, reasons, current, files, full_refresh, asked)
     cookbook = Cookbook(graph, keys, current.published, () if full_refresh else current.entries)
     reused = {} if full_refresh else reuses(cookbook, current)
@@ -141,13 +136,12 @@ def plan(
     ranges = {block.name: ranges[block.name] for block in building if block.name in ranges}
     steps = tuple(_with_base(step, bases, ranges, graph) for step in steps)
     steps = tuple(_left_alone(step, graph.project.blocks[step.block], keys, reused, current) for step in steps)
-    removed = tuple(sorted(set(current.published) - current.borrowed - _relations(graph.project)))
-    checks = tuple(
-        check
-        for check in checks_of(graph, frozenset(reasons), known, files)
-        if (not check.key or check.key not in current.checked or full_refresh)
-        and not _reads_none(check, left_out, current)
-    )
+    removed = tuple(sorted(set(current.published) - current.borrowed - relations_of(graph.project)))
+    carried = {name: current.sources.get(name, "") for name in graph.project.elsewhere}
+    known |= carried
+    found = checks_of(graph, frozenset(reasons), known, files) if given is None else _keyed(given, graph, known, files)
+    fresh = (check for check in found if not check.key or check.key not in current.checked or full_refresh)
+    checks = tuple(check for check in fresh if not _reads_none(check, left_out, current))
     relations = {name: reuse.relation for name, reuse in reused.items()}
     renewed = frozenset(name for name, reuse in reused.items() if reuse.changed)
     return Plan(
@@ -163,10 +157,31 @@ def plan(
         current.readers,
         cookbook=cookbook,
         renewed=renewed,
-        borrowed={name: current.published[name] for name in sorted(current.borrowed & _relations(graph.project))},
+        borrowed={name: current.published[name] for name in sorted(current.borrowed & relations_of(graph.project))},
         bases=bases,
         ranges=ranges,
+        carried=carried,
+        as_published=frozenset(kept_out.keys() & current.published.keys()),
     )
+
+
+def taking_part(
+    graph: Graph, chosen: frozenset[TableName], current: Current, unwanted: Mapping[TableName, str] = NOTHING_ABSENT
+) -> dict[TableName, str]:
+    """Return the blocks that take part in building the `chosen` ones, each with the reason.
+
+    Blocks come along where the result would be wrong without them: what has never been built and is read by a block
+    or by an assertion on it, and views over what is built.
+    """
+    reasons = dict.fromkeys(chosen - unwanted.keys(), "selected")
+    size = -1
+    while size != len(reasons):
+        size = len(reasons)
+        if current.is_known:
+            _add_missing_inputs(graph, reasons, {**unwanted, **current.published})
+            _add_missing_in_assertions(graph, reasons, {**unwanted, **current.published})
+        _add_views(graph, reasons, unwanted)
+    return reasons
 
 
 def _with_base(
@@ -268,7 +283,7 @@ def file_paths(graph: Graph, name: TableName) -> tuple[str, ...]:
     return (*own, *(config.files for config in configs if config and config.files))
 
 
-def _relations(project: Project) -> set[TableName]:
+def relations_of(project: Project) -> set[TableName]:
     return {name for name, block in project.blocks.items() if block.config.materialize != "ephemeral"}
 
 
@@ -290,7 +305,7 @@ def _add_missing_in_assertions(
     """Add what the assertions on the blocks of `reasons` read and cannot find, since it has never been built."""
     if set(graph.inputs) <= reasons.keys() | published.keys():
         return
-    for assertion, gates, read in _assertions_read(graph):
+    for assertion, gates, read in assertions_read(graph):
         for name in sorted(read - reasons.keys()) if gates & reasons.keys() else ():
             if graph.project.blocks[name].config.materialize == "ephemeral":
                 reasons[name] = "ephemeral"
@@ -298,7 +313,7 @@ def _add_missing_in_assertions(
                 reasons[name] = f"the assertion `{assertion.name}` reads it and it has never been built"
 
 
-def _assertions_read(graph: Graph) -> Iterator[tuple[Assertion, frozenset[TableName], frozenset[TableName]]]:
+def assertions_read(graph: Graph) -> Iterator[tuple[Assertion, frozenset[TableName], frozenset[TableName]]]:
     """Yield each assertion with the blocks that it gates and the blocks that it reads."""
     resolver = Resolver(graph.project)
     for assertion in all_assertions(graph.project):
@@ -328,7 +343,7 @@ def checks_of(
     """
     checks = []
     resolver = Resolver(graph.project)
-    for assertion, gates, named in _assertions_read(graph):
+    for assertion, gates, named in assertions_read(graph):
         if not gates & building:
             continue
         if not named and assertion.block is None:
@@ -345,13 +360,24 @@ def checks_of(
     return tuple(checks)
 
 
+def _keyed(
+    checks: Iterable[Check], graph: Graph, keys: Mapping[TableName, str], files: FileVersions
+) -> Iterator[Check]:
+    """Yield assertions with the keys that they have in one target."""
+    resolver = Resolver(graph.project)
+    for check in checks:
+        key = _assertion_key(check.assertion, check.reads, resolver, keys, files) if check.reads else ""
+        yield replace(check, key=key)
+
+
 def _assertion_key(
     assertion: Assertion, read: frozenset[TableName], resolver: Resolver, keys: Mapping[TableName, str],
     files: FileVersions,
 ) -> str:  # fmt: skip
     """Return the key of an assertion; empty if it reads a table that is no block's, or a file of no known version."""
     schema = assertion.block.schema if assertion.block else resolver.project.target.schema
-    if any(resolver.link(name, schema).kind == "source" for name in assertion.code.inputs):
+    links = (resolver.link(name, schema) for name in assertion.code.inputs)
+    if any(link.kind == "source" and link.name not in resolver.project.elsewhere for link in links):
         return ""
     versions = {path: files.of(path) for path in assertion.code.files}
     return assertion_key(assertion, versions | {str(name): keys.get(name, "") for name in read})
@@ -362,43 +388,6 @@ def all_assertions(project: Project) -> Iterable[Assertion]:
     for block in project.blocks.values():
         yield from block.assertions
     yield from project.assertions
-
-
-def test_plan(graph: Graph, chosen: frozenset[TableName], current: Current) -> Plan:
-    """Return the plan that builds nothing and runs the assertions of the chosen blocks on what is published.
-
-    A block that has never been built is a problem.
-    """
-    flag = graph.project.environment.flag
-    problems = [
-        Problem(
-            f"`{name}` has never been built",
-            Place(graph.project.blocks[name].source.path),
-            f"run `sqlflow build {name}{flag}`",
-        )
-        for name in sorted(graph.upstream(chosen, 0) & _relations(graph.project) - set(current.published))
-    ]
-    problems += _unread(graph, chosen, current)
-    steps = tuple(
-        Step(
-            name,
-            "inline" if graph.project.blocks[name].config.materialize == "ephemeral" else "skip",
-            "assertions only",
-        )
-        for name in graph.order
-    )
-    nothing: frozenset[TableName] = frozenset()
-    checks = tuple(Check(check.assertion, nothing, nothing, nothing) for check in checks_of(graph, chosen))
-    return Plan(graph, steps, checks, (), tuple(problems))
-
-
-def _unread(graph: Graph, chosen: frozenset[TableName], current: Current) -> Iterator[Problem]:
-    """Yield the blocks that an assertion on the chosen ones reads beside them and that have never been built."""
-    missing = _relations(graph.project) - set(current.published) - chosen
-    for assertion, gates, read in _assertions_read(graph) if missing else ():
-        for name in sorted(read & missing) if gates & chosen else ():
-            message = f"the assertion `{assertion.name}` reads `{name}`, which has never been built"
-            yield Problem(message, assertion.place, f"run `sqlflow build {name}{graph.project.environment.flag}`")
 
 
 def refuse(problems: Iterable[Problem]) -> None:

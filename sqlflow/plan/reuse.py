@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from sqlflow.core.block import Project
 from sqlflow.core.names import TableName
 from sqlflow.plan.current import Current
 from sqlflow.plan.recipes import Cookbook, Entry, is_stored, is_volatile
@@ -102,7 +103,15 @@ def step_of(
         return Step(name, "reuse", f"reads nothing of what changed in {changed}" if changed else "unchanged")
     if not current.is_known:
         return Step(name, "build", reason)
-    return Step(name, "build", "full refresh" if full_refresh else _why(name, reason, cookbook.keys[name], current))
+    why = "full refresh" if full_refresh else _why(name, reason, cookbook.keys[name], current)
+    return Step(name, "build", _unknown_there(why, cookbook.keys[name], cookbook.graph.project))
+
+
+def _unknown_there(why: str, key: Key, project: Project) -> str:
+    """Return why a block is built; what is not known yet of a block of another target is that it is built there first."""
+    read = next((TableName.parse(read) for read, version in key.inputs if not version), None)
+    there = project.elsewhere.get(read) if read and why == key.unknown else None
+    return f"`{read}` is built in `{there}`" if there else why
 
 
 def _why(name: TableName, reason: str, key: Key, current: Current) -> str:

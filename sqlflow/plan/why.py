@@ -127,6 +127,9 @@ def _inputs(
         elif TableName.parse(read) in plan.graph.inputs:
             is_known = recipe is not None and was is not None and comparison.lineage(recipe) is not None
             yield _block(read, columns.get(read), is_known)
+        elif there := plan.project.elsewhere.get(TableName.parse(read)):
+            what = "it holds something else" if new else f"it is built in `{there}` first"
+            yield Difference(f"`{read}`", (what,), f"see `sqlflow why {read}`")
         elif new:
             yield Difference(f"`{read}`", ("it holds something else",), "give it the content that it had")
         else:

@@ -17,6 +17,7 @@ from sqlflow.core.text import MappedText, Place, SourceFile
 from sqlflow.read import front_matter
 from sqlflow.read.assertion_kinds import Scope
 from sqlflow.read.assertions import block_assertions, threshold
+from sqlflow.read.config import no_such_target
 from sqlflow.read.decode import decoded
 from sqlflow.read.dialect import translated
 from sqlflow.read.embedded import embedded
@@ -55,6 +56,14 @@ class Reading:
     problems: list[Problem]
     disabled: dict[TableName, str] = field(default_factory=dict)
     """The blocks that are switched off, and their files."""
+    target: str = ""
+    """The name of the target whose engine it is."""
+    others: Mapping[str, "Reading"] = field(default_factory=dict)
+    """What reads the blocks of the other targets, by name."""
+
+    def at(self, target: str | None) -> "Reading":
+        """Return what reads the blocks of a target; this one for a name that is none, and for no name."""
+        return self.others.get(target, self) if target else self
 
 
 def table_name(path: str, folder: str, config: BlockConfig, reading: Reading) -> TableName | None:
@@ -99,6 +108,7 @@ def sql_block(source: SourceFile, folder: str, reading: Reading, given: TableNam
     if config is None:
         _tell_faults_of_sql(file, reading)
         return None
+    reading = reading.at(config.target)
     name = given or table_name(source.path, folder, config, reading)
     if name is None:
         return None
@@ -180,8 +190,17 @@ def block_config(given: Node | None, path: str, reading: Reading) -> BlockConfig
         merged = _merged(node, merged)
     config = decoded(merged, BlockConfig, reading.problems)
     if config is not None and merged is not None:
-        refuse_unfit(config, merged, reading.engine, reading.problems)
+        refuse_unknown_target(config.target, merged, reading)
+        refuse_unfit(config, merged, reading.at(config.target).engine, reading.problems)
     return config
+
+
+def refuse_unknown_target(name: str | None, given: Node, reading: Reading) -> None:
+    """Add to the problems that a block, or an assertion, names a target that the project file does not have."""
+    known = {reading.target, *reading.others}
+    if name is not None and name not in known:
+        node = given.get("target")
+        reading.problems.append(no_such_target(name, sorted(known), node.place if node else given.place))
 
 
 def _merged(below: Node, above: Node | None) -> Node:
@@ -344,6 +363,7 @@ def seed_block(path: str, sidecar: SourceFile | None, folder: str, reading: Read
     config = block_config(given, path, reading)
     if config is None or not config.enabled:
         return None
+    reading = reading.at(config.target)
     if config.materialize != "table":
         config = _as_table(config, given, path, reading)
     _refuse_what_a_seed_has_not(given, reading)
@@ -380,6 +400,9 @@ def assertion_file(source: SourceFile, reading: Reading) -> Assertion | None:
         config = decoded(file.front_matter, AssertionFileConfig, reading.problems)
         if config is None or not config.enabled:
             return None
+        if file.front_matter is not None:
+            refuse_unknown_target(config.target, file.front_matter, reading)
+        reading = reading.at(config.target)
         where = file.source.place(file.body)
         text, reads = reading.renderer.render(file.template)
         _refuse_braces(text, where)
@@ -397,5 +420,5 @@ def assertion_file(source: SourceFile, reading: Reading) -> Assertion | None:
         )
     return Assertion(
         name, "file", None, query, where, config.severity, borne, config.sample_rows, config.timeout, config.description,
-        source.path,
+        source.path, config.target or "",
     )  # fmt: skip

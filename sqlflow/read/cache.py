@@ -142,6 +142,8 @@ class LoadCache:
     """The entries of the last time, and those of this time. It is written only where `is_changed`."""
 
     context: Context = field(default_factory=lambda: Context(b"", b""))
+    others: Mapping[str, Context] = field(default_factory=dict)
+    """What reading the blocks of other targets depends on, by the target's name."""
     old: Mapping[str, _Entry] = field(default_factory=dict)
     new: dict[str, _Entry] = field(default_factory=dict)
     sources: dict[str, SourceFile] = field(default_factory=dict)
@@ -204,7 +206,11 @@ class LoadCache:
         return self._of(entry, source.path)
 
     def _fits(self, entry: _Entry) -> bool:
-        return entry.context in (self.context.plain, self.context.templated)
+        context = self._context_of(entry.block.config.target if entry.block else None)
+        return entry.context in (context.plain, context.templated)
+
+    def _context_of(self, target: str | None) -> Context:
+        return self.others.get(target, self.context) if target else self.context
 
     def _of(self, entry: _Entry, path: str) -> "Block | tuple[TableName, str] | None":
         if entry.block is None:
@@ -222,7 +228,8 @@ class LoadCache:
         queries = _queries(found)
         stored = _stored(found, self.sources) if queries else None
         if stored is not None:
-            self.new[source.path] = _Entry(settled, content, self.context.of(found, queries), stored, ("", ""))
+            context = self._context_of(found.config.target).of(found, queries)
+            self.new[source.path] = _Entry(settled, content, context, stored, ("", ""))
 
 
 def sealed(data: bytes) -> bytes:

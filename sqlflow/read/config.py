@@ -3,7 +3,7 @@
 import os
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -32,6 +32,15 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
+class Declared:
+    """A target of the project file, None if it is faulty; the `problems` that keep it from being used, and its secrets."""
+
+    target: Target | None
+    problems: tuple[Problem, ...] = ()
+    secrets: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The project file and what the call adds to it. `secrets` are values that no output may show."""
 
@@ -41,6 +50,8 @@ class Settings:
     sources: Mapping[TableName, SourceConfig]
     defaults: Mapping[str, Node]
     secrets: frozenset[str]
+    others: Mapping[str, Declared]
+    """The targets that are not the chosen one, by name: blocks may name them."""
 
 
 def project_file(root: Path) -> SourceFile | None:
@@ -106,9 +117,12 @@ def settings(
     before = len(problems)
     node = _without_env(node, environment, secrets, problems)
     config = decoded(node, ProjectConfig, problems)
-    target = _target(node, config, target_name, environment, secrets, problems, asked_at)
-    if target is not None:
-        secrets |= set(in_settings(asdict(target.settings)))
+    declared = _targets(node, environment, problems)
+    name = _chosen(node, config, target_name, declared, problems, asked_at)
+    chosen = declared.pop(name, Declared(None))
+    target = chosen.target
+    problems.extend(chosen.problems)
+    secrets |= chosen.secrets
     hide(secrets)
     if len(problems) > before or config is None or target is None:
         return None
@@ -121,7 +135,7 @@ def settings(
         for schema, tables in config.sources.items()
         for name, source_config in tables.items()
     }
-    return Settings(config, target, variables, sources, defaults, frozenset(secrets))
+    return Settings(config, target, variables, sources, defaults, frozenset(secrets), declared)
 
 
 def _default_settings(
@@ -140,7 +154,7 @@ def _default_settings(
     config = ProjectConfig(name=_name_of(root), block_paths=("",))
     target = Target(name, adapter, chosen, adapter.default_schema(chosen))
     _check_vars(given_vars, problems)
-    return Settings(config, target, dict(given_vars), {}, {}, frozenset())
+    return Settings(config, target, dict(given_vars), {}, {}, frozenset(), {})
 
 
 def _without_env(node: Node, environment: Mapping[str, str], secrets: set[str], problems: list[Problem]) -> Node:
@@ -189,44 +203,56 @@ def expanded(node: Node, environment: Mapping[str, str], secrets: set[str], prob
     return replace(node, text=text, kind="scalar" if len(problems) == before else "missing", secret=True)
 
 
-def _target(
-    root: Node, config: ProjectConfig | None, asked: str | None, environment: Mapping[str, str],
-    secrets: set[str], problems: list[Problem], asked_at: Place | None,
-) -> Target | None:  # fmt: skip
+def _targets(root: Node, environment: Mapping[str, str], problems: list[Problem]) -> dict[str, Declared]:
+    """Return the targets of the project file, or the one that there is without any. Values of the environment count where a
+    target is used.
+    """
     targets = root.get("targets")
     if targets is None or targets.is_null:
         adapter = engine("duckdb")
         chosen = adapter.settings(engine="duckdb", path="warehouse.duckdb")
+        return {"dev": Declared(Target("dev", adapter, chosen, adapter.default_schema(chosen)))}
+    found: dict[str, Declared] = {}
+    for key, node in targets.pairs if targets.kind == "mapping" else ():
+        own: list[Problem] = []
+        secrets: set[str] = set()
+        target = _one_target(key.text, expanded(node, environment, secrets, own), problems)
+        if target is not None:
+            secrets |= {*target.engine.secrets(target.settings), *in_settings(asdict(target.settings))}
+        found[key.text] = Declared(target, tuple(own), frozenset(secrets))
+    return found
+
+
+def _chosen(
+    root: Node, config: ProjectConfig | None, asked: str | None, declared: Mapping[str, Declared], problems: list[Problem],
+    asked_at: Place | None,
+) -> str:  # fmt: skip
+    """Return the name of the target that is built; one that is not there is told."""
+    targets, names = root.get("targets"), list(declared)
+    if targets is None or targets.is_null:
         if asked not in (None, "dev"):
             problems.append(
                 Problem(f"there is no target `{asked}`", asked_at, "name it below `targets:` in sqlflow.yml")
             )
-            return None
-        return Target("dev", adapter, chosen, adapter.default_schema(chosen))
-    if targets.kind != "mapping":
-        return None
-    names = [key.text for key, _ in targets.pairs]
+        return "dev"
     wanted = asked or (config.target if config else None) or (names[0] if len(names) == 1 else None)
-    result: Target | None = None
-    for key, node in targets.pairs:
-        is_chosen = key.text == wanted
-        own: list[Problem] = []
-        ready = expanded(node, environment, secrets if is_chosen else set(), own)
-        found = _one_target(key.text, ready, problems)
-        if is_chosen:
-            problems.extend(own)
-            result = found
-            secrets |= found.engine.secrets(found.settings) if found else frozenset()
+    if targets.kind != "mapping":
+        return wanted or ""
     if wanted is None:
         hint = "set `target: NAME` in sqlflow.yml, or give `--target NAME`"
         problems.append(
             Problem(f"which target? There are {', '.join(f'`{name}`' for name in names)}", targets.place, hint)
         )
     elif wanted not in names:
-        hint = did_you_mean(wanted, names) or "targets: " + ", ".join(f"`{name}`" for name in names)
         place = asked_at if asked else (root.get("target") or targets).place
-        problems.append(Problem(f"there is no target `{wanted}`", place, hint))
-    return result
+        problems.append(no_such_target(wanted, names, place))
+    return wanted or ""
+
+
+def no_such_target(name: str, known: Iterable[str], place: Place | None) -> Problem:
+    """Return the problem that the project file has no target of that name."""
+    hint = did_you_mean(name, known) or "targets: " + ", ".join(f"`{one}`" for one in known)
+    return Problem(f"there is no target `{name}`", place, hint)
 
 
 def _one_target(name: str, node: Node, problems: list[Problem]) -> Target | None:

@@ -54,6 +54,7 @@ def function_block(
     if file is None:
         return None
     config = block_config(file.block.settings, source.path, room.reading)
+    room = replace(room, reading=room.reading.at(config.target if config else None))
     name = (given or table_name(source.path, folder, config, room.reading)) if config else None
     if config is None or name is None:
         return None
@@ -159,6 +160,8 @@ def _assertion(
     if settings is None or not settings.enabled:
         return None
     place = source.place(declared.start, declared.end - declared.start)
+    if settings.target is not None:
+        problems.append(Problem("an assertion on a block runs where the block is built: it takes no `target`", place))
     if declared.output is None:
         hint = "it gets the block's rows: `def …(output: pd.DataFrame)`"
         problems.append(Problem(f"the assertion `{declared.name}` has no parameter `output`", place, hint))

@@ -2,13 +2,13 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sqlflow.core.block import Assertion, Block, Project
+from sqlflow.core.block import Assertion, Block, Project, Target
 from sqlflow.core.errors import Problem, ProjectError, did_you_mean
 from sqlflow.core.names import TableName
 from sqlflow.core.secrets import NAMED_LIKE_ONE, hide
@@ -17,10 +17,12 @@ from sqlflow.core.unit_test import UnitTest
 from sqlflow.read import files
 from sqlflow.read.blocks import SEED_SUFFIXES, Reading, assertion_file, seed_block, sql_block
 from sqlflow.read.cache import Context, LoadCache, context_of
-from sqlflow.read.config import Settings, clean_name, declared_environment, project_file, settings
+from sqlflow.read.config import Declared, Settings, clean_name, declared_environment, project_file, settings
 from sqlflow.read.flow import refuse_exports, refuse_heavy
 from sqlflow.read.functions import FunctionReading, function_block
-from sqlflow.read.instances import Declared, declared, instances
+from sqlflow.read.instances import Declared as Instance
+from sqlflow.read.instances import declared, instances
+from sqlflow.read.lazily import Lazily
 from sqlflow.read.render import Renderer
 from sqlflow.read.runtimes import runtimes
 from sqlflow.read.unit_tests import FOLDER as UNIT_TESTS
@@ -91,7 +93,7 @@ class _Loader:
         self.settings = found
         self.problems = problems
         self.skipped: list[str] = []
-        self.declared: list[Declared] = []
+        self.declared: list[Instance] = []
         self.warnings = [
             f"the var `{name}` is named like a secret, but vars are printed and kept as they are: use env() in a target"
             for name in found.vars
@@ -104,24 +106,35 @@ class _Loader:
         self.environment = declared_environment(found.config, environment)
         self.secrets = {value for name, value in self.environment.items() if value and NAMED_LIKE_ONE.fullmatch(name)}
         hide(self.secrets)
-        self.renderer = Renderer(
-            found.target, found.vars, self.environment, self.macro_files, _include(root), found.config.dialect or ""
-        )
-        self.reading = Reading(found.target.engine, found.target.schema, self.renderer, found.defaults, problems)
+        self.reading = self._reading(found.target, Lazily(found.others, lambda one: self._reading(self._usable(one))))
         cache.sources = {source.path: source for source in self.macro_files}
-        cache.context = self._context()
+        cache.context = self._context(found.target)
+        cache.others = Lazily(found.others, lambda one: self._context(self._usable(one)))
 
-    def _context(self) -> Context:
-        """Return all that reading a SQL file depends on beside the file itself."""
-        target, found = self.settings.target, self.settings
+    def _reading(self, target: Target, others: Mapping[str, Reading] | None = None) -> Reading:
+        """Return what reads the files of a target's blocks."""
+        found = self.settings
+        renderer = Renderer(
+            target, found.vars, self.environment, self.macro_files, _include(self.root), found.config.dialect or ""
+        )
+        base: Reading | None = getattr(self, "reading", None)
+        disabled = base.disabled if base else {}
+        return Reading(
+            target.engine, target.schema, renderer, found.defaults, self.problems, disabled, target.name, others or {}
+        )
+
+    def _context(self, target: Target) -> Context:
+        """Return all that reading a SQL file of a target's block depends on beside the file itself."""
+        found = self.settings
         templated = (
             target.name, repr(target.settings), repr(found.vars), repr(sorted(self.environment.items())),
             *(f"{source.path} {source.text}" for source in self.macro_files),
         )  # fmt: skip
         engine = target.engine.name, target.engine.version(), target.engine.dialect, target.schema
-        macros = self.cache.macro_names((*engine, *templated), self.renderer.macro_names)
+        if target is found.target:
+            self.macros = self.cache.macro_names((*engine, *templated), self.reading.renderer.macro_names)
         plain = (
-            *engine, found.config.dialect or "", repr(found.defaults), repr(sorted(macros)), repr(found.config.block_paths)
+            *engine, found.config.dialect or "", repr(found.defaults), repr(sorted(self.macros)), repr(found.config.block_paths)
         )  # fmt: skip
         return context_of(plain, templated)
 
@@ -132,13 +145,28 @@ class _Loader:
         self.problems += refuse_exports(blocks.values(), self.settings.config.export_paths)
         tests = self._unit_tests(blocks)
         self._refuse_dead_defaults()
+        targets = self._used((*(block.config.target for block in blocks.values()), *(one.target for one in assertions)))
         if self.problems:
             raise ProjectError(_in_order(self.problems))
         return Project(
             self.root, self.settings.config, self.settings.target, blocks, assertions, self.settings.sources,
             self.settings.vars, self.macro_files, self.settings.secrets | self.secrets, tuple(self.warnings),
-            self.reading.disabled, tuple(self.skipped), unit_tests=tests,
+            self.reading.disabled, tuple(self.skipped), unit_tests=tests, targets=targets,
         )  # fmt: skip
+
+    def _used(self, names: Iterable[str | None]) -> dict[str, Target]:
+        """Return those of the other targets that are named, with what keeps them from being used told, and their secrets hidden."""
+        others = self.settings.others
+        used = {name: others[name] for name in sorted({name for name in names if name} & others.keys())}
+        for found in used.values():
+            self.problems.extend(found.problems)
+            self.secrets |= found.secrets
+        hide(self.secrets)
+        return {name: self._usable(found) for name, found in used.items()}
+
+    def _usable(self, found: Declared) -> Target:
+        """Return a target; the chosen one in place of one that is faulty, which is told where it is used."""
+        return found.target or self.settings.target
 
     def _blocks(self) -> dict[TableName, Block]:
         blocks: dict[TableName, Block] = {}

@@ -280,7 +280,7 @@ def compiled(environment: JinjaEnvironment, source: SourceFile, name: str, text:
         return environment.template_class.from_code(environment, code, environment.globals, None)
     except TemplateSyntaxError as error:
         raise _syntax_error(environment, source, error) from None
-    except (RecursionError, MemoryError, OverflowError):
+    except (RecursionError, MemoryError, OverflowError, SyntaxError):
         raise ProjectError("the template is nested too deep to render", Place(source.path)) from None
     except TemplateError as error:
         raise ProjectError(f"template: {error}", Place(source.path)) from None

@@ -60,8 +60,8 @@ def _unit_test(
     config = decoded(node, UnitTestConfig, problems, f"{name.text}.")
     if config is None or problems:
         raise ProjectError(problems)
-    rows = _RowsReader(root, reading, problems)
     block = _noted(problems, lambda: _block(config.block, blocks))
+    rows = _RowsReader(root, reading.at(blocks[block].config.target if block else None), problems)
     given = tuple(_given(config.given, rows, problems))
     expect = rows.of(config.expect, "expect")
     now = _noted(problems, lambda: _moment(config.now)) if config.now is not None else None

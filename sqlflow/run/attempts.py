@@ -169,7 +169,7 @@ class Attempts:
     def interrupt(self) -> None:
         """Stop the statements and functions that run now."""
         self.work.workers.interrupt()
-        for session in (*self.sessions, *(self.tests.sessions if self.tests else ())):
+        for session in (*self.sessions, *self.work.at_work, *(self.tests.sessions if self.tests else ())):
             session.interrupt()
 
     def close(self) -> None:

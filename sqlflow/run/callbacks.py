@@ -30,7 +30,7 @@ def call_back(work: Work, tally: Tally, published: Iterable[TableName], session:
 
 def _broken(tally: Tally) -> set[TableName]:
     """Return the blocks that an assertion has found wrong."""
-    checks = (check for check in tally.plan.checks if check.assertion.key in tally.checked)
+    checks = (check for check in tally.checks if check.assertion.key in tally.checked)
     return {name for check in checks if tally.checked[check.assertion.key].status == "failed" for name in check.gates}
 
 

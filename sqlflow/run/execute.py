@@ -1,92 +1,106 @@
-"""Executes a plan: builds and checks side by side in the right order, then publishes."""
+"""Executes plans: builds and checks side by side in the right order, then publishes."""
 
+import queue
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
 
 from sqlflow.core import events
-from sqlflow.core.engine import Connection, Session
-from sqlflow.core.errors import Cancelled, Problem, SqlflowError
+from sqlflow.core.environment import Environment
+from sqlflow.core.errors import Cancelled, SqlflowError
 from sqlflow.core.events import Listener
-from sqlflow.core.flow import PLAIN
 from sqlflow.core.names import TableName
-from sqlflow.plan.graph import Resolver
-from sqlflow.plan.plan import Check, Plan
+from sqlflow.plan.graph import Graph, Resolver
+from sqlflow.plan.plan import Plan
 from sqlflow.plan.unit_tests import tests_of
 from sqlflow.plan.versions import version_relation
 from sqlflow.read.render import Renderer
-from sqlflow.run import publish, sources, state
+from sqlflow.run import sources, state
 from sqlflow.run.attempts import Attempts
-from sqlflow.run.callbacks import call_back
 from sqlflow.run.compose import Binder
-from sqlflow.run.exports import ExportStopped, Written, forget, put_in_place, written_aside
-from sqlflow.run.lease import Lease, described
+from sqlflow.run.elsewhere import Origins
+from sqlflow.run.finish import TIMED_OUT, Done, Options, Publishing, Worked, heard, keep_results, stopped, swept
+from sqlflow.run.lease import described
 from sqlflow.run.loop import Loop
 from sqlflow.run.pools import pools_of
-from sqlflow.run.report import Report, RunStatus
+from sqlflow.run.report import BlockResult, Report
 from sqlflow.run.signals import told_to
-from sqlflow.run.sweep import sweep
 from sqlflow.run.tally import Tally
+from sqlflow.run.target import Held
 from sqlflow.run.unit_tests import UnitTests
 from sqlflow.run.work import Work
 from sqlflow.run.workers import Workers
 
-TIMED_OUT = 1
-"""What stands for an exit code where it is no signal that ends a run, but its time."""
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a run does in one target at once: a plan, and what it is executed with.
+
+    `tests` runs the unit tests of a block before it is built: if one fails, the block fails. `origins` tells where the blocks
+    of other targets are, and `so_far` which relations this run has for blocks of this one already.
+    """
+
+    plan: Plan
+    held: Held
+    renderer: Renderer
+    tests: UnitTests | None = None
+    origins: Origins = field(default_factory=dict)
+    so_far: Mapping[TableName, TableName] = field(default_factory=dict)
+
+
+Results = Mapping[TableName, BlockResult]
+Next = Callable[[Results], Share]
+"""Returns what is to be done, given what has become of the blocks so far."""
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """How a plan is executed."""
+class Whole:
+    """What is known of a run before it begins: the graph of the project, and how much is to be done in which targets."""
 
-    threads: int = 4
-    publish: Literal["all", "passing"] = "all"
-    fail_fast: bool = False
-    prune: bool = False
-    adopt: bool = False
-    cascade: bool = False
-    timeout: float | None = None
-    """How many seconds the run may take; then it is stopped, and nothing is published."""
+    graph: Graph
+    targets: tuple[str, ...]
+    environment: Environment
+    blocks: int
+    assertions: int
+    unit_tests: int
+    pools: Mapping[str, int]
 
 
 def binder_of(plan: Plan, published: Mapping[TableName, TableName], run: str) -> Binder:
     """Return which relation each block is in a run: its new version, or the one that is published."""
     relations = {name: relation for name, relation in published.items() if name in plan.project.blocks}
     relations |= {name: version_relation(name, run) for name in plan.built} | dict(plan.reused)
-    relations |= sources.relations(plan.project, plan.files, run)
+    relations |= sources.relations(plan.project, plan.files, run, plan.carried)
     queries = {name: query for name in plan.inlined if (query := plan.project.blocks[name].query) is not None}
     relations = {name: relation for name, relation in relations.items() if name not in queries}
     return Binder(plan.project, Resolver(plan.project), relations, queries)
 
 
-def execute(
-    plan: Plan, connection: Connection, renderer: Renderer, options: Options, tell: Listener, lease: Lease,
-    tests: UnitTests | None = None,
-) -> Report:  # fmt: skip
-    """Build, check and publish what the plan says, and return the report.
+def whole_of(plan: Plan, graph: Graph, targets: Iterable[str], with_unit_tests: bool) -> Whole:
+    """Return what is known of the run of a plan over some targets."""
+    tested = len(tests_of(graph, plan.built)) if with_unit_tests else 0
+    return Whole(
+        graph, tuple(targets), graph.project.environment, len(plan.built), len(plan.checks), tested, pools_of(plan)
+    )
 
-    `tests` runs the unit tests of a block before it is built: if one fails, the block fails. Faults of blocks, assertions
-    and publishing are in the report. A signal stops the running statements and publishes nothing.
+
+def execute(whole: Whole, shares: Iterable[Next], run: str, options: Options, tell: Listener) -> Report:
+    """Build and check what the shares say, one after the other, then publish, and return the report.
+
+    Each target publishes in one transaction, in the order of the shares; nothing is published anywhere before all has been
+    built and checked. Faults of blocks, assertions and publishing are in the report. A signal stops the running statements and
+    publishes nothing.
     """
-    run = lease.owner
-    session = connection.session()
-    try:
-        _sweep(connection, session, _names(_used(plan)), plan, lease, tell)
-        binder = binder_of(plan, state.read_from(connection, session, lease.environment), run)
-    finally:
-        session.close()
     tell = _one_at_a_time(tell)
-    workers = tests.workers if tests else Workers(plan.project.root)
-    work = Work(run, binder, renderer, plan, workers, partial(connection.session, run), tell)
-    if tests is not None:
-        tests.tell = tell
-    tally = Tally(plan, run, tell, options.fail_fast)
-    loop = Loop(plan, options.threads, Attempts(work, tally, tests), tally)
-    return _Execution(plan, connection, work, options, lease, tally, loop).report()
+    tally = Tally(whole.graph, ", ".join(whole.targets), run, tell, options.fail_fast)
+    return _Execution(whole, shares, run, options, tell, tally).report()
+
+
+def ready(share: Share) -> Next:
+    """Return what gives a share that depends on nothing that the run has yet to build."""
+    return lambda results: share
 
 
 def _one_at_a_time(tell: Listener) -> Listener:
@@ -117,154 +131,78 @@ def _alarm(seconds: float | None, stop: Callable[[int], None]) -> Iterator[None]
 
 @dataclass
 class _Execution:
-    """One run while it lasts: what its loop has worked through is kept, and published where it may be."""
+    """One run while it lasts: what its loops have worked through is kept, and published where it may be."""
 
-    plan: Plan
-    connection: Connection
-    work: Work
+    whole: Whole
+    shares: Iterable[Next]
+    run: str
     options: Options
-    lease: Lease
+    tell: Listener
     tally: Tally
-    loop: Loop
-    exports: tuple[Written, ...] = ()
+    done: Done = field(default_factory=queue.SimpleQueue)
+    worked: dict[str, list[Worked]] = field(default_factory=dict)
+    """What was worked through, by target."""
 
     def report(self) -> Report:
-        run, plan, tests = self.work.run, self.plan, self.loop.attempts.tests
-        where = plan.project.target.name, self.lease.environment.name
-        tested = len(tests_of(plan.graph, plan.built)) if tests else 0
-        self.work.tell(events.RunStarted(run, *where, len(plan.built), len(plan.checks), tested, pools_of(plan)))
-        for name, reason in self.plan.left_out.items():
-            self.tally.skip(name, reason)
-        if self.lease.interrupted:
-            self.work.tell(events.Warned(run, f"{described(self.lease.interrupted)}, was interrupted"))
-        with told_to(self.loop.signal), _alarm(self.options.timeout, self.loop.signal):
+        whole = self.whole
+        self.tell(
+            events.RunStarted(
+                self.run,
+                self.tally.targets,
+                whole.environment.name,
+                whole.blocks,
+                whole.assertions,
+                whole.unit_tests,
+                whole.pools,
+            )
+        )
+        with told_to(self._signal), _alarm(self.options.timeout, self._signal):
             try:
-                self.loop.run()
+                for make in self.shares:
+                    self._work_through(make(self.tally.results))
             except Cancelled as error:
-                return self._stopped(error)
-            finally:
-                self._keep_results()
-            stopped = self.loop.heard()
-            return self._stopped(stopped) if stopped else self._published()
+                return stopped(error, self.tally, self.options, self.tell)
+            except SqlflowError as error:
+                self.tell(events.NotPublished(self.run, str(error)))
+                return self.tally.report("failed", problems=error.problems, exit_code=error.exit_code)
+            if signal := heard(self.done):
+                return stopped(signal, self.tally, self.options, self.tell)
+            return Publishing(self.worked, self.tally, self.options, self.done, self.tell).report()
 
-    def _stopped(self, why: Cancelled) -> Report:
-        """Finish a run that was told to end, or that took too long."""
-        if why.exit_code != TIMED_OUT:
-            return self.tally.report("cancelled", exit_code=why.exit_code)
-        problem = Problem(f"timeout: the run took longer than {self.options.timeout:g} s")
-        self.work.tell(events.NotPublished(self.work.run, f"nothing was published: {problem.message}"))
-        return self.tally.report("failed", problems=(problem,), exit_code=1)
+    def _signal(self, exit_code: int) -> None:
+        """Say that the run has been told to end. Any thread and any signal handler may call this."""
+        self.done.put((None, Cancelled(exit_code)))
 
-    def _keep_results(self) -> None:
-        """Keep the failing rows, and which assertions need not run again on the same versions."""
-        found = [result for result in self.tally.checked.values() if result.status in ("failed", "warned")]
-        passed = [check.key for check in self.plan.checks if check.key and self._holds(check)]
-        if not found and not passed:
-            return
-        session = self.connection.session()
+    def _work_through(self, share: Share) -> None:
+        plan, held, lease = share.plan, share.held, share.held.lease
+        target = plan.project.target.name
+        work = self._work(share, is_first=target not in self.worked)
+        if target not in self.worked and lease.interrupted:
+            self.tell(events.Warned(self.run, f"{described(lease.interrupted)}, was interrupted"))
+        self.worked.setdefault(target, []).append(Worked(plan, held, work))
+        self.tally.begin(plan)
         try:
-            state.record_checked(session, passed, self.work.run)
-            for result in found:
-                state.record_failure(
-                    session,
-                    self.lease.environment,
-                    state.Failure(
-                        self.work.run, result.block or result.assertion, result.assertion, result.severity, result.failing,
-                        result.columns, result.sample, "\n".join(problem.message for problem in result.problems),
-                    ),
-                )  # fmt: skip
-            if found:
-                state.forget_old_failures(session, self.lease.environment)
-        except SqlflowError as error:
-            self.work.tell(
-                events.Warned(self.work.run, f"the failing rows could not be kept: {error.problems[0].message}")
-            )
+            Loop(plan, self.options.threads, Attempts(work, self.tally, share.tests), self.tally, self.done).run()
+        finally:
+            if share.tests is not None:
+                share.tests.close()
+            keep_results(self.tally, plan, held, self.tell)
+
+    def _work(self, share: Share, is_first: bool) -> Work:
+        plan, held, tests = share.plan, share.held, share.tests
+        session = held.connection.session()
+        try:
+            if is_first:
+                swept(held, session, [relation.name for relation in _used(plan)], self.tell)
+            shown = state.read_from(held.connection, session, held.lease.environment)
+            binder = binder_of(plan, {**shown, **share.so_far}, self.run)
         finally:
             session.close()
-
-    def _holds(self, check: Check) -> bool:
-        """Tell whether an assertion has passed, and on the files that its key is of."""
-        return self.tally.has_passed(check) and all(map(self.plan.files.hold, check.assertion.code.files))
-
-    def _published(self) -> Report:
-        passing = self.tally.passing()
-        is_whole = not self.tally.bad
-        if not is_whole and (self.options.publish == "all" or not passing):
-            self._call_back(())
-            offered = self.options.publish == "all" and passing
-            hint = "; `--publish passing` would publish what passed" if offered else ""
-            self.work.tell(events.NotPublished(self.work.run, f"nothing was published{hint}"))
-            return self.tally.report("failed")
-        started = time.perf_counter()
-        session = self.connection.session()
-        try:
-            new = {name: self.work.binder.relations[name] for name in passing}
-            relations = publish.to_show(self.plan, new, self.connection, session, self.lease.environment)
-            self.exports = written_aside(self.work, passing, session, lambda: not self.loop.done.empty())
-            prune = self.options.prune and is_whole and bool(self.plan.removed)
-            if not relations and not prune:
-                status: RunStatus = "succeeded" if is_whole and not self.tally.failures() else "failed"
-                return self._copied(session, status)
-            waiting = self.connection.settle(lambda: not self.loop.done.empty())
-            if stopped := self.loop.heard():
-                return self._stopped(stopped)
-            if waiting:
-                message = f"published over readers that have begun before, who may find tables empty: {waiting}"
-                self.work.tell(events.Warned(self.work.run, message))
-            dropped = publish.publish(
-                self.connection,
-                session,
-                self.plan,
-                relations,
-                self.lease,
-                prune,
-                self.options.adopt,
-                self.options.cascade,
-            )
-            self.work.tell(events.Published(self.work.run, len(relations), time.perf_counter() - started))
-            built = self.work.binder.relations
-            aside = _names(built[name] for name in self.tally.bad if name in built)
-            _sweep(self.connection, session, aside, self.plan, self.lease, self.work.tell)
-            shown = tuple(map(self.lease.environment.relation, relations))
-            self._call_back(passing)
-            return self._copied(session, "succeeded" if is_whole else "failed", shown, dropped)
-        except SqlflowError as error:
-            if isinstance(error, ExportStopped) and (stopped := self.loop.heard()):
-                return self._stopped(stopped)
-            self.work.tell(events.NotPublished(self.work.run, str(error)))
-            return self.tally.report("failed", problems=error.problems, exit_code=error.exit_code)
-        finally:
-            forget(self.exports)
-            session.close()
-
-    def _call_back(self, published: Iterable[TableName]) -> None:
-        """Run the statements that blocks want to be run now, if there are any."""
-        if not any(self.plan.block(name).flow != PLAIN for name in self.tally.results):
-            return
-        session = self.work.open_session()
-        try:
-            call_back(self.work, self.tally, published, session)
-        finally:
-            session.close()
-
-    def _copied(
-        self, session: Session, status: RunStatus, published: tuple[TableName, ...] = (), dropped: tuple[TableName, ...] = (),
-    ) -> Report:  # fmt: skip
-        """Finish, with the files that blocks export, and a copy of what `prod` shows where the target wants one."""
-        try:
-            put_in_place(self.exports, self.work)
-            publish.copy(self.connection, session, self.lease.environment)
-        except SqlflowError as error:
-            return self.tally.report("failed", published, dropped, error.problems, error.exit_code)
-        return self.tally.report(status, published, dropped)
-
-
-def _sweep(connection: Connection, session: Session, keep: list[str], plan: Plan, lease: Lease, tell: Listener) -> None:
-    """Drop what is not needed any more. What cannot be dropped now is dropped by a later run."""
-    try:
-        sweep(connection, session, lease.environment, keep, plan.project.config.keep)
-    except SqlflowError as error:
-        tell(events.Warned(lease.owner, f"old versions could not be dropped: {error.problems[0].message}"))
+        workers = tests.workers if tests else Workers(plan.project.root)
+        if tests is not None:
+            tests.tell = self.tell
+        open_session = partial(held.connection.session, self.run)
+        return Work(self.run, binder, share.renderer, plan, workers, open_session, self.tell, share.origins)
 
 
 def _used(plan: Plan) -> Iterator[TableName]:
@@ -272,7 +210,3 @@ def _used(plan: Plan) -> Iterator[TableName]:
     yield from (*plan.reused.values(), *plan.bases.values())
     for ranges in plan.ranges.values():
         yield from ranges.found.values()
-
-
-def _names(relations: Iterable[TableName]) -> list[str]:
-    return [relation.name for relation in relations]

@@ -3,13 +3,15 @@
 What was seen is true of one moment, as it is for a build that had the lease: whoever builds next sees for himself.
 """
 
+from collections.abc import Iterable
+
 from sqlflow.core import events
 from sqlflow.core.engine import Connection, Session
 from sqlflow.core.environment import Environment
 from sqlflow.core.events import Listener
 from sqlflow.plan.plan import Plan
 from sqlflow.run import publish, state
-from sqlflow.run.execute import Options
+from sqlflow.run.finish import Options
 from sqlflow.run.lease import Leases, new_run
 from sqlflow.run.listing import Lists
 from sqlflow.run.report import BlockResult, Report
@@ -40,11 +42,11 @@ def is_idle(
     )
 
 
-def idle_report(plan: Plan, environment: Environment, tell: Listener) -> Report:
+def idle_report(plan: Plan, targets: Iterable[str], environment: Environment, tell: Listener) -> Report:
     """Tell of a run in which every block is used again, and return its report."""
     run = new_run()
-    tally = Tally(plan, run, tell)
-    tell(events.RunStarted(run, plan.project.target.name, environment.name, 0, 0, 0))
+    tally = Tally(plan.graph, ", ".join(targets), run, tell)
+    tell(events.RunStarted(run, tally.targets, environment.name, 0, 0, 0))
     for name in plan.graph.order:
         if name in plan.reused:
             tally.results[name] = BlockResult(name, "reused", relation=plan.reused[name])

@@ -40,7 +40,7 @@ def asked(project: Project, names: Iterable[TableName], session: Session, make_f
     found: SourceColumns = {}
     for name in sorted(names):
         source = project.sources.get(name)
-        if source is not None and source.files:
+        if (source is not None and source.files) or name in project.elsewhere:
             continue
         try:
             found[name] = session.columns(f"select * from {name.sql}")

@@ -22,7 +22,7 @@ from typing import Any
 
 from sqlflow.core.engine import Connection, Holder, Session
 from sqlflow.core.environment import PROD, Environment
-from sqlflow.core.errors import BusyError, SqlflowError, StatementError
+from sqlflow.core.errors import BusyError, SqlflowError, StatementError, UsageError
 from sqlflow.core.names import literal
 from sqlflow.run import state
 from sqlflow.run.signals import told_to
@@ -84,6 +84,9 @@ class Taking:
         here = state.of(self.environment)
         run, host, pid, since, heartbeat, sequence = self._row(here)
         holder = Holder(host, pid, run, str(since)) if run else None
+        if run == self.owner:
+            hint = "give the blocks of both the same `target`"
+            raise UsageError("two targets of the project are the same database", hint=hint)
         if holder is not None and not self._has_ended(holder, str(heartbeat)):
             raise _busy(holder)
         try:

@@ -5,7 +5,6 @@ import queue
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from itertools import count
@@ -13,6 +12,7 @@ from itertools import count
 from sqlflow.core.errors import Cancelled, SqlflowError
 from sqlflow.plan.plan import Plan
 from sqlflow.run.attempts import Attempts
+from sqlflow.run.finish import Done
 from sqlflow.run.order import Node, edges
 from sqlflow.run.pools import Ready
 from sqlflow.run.tally import Later, Outcome, Tally
@@ -26,21 +26,10 @@ class Loop:
     threads: int
     attempts: Attempts
     tally: Tally
-    done: "queue.SimpleQueue[tuple[Node | None, Outcome]]" = field(default_factory=queue.SimpleQueue)
-    """What workers have finished; no node and Cancelled for a signal."""
+    done: Done = field(default_factory=queue.SimpleQueue)
     later: list[tuple[float, int, Node]] = field(default_factory=list)
     """What takes no worker until its time comes, by the monotonic clock."""
     numbers: "count[int]" = field(default_factory=count)
-
-    def signal(self, exit_code: int) -> None:
-        """Say that the run has been told to end. Any thread and any signal handler may call this."""
-        self.done.put((None, Cancelled(exit_code)))
-
-    def heard(self) -> Cancelled | None:
-        """Return the signal that came when all work had been done."""
-        with suppress(queue.Empty):
-            return next(outcome for _, outcome in iter(self.done.get_nowait, None) if isinstance(outcome, Cancelled))
-        return None
 
     def run(self) -> None:
         """Work on every node, and keep in the tally what became of it. Raise Cancelled for a signal."""

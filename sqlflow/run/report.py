@@ -1,7 +1,7 @@
 """What a run gives back: frozen values that the terminal, JSON and the Python API share."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from sqlflow.core.errors import Problem
@@ -73,6 +73,8 @@ class Report:
     problems: tuple[Problem, ...] = ()
     exit_code: int = 0
     unit_tests: tuple[UnitTestResult, ...] = ()
+    published_in: tuple[tuple[str, int], ...] = ()
+    """The targets that have published, in that order, each with the number of relations that it shows anew."""
 
     @property
     def ok(self) -> bool:
@@ -82,3 +84,14 @@ class Report:
         """Yield what failed, in the order of the plan: blocks, then assertions. Unit tests that failed are told apart."""
         yield from (block for block in self.blocks if block.status == "failed")
         yield from (check for check in self.assertions if check.status == "failed")
+
+
+def together_reported(reports: Sequence[Report]) -> Report:
+    """Return the reports of the unit tests of several targets as one: the worst of them says how it went."""
+    worst = max(reports, key=lambda report: report.exit_code)
+    return replace(
+        worst,
+        target=", ".join(report.target for report in reports),
+        seconds=sum(report.seconds for report in reports),
+        unit_tests=tuple(test for report in reports for test in report.unit_tests),
+    )

@@ -1,6 +1,6 @@
 """Takes the latest publish of an environment back: what it has replaced is shown again, in one transaction."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -26,8 +26,8 @@ class Rollback:
     dropped: tuple[TableName, ...]
 
 
-def roll_back(connection: Connection, session: Session, project: Project, lease: Lease) -> Rollback:
-    """Take the latest publish back, and return what that was.
+def roll_back(connection: Connection, session: Session, project: Project, lease: Lease) -> Callable[[], Rollback]:
+    """Return what takes the latest publish back, and returns what that was.
 
     Raise UsageError if there is none, if nothing was shown before it, or if a version that it has replaced is gone, and BuildError if a relation of
     somebody else stands in the place of one that was shown.
@@ -61,11 +61,14 @@ def roll_back(connection: Connection, session: Session, project: Project, lease:
             state.hide(session, environment, name)
         history.forget(session, last.run)
 
-    committed(connection, session, project, lease, change)
-    return Rollback(
-        lease.owner, last.run, last.published_at, tuple(map(environment.relation, put_back)),
-        tuple(map(environment.relation, dropped)),
-    )  # fmt: skip
+    def done() -> Rollback:
+        committed(connection, session, project, lease, change)
+        return Rollback(
+            lease.owner, last.run, last.published_at, tuple(map(environment.relation, put_back)),
+            tuple(map(environment.relation, dropped)),
+        )  # fmt: skip
+
+    return done
 
 
 def _show(name: TableName, relation: TableName, project: Project, lease: Lease, session: Session) -> None:

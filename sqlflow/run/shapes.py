@@ -96,6 +96,8 @@ class Shapes:
     def _source(self, name: TableName) -> tuple[Column, ...] | None:
         project = self.graph.project
         source = project.sources.get(name)
+        if name in project.elsewhere:
+            return None
         if source is None or not source.files:
             return self.session.columns(f"select * from {name.sql}") if self.is_target else None
         path = str(Path(project.root).resolve() / source.files)

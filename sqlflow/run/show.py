@@ -7,12 +7,19 @@ from sqlflow.core.engine import Rows, Session
 from sqlflow.core.errors import StatementError, UsageError
 from sqlflow.core.text import MappedText
 from sqlflow.plan.current import Current
+from sqlflow.plan.graph import Graph
 from sqlflow.plan.ranges import first_of
+from sqlflow.plan.tested import test_plan
 from sqlflow.read.blocks import rendered_again
 from sqlflow.read.project import renderer_of
 from sqlflow.run.build import current_query, told
 from sqlflow.run.compose import cte_query
+from sqlflow.run.execute import binder_of
+from sqlflow.run.lease import new_run
+from sqlflow.run.planned import published
+from sqlflow.run.target import opened
 from sqlflow.run.work import Work
+from sqlflow.run.workers import Workers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +35,20 @@ def first_interval(block: Block, project: Project) -> MappedText:
     return rendered_again(block, renderer_of(project), project.target.engine, lambda _: nothing, True, span).text
 
 
-def query_rows(work: Work, current: Current, block: Block, cte: str, limit: int, session: Session) -> Rows:
+def rows_of(graph: Graph, block: Block, cte: str, limit: int) -> Rows:
+    """Return the first rows of a block as it is published; else those of its query, or of one of its CTEs, over what is."""
+    project = graph.project
+    with opened(project, readonly=True) as (connection, session):
+        current = published(project, connection, session)
+        if not cte and block.name in current.published:
+            return session.rows(f"select * from {current.published[block.name].sql}", limit)
+        made = test_plan(graph, frozenset(), current)
+        binder = binder_of(made, current.published, new_run())
+        work = Work("show", binder, renderer_of(project), made, Workers(project.root), connection.session)
+        return _query_rows(work, current, block, cte, limit, session)
+
+
+def _query_rows(work: Work, current: Current, block: Block, cte: str, limit: int, session: Session) -> Rows:
     """Return the first rows of a block's query, or of one of its CTEs, over what is published.
 
     Raise UsageError for what has never been built, and StatementError for a query that fails.
@@ -51,13 +71,15 @@ def query_rows(work: Work, current: Current, block: Block, cte: str, limit: int,
         raise told(error, statement, work, block) from error
 
 
-def frame(block: Block, current: Current, flag: str, session: Session) -> "pd.DataFrame":
+def frame(project: Project, block: Block) -> "pd.DataFrame":
     """Return a published block as a pandas frame of Arrow types. Raise UsageError if it is not published."""
     import pandas as pd
 
-    shown = current.published.get(block.name)
-    if shown is None:
-        raise UsageError(f"`{block.name}` is not published", hint=f"run `sqlflow build {block.name}{flag}`")
-    table = session.batches(f"select * from {shown.sql}").read_all()
-    rows: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
-    return rows
+    with opened(project, readonly=True) as (connection, session):
+        shown = published(project, connection, session).published.get(block.name)
+        if shown is None:
+            hint = f"run `sqlflow build {block.name}{project.environment.flag}`"
+            raise UsageError(f"`{block.name}` is not published", hint=hint)
+        table = session.batches(f"select * from {shown.sql}").read_all()
+        rows: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
+        return rows

@@ -1,12 +1,13 @@
-"""Sources that are files, for engines that read none: their rows are loaded into the target, once for each version of the files.
+"""What is loaded into a target before it can be read, once for each version: the blocks of other targets and, for engines that
+read no files, sources that are files.
 
-DuckDB is the reader for every engine, so that a file has the same columns everywhere.
+DuckDB is the reader of files for every engine, so that a file has the same columns everywhere.
 """
 
 import re
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 from sqlflow.core.block import Project, Query
@@ -14,23 +15,27 @@ from sqlflow.core.engine import Session
 from sqlflow.core.errors import BuildError, Problem
 from sqlflow.core.names import TableName, literal
 from sqlflow.core.text import MappedText, Place
+from sqlflow.plan.graph import place_of
 from sqlflow.plan.versions import Key, source_relation
 from sqlflow.read.contents import Contents
 from sqlflow.read.engines import engine
 from sqlflow.read.versions import NO_FILES, FileVersions, file_versions
-from sqlflow.run import state
+from sqlflow.run import elsewhere, state
 from sqlflow.run.work import Work
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+NOTHING_CARRIED: Mapping[TableName, str] = {}
 _one_at_a_time = threading.Lock()
 
 
-def relations(project: Project, files: FileVersions, run: str) -> dict[TableName, TableName]:
-    """Return the relation of every source that must be loaded before the target can read it, there or not.
+def relations(
+    project: Project, files: FileVersions, run: str, carried: Mapping[TableName, str] = NOTHING_CARRIED
+) -> dict[TableName, TableName]:
+    """Return the relation of everything that must be loaded before the target can read it, there or not.
 
-    Where the version of the files is not known, it is a new one in each run.
+    `carried` are the versions of the blocks of other targets. Where a version is not known, it is a new one in each run.
     """
     found = {
         name: (config.files, config.options)
@@ -41,30 +46,39 @@ def relations(project: Project, files: FileVersions, run: str) -> dict[TableName
         files = file_versions(project, Contents())
     return {
         name: source_relation(name, repr((files.of(path) or run, options))) for name, (path, options) in found.items()
-    }
+    } | {name: source_relation(name, f"carried {version or run}") for name, version in carried.items()}
 
 
 def bound(work: Work, query: Query, schema: str, where: Place, session: Session) -> MappedText:
     """Return the statement that a query is, and see that the files are loaded that it reads from tables."""
-    load(work.binder.sources(query, schema), work.binder.project, work.run, where, session)
+    for name, relation in work.binder.sources(query, schema):
+        with _one_at_a_time:
+            if not state.is_recorded(session, relation):
+                _load(name, relation, work, _place(name, query, schema, work) or where, session)
     return work.binder.bound(query, schema)
 
 
-def load(
-    names: Iterable[tuple[TableName, TableName]], project: Project, run: str, where: Place, session: Session
-) -> None:
-    """Load the sources, each into its relation, that are not there. Raise BuildError for files that cannot be read."""
-    for name, relation in names:
-        with _one_at_a_time:
-            if not state.is_recorded(session, relation):
-                _load(name, relation, project, run, where, session)
+def _place(name: TableName, query: Query, schema: str, work: Work) -> Place | None:
+    """Return where a query names what is loaded; None where an ephemeral block inside of it does."""
+    resolver = work.binder.resolver
+    return next((place_of(query, use) for use in sorted(query.inputs) if resolver.link(use, schema).name == name), None)
 
 
-def _load(name: TableName, relation: TableName, project: Project, run: str, where: Place, session: Session) -> None:
-    version = state.Version(relation, str(name), "source", Key(f"source {relation.name}", "", ()), run, ())
-    with batches(name, project, where) as rows, session.transaction():
+def _load(name: TableName, relation: TableName, work: Work, where: Place, session: Session) -> None:
+    version = state.Version(relation, str(name), "source", Key(f"source {relation.name}", "", ()), work.run, ())
+    with _rows(name, work, where) as rows, session.transaction():
         session.load(relation, rows)
         state.record_version(session, version)
+
+
+def _rows(name: TableName, work: Work, where: Place) -> "AbstractContextManager[pa.RecordBatchReader]":
+    project = work.binder.project
+    if name not in project.elsewhere:
+        return batches(name, project, where)
+    if name not in work.origins:
+        hint = f"build it first: `sqlflow build {name}`"
+        raise BuildError(f"`{name}` is built in `{project.elsewhere[name]}`, and is not there", where, hint)
+    return elsewhere.batches(name, work.origins[name], where, work.at_work)
 
 
 @contextmanager

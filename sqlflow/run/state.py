@@ -156,10 +156,15 @@ def published(session: Session, environment: Environment) -> dict[TableName, Tab
 
 def refuse_unknown(connection: Connection, session: Session, environment: Environment) -> None:
     """Raise UsageError if the environment shows nothing."""
-    query = f"select distinct environment from {table_of('sqlflow_published')}"
-    known = [name for (name,) in session.rows(query).rows] if exists(connection) else []
+    known = known_environments(connection, session)
     if environment.name not in known:
         raise unknown(environment, known)
+
+
+def known_environments(connection: Connection, session: Session) -> list[str]:
+    """Return the names of the environments that show something."""
+    query = f"select distinct environment from {table_of('sqlflow_published')}"
+    return [name for (name,) in session.rows(query).rows] if exists(connection) else []
 
 
 def unknown(environment: Environment, known: Iterable[str]) -> UsageError:
@@ -218,12 +223,17 @@ def record_recipe(session: Session, entry: Entry, run: str) -> None:
     )
 
 
-def content(session: Session, relation: TableName, columns: str, query: str) -> str:
-    """Return the hash of what a version holds in the given columns; it is asked of the engine once and then kept."""
+def content(session: Session, relation: TableName, columns: str, query: str | None) -> str:
+    """Return the hash of what a version holds in the given columns; it is asked of the engine once and then kept.
+
+    Without a query, what is not kept is empty.
+    """
     table, where = table_of("sqlflow_contents"), f"relation = {literal(relation.name)} and columns = {literal(columns)}"
     known = session.rows(f"select content from {table} where {where}").rows
     if known:
         return str(known[0][0])
+    if query is None:
+        return ""
     found = " ".join(map(str, session.rows(query).rows[0]))
     session.execute(f"insert into {table} values " + values(relation.name, columns, found))
     return found

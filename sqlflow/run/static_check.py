@@ -96,6 +96,17 @@ def checked_alone(graph: Graph, names: Iterable[TableName]) -> Checked:
         return checked(found, names)
 
 
+def together_checked(found: Iterable[Checked]) -> Checked:
+    """Return what was found in all targets."""
+    every = tuple(found)
+    unknown = {name: why for one in every for name, why in one.unknown.items()}
+    return Checked(
+        tuple(name for one in every for name in one.blocks),
+        tuple(problem for one in every for problem in one.problems),
+        unknown,
+    )
+
+
 def checked(found: Shapes, names: Iterable[TableName]) -> Checked:
     """Return what is wrong with the queries of the given blocks, inputs first."""
     wanted = frozenset(names)

@@ -8,6 +8,7 @@ from sqlflow.core import events
 from sqlflow.core.errors import Problem, SqlflowError, TargetError
 from sqlflow.core.events import Listener
 from sqlflow.core.names import TableName
+from sqlflow.plan.graph import Graph
 from sqlflow.plan.plan import Check, Plan
 from sqlflow.run.build import Built
 from sqlflow.run.order import Node
@@ -26,9 +27,13 @@ Outcome = Built | Later | AssertionResult | SqlflowError | Literal["not begun"] 
 
 @dataclass
 class Tally:
-    """The results of one run while it lasts. Threads that work may write into it, each for its own node."""
+    """The results of one run while it lasts. Threads that work may write into it, each for its own node.
 
-    plan: Plan
+    `graph` is that of the whole project, `targets` are those of the run, for people.
+    """
+
+    graph: Graph
+    targets: str
     run: str
     tell: Listener
     fail_fast: bool = False
@@ -42,19 +47,31 @@ class Tally:
     exit_code: int = 1
     """That of a run that fails: another one if it was the target that failed."""
     started: float = field(default_factory=time.perf_counter)
+    inlined: set[TableName] = field(default_factory=set)
+    left_out: set[TableName] = field(default_factory=set)
+    checks: list[Check] = field(default_factory=list)
+
+    def begin(self, plan: Plan) -> None:
+        """Note what a plan says that is worked through now."""
+        self.inlined |= plan.inlined
+        self.checks += plan.checks
+        for name, reason in plan.left_out.items():
+            if name not in self.left_out:
+                self.skip(name, reason)
+        self.left_out |= plan.left_out.keys()
 
     def is_skipped(self, node: Node) -> bool:
         """Tell whether a node cannot be worked on, and note why."""
         if isinstance(node, Check):
             return self._is_check_skipped(node)
         reason = self.stopping
-        for name in sorted(self.plan.graph.inputs[node]):
+        for name in sorted(self.graph.inputs[node]):
             if not reason and name in self.bad:
                 reason = f"`{name}` {self.bad[name]}"
         if not reason:
             return False
         self.bad.setdefault(node, "was skipped")
-        if node not in self.plan.inlined:
+        if node not in self.inlined:
             self.skip(node, reason)
         return True
 
@@ -128,13 +145,13 @@ class Tally:
     def passing(self) -> list[TableName]:
         """Return the built and reused blocks that hold, and whose inputs in this run all hold, inputs first."""
         wrong = set(self.bad)
-        for name in self.plan.graph.order:
-            if self.plan.graph.inputs[name] & wrong:
+        for name in self.graph.order:
+            if self.graph.inputs[name] & wrong:
                 wrong.add(name)
         return [
             name
-            for name in self.plan.graph.order
-            if name not in wrong and name in self.results and name not in self.plan.left_out
+            for name in self.graph.order
+            if name not in wrong and name in self.results and name not in self.left_out
         ]
 
     def failures(self) -> list[AssertionResult]:
@@ -152,11 +169,12 @@ class Tally:
         self.tell(events.RunFinished(self.run, status, seconds))
         if exit_code is None:
             exit_code = self.exit_code if status == "failed" else 0
-        blocks = tuple(self._result(name) for name in self.plan.graph.order if name in self.results)
-        checks = tuple(self.checked[c.assertion.key] for c in self.plan.checks if c.assertion.key in self.checked)
+        blocks = tuple(self._result(name) for name in self.graph.order if name in self.results)
+        keys = (check.assertion.key for check in self.checks)
+        checks = tuple(self.checked[key] for key in keys if key in self.checked)
         return Report(
             self.run,
-            self.plan.project.target.name,
+            self.targets,
             status,
             seconds,
             blocks,

@@ -9,6 +9,7 @@ from sqlflow.core.names import TableName
 from sqlflow.plan.plan import Plan
 from sqlflow.read.render import Renderer
 from sqlflow.run.compose import Binder
+from sqlflow.run.elsewhere import Origins
 from sqlflow.run.workers import Workers
 
 
@@ -27,5 +28,9 @@ class Work:
     workers: Workers
     open_session: Callable[[], Session]
     tell: Listener = _unheard
+    origins: Origins = field(default_factory=dict)
+    """Where the blocks of other targets are."""
+    at_work: list[Session] = field(default_factory=list)
+    """The sessions of other targets that give rows now, so that they can be interrupted."""
     doubtful: set[TableName] = field(default_factory=set)
     """Blocks that were built while a file that they read was changing: their key does not tell what they hold."""

@@ -38,8 +38,11 @@ def command(selection: Selection, pipelines: bool, output: str, place: Place) ->
         return
     width = max((len(str(block.name)) for block in found), default=0)
     forms = max(9, *(len(block.form) for block in found), 0)
+    targets = {block.name: project.loaded.target_of(block).name for block in found if project.loaded.targets}
+    wide = max(map(len, targets.values()), default=0)
     for block in found:
-        echo(f"{block.name!s:<{width}}  {block.form:<{forms}}  {block.path}")
+        where = f"{targets[block.name]:<{wide}}  " if targets else ""
+        echo(f"{block.name!s:<{width}}  {block.form:<{forms}}  {where}{block.path}")
     if project.loaded.skipped:
         echo(f"skipped {len(project.loaded.skipped)} hidden: " + ", ".join(project.loaded.skipped))
 
@@ -75,6 +78,7 @@ def _pipeline(pipeline: "Pipeline") -> dict[str, Any]:
 def _object(block: "Block", project: "Project") -> dict[str, Any]:
     return {
         "name": str(block.name), "kind": block.kind, "materialize": block.config.materialize, "path": block.path,
+        "target": project.loaded.target_of(block).name,
         "description": block.config.description, "tags": block.config.tags, "owner": block.config.owner,
         "inputs": sorted(map(str, project.graph.inputs[block.name])),
         "sources": sorted(map(str, project.graph.sources[block.name])),

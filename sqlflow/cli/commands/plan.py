@@ -46,6 +46,7 @@ def command(selection: Selection, offline: bool, output: str, place: Place) -> N
             "removed": plan.removed,
             "problems": (*plan.problems, *plan.faults),
             "target": plan.project.target.name,
+            **({"targets": _targets(plan, project)} if project.loaded.targets else {}),
             "environment": plan.project.environment.name,
             **_selection(selection, project),
             "is_offline": offline,
@@ -85,10 +86,13 @@ def _text(plan: "Plan", project: "Project") -> str:
     ]
     width = max((len(str(step.block)) for step in acting), default=0)
     forms = max(9, *(len(project.loaded.blocks[step.block].form) for step in acting), 0)
+    targets = _targets(plan, project) if project.loaded.targets else {}
+    wide = max((len(target) for target in targets.values()), default=0)
     lines = []
     for step in acting:
         block = project.loaded.blocks[step.block]
-        lines.append(f"{step.action:<7}{step.block!s:<{width}}  {block.form:<{forms}}  {step.reason}")
+        where = f"{targets[str(step.block)]:<{wide}}  " if targets else ""
+        lines.append(f"{step.action:<7}{step.block!s:<{width}}  {block.form:<{forms}}  {where}{step.reason}")
         lines += [" " * 7 + change for change in _columns(step)]
     lines += [f"warning: {warning}" for warning in project.loaded.warnings]
     for name in sorted(set(plan.readers) & {*plan.built, *plan.removed}):
@@ -110,6 +114,12 @@ def _text(plan: "Plan", project: "Project") -> str:
     checks = count(len(plan.checks), "assertion")
     lines.append(f"\n{count(len(plan.built), 'block')} to build{reused}, {checks} to run{left}")
     return "\n".join(lines)
+
+
+def _targets(plan: "Plan", project: "Project") -> dict[str, str]:
+    """Return the name of the target in which each block of a plan is built."""
+    blocks = project.loaded.blocks
+    return {str(step.block): project.loaded.target_of(blocks[step.block]).name for step in plan.steps}
 
 
 def _columns(step: "Step") -> "Iterator[str]":

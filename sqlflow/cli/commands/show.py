@@ -31,4 +31,6 @@ def command(block: str, limit: int, cte: str, output: str, place: Place) -> None
     width = shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else 0
     echo(table(rows.columns, rows.rows, width))
     counted = count(len(rows.rows), "row")
+    if project.loaded.targets:
+        counted += f" in {project.loaded.target_of(project.block(block)).name}"
     echo(f"\nthe first {counted.removeprefix('1 ')}" if len(rows.rows) == limit else f"\n{counted}")

@@ -21,14 +21,16 @@ def command(block: str, output: str, place: Place) -> None:
     from sqlflow.cli import as_json
     from sqlflow.cli.output import echo
 
-    found = place.load().why(block)
-    echo(as_json.text(as_json.plain(found)) if output == "json" else _text(found))
+    project = place.load()
+    found = project.why(block)
+    target = project.loaded.target_of(project.block(block)).name if project.loaded.targets else ""
+    echo(as_json.text(as_json.plain(found)) if output == "json" else _text(found, target))
 
 
 Items = list[tuple[str, tuple[str, ...]]]
 
 
-def _text(found: "Why") -> str:
+def _text(found: "Why", target: str) -> str:
     remedies: Items = [(remedy, ()) for remedy in dict.fromkeys(change.remedy for change in found.changed) if remedy]
     sections: list[tuple[str, Items]] = [
         ("changed", [(change.what, change.details) for change in found.changed]),
@@ -36,7 +38,8 @@ def _text(found: "Why") -> str:
         ("to use its version again", remedies if found.action == "build" else []),
     ]
     shown = [(title, items) for title, items in sections if items]
-    lines = [f"{found.block}: {found.action}, {found.reason}"]
+    where = f" in {target}" if target else ""
+    lines = [f"{found.block}{where}: {found.action}, {found.reason}"]
     for number, (title, items) in enumerate(shown, 1):
         lines += [f"{_branch(number, shown)} {title}", *_branches(items, "   " if number == len(shown) else "│  ")]
     return "\n".join(lines)

@@ -1,0 +1,79 @@
+"""The rows of blocks of other targets: carried over as Arrow in batches, and loaded once for each version."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlflow.core.block import Block, Target
+from sqlflow.core.engine import Column, Engine, Session
+from sqlflow.core.errors import BuildError, StatementError
+from sqlflow.core.names import TableName, quoted
+from sqlflow.core.text import Place
+from sqlflow.plan.origins import hashed
+from sqlflow.plan.recipes import is_stored
+from sqlflow.run import state
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the rows of a block of another target are."""
+
+    target: Target
+    relation: TableName
+    open_session: Callable[[], Session]
+
+
+Origins = Mapping[TableName, Origin]
+
+
+def version(block: Block, relation: TableName, engine: Engine, session: Session, may_write: bool = True) -> str:
+    """Return what tells the rows of a block's version from others: a hash of what a table holds, in its order, where the
+    engine gives one; else the version's name.
+
+    A hash is kept once it is known. Return an empty text if it is not, and `session` must not write.
+    """
+    if not is_stored(block) or not block.config.content_hash:
+        return relation.name
+    columns = session.columns(f"select * from {relation.sql}")
+    query = engine.content(relation, columns, True)
+    if query is None:
+        return relation.name
+    what = hashed("carried " + ", ".join(f"{column.name} {column.type}" for column in columns))
+    return state.content(session, relation, what, query if may_write else None)
+
+
+@contextmanager
+def batches(
+    name: TableName, origin: Origin, where: Place, at_work: list[Session]
+) -> Iterator["pa.RecordBatchReader"]:  # fmt: skip
+    """Yield the rows of a block of another target, from a session that is `at_work` meanwhile.
+
+    Raise BuildError for a column that cannot be carried over.
+    """
+    session = origin.open_session()
+    at_work.append(session)
+    try:
+        columns = session.columns(f"select * from {origin.relation.sql}")
+        selected = ", ".join(_carried(column, name, origin, where) for column in columns)
+        try:
+            yield session.batches(f"select {selected} from {origin.relation.sql}")
+        except StatementError as error:
+            raise BuildError(f"the rows of `{name}` cannot be carried over: {error.message}", where) from error
+    finally:
+        at_work.remove(session)
+        session.close()
+
+
+def _carried(column: Column, name: TableName, origin: Origin, where: Place) -> str:
+    expression, own = origin.target.engine.carried(column), quoted(column.name)
+    if expression is None:
+        raise BuildError(
+            f"the column `{column.name}` of `{name}` cannot be carried over: it is {column.type} in `{origin.target.name}`",
+            where,
+            f"read a view in `{origin.target.name}` that casts it or leaves it out",
+        )
+    return own if expression == own else f"{expression} as {own}"

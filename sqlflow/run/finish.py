@@ -1,0 +1,269 @@
+"""What comes when all has been built and checked: results are kept, and what may be is published, target by target."""
+
+import queue
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from sqlflow.core import events
+from sqlflow.core.engine import Session
+from sqlflow.core.errors import Cancelled, Problem, SqlflowError
+from sqlflow.core.events import Listener
+from sqlflow.core.flow import PLAIN
+from sqlflow.core.names import TableName
+from sqlflow.plan.plan import Check, Plan
+from sqlflow.run import publish, state
+from sqlflow.run.callbacks import call_back
+from sqlflow.run.exports import ExportStopped, Written, forget, put_in_place, written_aside
+from sqlflow.run.order import Node
+from sqlflow.run.report import Report, RunStatus
+from sqlflow.run.sweep import sweep
+from sqlflow.run.tally import Outcome, Tally
+from sqlflow.run.target import Held
+from sqlflow.run.work import Work
+
+TIMED_OUT = 1
+"""What stands for an exit code where it is no signal that ends a run, but its time."""
+Done = queue.SimpleQueue[tuple[Node | None, Outcome]]
+"""What workers have finished; no node and Cancelled for a signal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a plan is executed."""
+
+    threads: int = 4
+    publish: Literal["all", "passing"] = "all"
+    fail_fast: bool = False
+    prune: bool = False
+    adopt: bool = False
+    cascade: bool = False
+    timeout: float | None = None
+    """How many seconds the run may take; then it is stopped, and nothing is published."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """A plan that was worked through in a target."""
+
+    plan: Plan
+    held: Held
+    work: Work
+
+
+def heard(done: Done) -> Cancelled | None:
+    """Return the signal that came when all work had been done."""
+    with suppress(queue.Empty):
+        return next(outcome for _, outcome in iter(done.get_nowait, None) if isinstance(outcome, Cancelled))
+    return None
+
+
+def stopped(why: Cancelled, tally: Tally, options: Options, tell: Listener) -> Report:
+    """Finish a run that was told to end, or that took too long."""
+    if why.exit_code != TIMED_OUT:
+        return tally.report("cancelled", exit_code=why.exit_code)
+    problem = Problem(f"timeout: the run took longer than {options.timeout:g} s")
+    tell(events.NotPublished(tally.run, f"nothing was published: {problem.message}"))
+    return tally.report("failed", problems=(problem,), exit_code=1)
+
+
+def swept(held: Held, session: Session, keep: list[str], tell: Listener) -> None:
+    """Drop what is not needed any more. What cannot be dropped now is dropped by a later run."""
+    try:
+        sweep(held.connection, session, held.lease.environment, keep, held.project.config.keep)
+    except SqlflowError as error:
+        message = f"old versions could not be dropped: {error.problems[0].message}"
+        tell(events.Warned(held.lease.owner, message))
+
+
+def keep_results(tally: Tally, plan: Plan, held: Held, tell: Listener) -> None:
+    """Keep the failing rows of a plan's assertions, and which of them need not run again on the same versions."""
+    mine = [tally.checked[key] for check in plan.checks if (key := check.assertion.key) in tally.checked]
+    found = [result for result in mine if result.status in ("failed", "warned")]
+    passed = [check.key for check in plan.checks if check.key and _holds(check, tally, plan)]
+    if not found and not passed:
+        return
+    run, environment = held.lease.owner, held.lease.environment
+    session = held.connection.session()
+    try:
+        state.record_checked(session, passed, run)
+        for result in found:
+            state.record_failure(
+                session,
+                environment,
+                state.Failure(
+                    run, result.block or result.assertion, result.assertion, result.severity, result.failing,
+                    result.columns, result.sample, "\n".join(problem.message for problem in result.problems),
+                ),
+            )  # fmt: skip
+        if found:
+            state.forget_old_failures(session, environment)
+    except SqlflowError as error:
+        tell(events.Warned(run, f"the failing rows could not be kept: {error.problems[0].message}"))
+    finally:
+        session.close()
+
+
+def _holds(check: Check, tally: Tally, plan: Plan) -> bool:
+    """Tell whether an assertion has passed, and on the files that its key is of."""
+    return tally.has_passed(check) and all(map(plan.files.hold, check.assertion.code.files))
+
+
+@dataclass
+class Publishing:
+    """One run's publishing: what is shown so far, over all of its targets."""
+
+    worked: Mapping[str, Sequence[Worked]]
+    """By target, in the order in which they publish."""
+    tally: Tally
+    options: Options
+    done: Done
+    tell: Listener
+    before: list[tuple[str, int]] = field(default_factory=list)
+    """The targets that have published, and how many relations."""
+    exports: list[tuple[Work, tuple[Written, ...]]] = field(default_factory=list)
+    shown: list[TableName] = field(default_factory=list)
+    dropped: list[TableName] = field(default_factory=list)
+
+    def report(self) -> Report:
+        """Publish what may be, each target in one transaction, and return the run's report.
+
+        Nothing is published anywhere before it is known of each target that nothing stands against it. A target that fails
+        keeps those behind it from publishing; those before it have published.
+        """
+        tally, run = self.tally, self.tally.run
+        passing, is_whole = tally.passing(), not tally.bad
+        if not is_whole and (self.options.publish == "all" or not passing):
+            self._call_back(())
+            offered = self.options.publish == "all" and passing
+            hint = "; `--publish passing` would publish what passed" if offered else ""
+            self.tell(events.NotPublished(run, f"nothing was published{hint}"))
+            return tally.report("failed")
+        try:
+            with self._sessions() as sessions:
+                return self._published(passing, is_whole, sessions)
+        finally:
+            for _, written in self.exports:
+                forget(written)
+
+    def _published(self, passing: list[TableName], is_whole: bool, sessions: Mapping[str, Session]) -> Report:
+        tally = self.tally
+        try:
+            shows = {target: self._to_show(target, passing, sessions[target]) for target in self.worked}
+            self._write_exports(passing, sessions)
+            publishing = [target for target in self.worked if shows[target] or self._prunes(target)]
+            if publishing and (signal := self._settled(publishing)):
+                return stopped(signal, tally, self.options, self.tell)
+            for target in publishing:
+                self._publish(target, shows[target], sessions[target])
+            if publishing:
+                self._call_back(passing)
+        except SqlflowError as error:
+            if isinstance(error, ExportStopped) and (signal := heard(self.done)):
+                return stopped(signal, tally, self.options, self.tell)
+            self.tell(events.NotPublished(tally.run, str(error)))
+            return self._reported("failed", error)
+        try:
+            for work, written in self.exports:
+                put_in_place(written, work)
+            for target, session in sessions.items():
+                held = self.worked[target][0].held
+                publish.copy(held.connection, session, held.lease.environment)
+        except SqlflowError as error:
+            return self._reported("failed", error)
+        is_good = is_whole and (publishing or not tally.failures())
+        return self._reported("succeeded" if is_good else "failed")
+
+    def _reported(self, status: RunStatus, error: SqlflowError | None = None) -> Report:
+        problems, exit_code = (error.problems, error.exit_code) if error else ((), None)
+        report = self.tally.report(status, tuple(self.shown), tuple(self.dropped), problems, exit_code)
+        return replace(report, published_in=tuple(self.before))
+
+    def _write_exports(self, passing: list[TableName], sessions: Mapping[str, Session]) -> None:
+        """Write aside what blocks export, in all targets."""
+        for target, works in self.worked.items():
+            for worked in works:
+                own = [name for name in passing if name in worked.plan.nodes]
+                written = written_aside(worked.work, own, sessions[target], lambda: not self.done.empty())
+                self.exports.append((worked.work, written))
+
+    def _call_back(self, published: Iterable[TableName]) -> None:
+        """Run the statements that blocks want to be run now, if there are any."""
+        blocks = self.tally.graph.project.blocks
+        if not any(blocks[name].flow != PLAIN for name in self.tally.results):
+            return
+        for works in self.worked.values():
+            session = works[0].work.open_session()
+            try:
+                call_back(works[0].work, self.tally, published, session)
+            finally:
+                session.close()
+
+    @contextmanager
+    def _sessions(self) -> Iterator[dict[str, Session]]:
+        with ExitStack() as stack:
+            found = {}
+            for target, worked in self.worked.items():
+                found[target] = worked[0].held.connection.session()
+                stack.callback(found[target].close)
+            yield found
+
+    def _to_show(self, target: str, passing: list[TableName], session: Session) -> dict[TableName, TableName]:
+        """Return the relation of each block that is not shown as it is: of those that pass, and of those of `prod`."""
+        first = self.worked[target][0]
+        held, own = first.held, first.held.project.blocks
+        new = {
+            name: worked.work.binder.relations[name]
+            for worked in self.worked[target]
+            for name in passing
+            if name in own and name in worked.plan.nodes and name not in worked.plan.inlined
+        }
+        return publish.to_show(first.plan, new, held.connection, session, held.lease.environment)
+
+    def _prunes(self, target: str) -> bool:
+        return self.options.prune and not self.tally.bad and bool(self.worked[target][0].plan.removed)
+
+    def _settled(self, targets: list[str]) -> Cancelled | None:
+        """Wait for the readers of all targets; return the signal that came meanwhile. From here on none is heard."""
+        for target in targets:
+            waiting = self.worked[target][0].held.connection.settle(lambda: not self.done.empty())
+            if waiting:
+                message = f"published over readers that have begun before, who may find tables empty: {waiting}"
+                self.tell(events.Warned(self.tally.run, message))
+        return heard(self.done)
+
+    def _publish(self, target: str, relations: Mapping[TableName, TableName], session: Session) -> None:
+        first, started = self.worked[target][0], time.perf_counter()
+        held = first.held
+        try:
+            dropped = publish.publish(
+                held.connection, session, first.plan, relations, held.lease, self._prunes(target), self.options.adopt,
+                self.options.cascade,
+            )  # fmt: skip
+        except SqlflowError as error:
+            if not self.before:
+                raise
+            raise self._in_part(target, error) from error
+        self.tell(events.Published(self.tally.run, len(relations), time.perf_counter() - started, target))
+        self.before.append((target, len(relations)))
+        self.shown += map(held.lease.environment.relation, relations)
+        self.dropped += dropped
+        built = (worked.work.binder.relations for worked in self.worked[target])
+        aside = [relations[name].name for relations in built for name in self.tally.bad if name in relations]
+        swept(held, session, aside, self.tell)
+
+    def _in_part(self, target: str, error: SqlflowError) -> SqlflowError:
+        """Return the error of a target where others have published before it."""
+        done = ", ".join(f"`{name}`" for name, _ in self.before)
+        hint = "the next build publishes it, and builds nothing again"
+        found = (
+            Problem(
+                f"`{target}` shows what it did before, and {done} what is new: {one.message}",
+                one.place,
+                one.hint or hint,
+            )
+            for one in error.problems
+        )
+        return type(error)(found)

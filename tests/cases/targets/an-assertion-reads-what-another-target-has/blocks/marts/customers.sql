@@ -1,0 +1,4 @@
+/*---
+assert: [{references: {customer: marts.known.customer}}]
+---*/
+select distinct customer from raw.orders

@@ -1,0 +1,4 @@
+/*---
+assert: [{unique: id}]
+---*/
+select id, customer, amount from positive

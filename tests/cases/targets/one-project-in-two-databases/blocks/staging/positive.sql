@@ -1,0 +1,4 @@
+/*---
+materialize: ephemeral
+---*/
+select * from stg_orders where amount > 0

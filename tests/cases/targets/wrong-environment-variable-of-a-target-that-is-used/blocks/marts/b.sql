@@ -1,0 +1,4 @@
+/*---
+target: far
+---*/
+select id from staging.a

@@ -1,0 +1,5 @@
+/*---
+target: serve
+---*/
+select id
+from staging.cleaned

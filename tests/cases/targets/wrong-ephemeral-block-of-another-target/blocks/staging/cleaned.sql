@@ -1,0 +1,4 @@
+/*---
+materialize: ephemeral
+---*/
+select 1 as id

@@ -1,0 +1,4 @@
+/*---
+target: lakes
+---*/
+select * from marts.lines where id <> 1

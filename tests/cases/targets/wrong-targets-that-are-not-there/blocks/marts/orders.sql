@@ -1,0 +1,4 @@
+/*---
+target: serv
+---*/
+select 1 as id

@@ -1,0 +1,4 @@
+/*---
+target: same
+---*/
+select id from staging.a
