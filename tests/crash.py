@@ -2,11 +2,12 @@
 
 import atexit
 import os
+import random
 import re
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +22,7 @@ from support import write
 
 from sqlflow import Project
 from sqlflow.core import failpoints
+from sqlflow.core.errors import SqlflowError
 
 FILES = {
     "sqlflow.yml": "name: p\nvars: {edition: 1}\nkeep: 0.000001\n",
@@ -170,12 +172,12 @@ def fresh(into: Path, engine: str = "duckdb") -> Path:
     return into
 
 
-def faults_after(folder: Path) -> list[str]:
-    """Return what does not hold of a project whose build was cut off. It is built again on the way."""
+def faults_after(folder: Path, **options: Any) -> list[str]:
+    """Return what does not hold of a project whose build was cut off. It is built again on the way, with the options."""
     cut, faults, expected = seen(folder), [], setting(engine_of(folder))
     if cut not in (expected.old, expected.new):
         faults.append(f"a reader sees a mixed set: {cut}")
-    report = build(folder)
+    report = build(folder, **options)
     if not report.ok:
         faults.append(f"the next build fails: {report.problems or list(report.failed())}")
     elif seen(folder) != expected.new:
@@ -237,3 +239,58 @@ def in_process_that_speaks(folder: Path, failure: str) -> tuple[Any, str]:
     said.close()
     with os.fdopen(os.dup(heard.fileno())) as lines:
         return process, lines.readline()
+
+
+STATEMENTS_AT_LEAST = 100
+
+
+def faults_of_kills(engine: str, numbers: Iterable[int], into: Path) -> list[str]:
+    """Kill builds at the statements of these numbers until one ends untouched, and return what does not hold after each."""
+    faults = []
+    for nth in numbers:
+        folder = fresh(into, engine)
+        process = in_process(folder, f"any:{nth}:kill")
+        process.join()
+        if process.exitcode == 0:
+            break
+        assert process.exitcode == -signal.SIGKILL
+        faults += [f"{nth}: {fault}" for fault in faults_after(folder)]
+    assert nth > STATEMENTS_AT_LEAST
+    return faults
+
+
+def faults_of_errors(engine: str, kind: str, numbers: Iterable[int], into: Path) -> list[str]:
+    """Let the statements of these numbers fail until a build ends untouched; what was told must be what readers see.
+
+    A run that has ended in this process holds nothing: the next one waits for nobody.
+    """
+    faults = []
+    for nth in numbers:
+        folder = fresh(into, engine)
+        with failpoints.armed(f"any:{nth}:{kind}") as failure:
+            try:
+                told = build(folder).ok
+            except SqlflowError:
+                told = False
+        if not failure.has_happened:
+            break
+        if told != (seen(folder) == setting(engine).new):
+            faults.append(f"{nth}: told {told}, and that is not what readers see")
+        faults += [f"{nth}: {fault}" for fault in faults_after(folder, lock_timeout=0.0)]
+    assert nth > STATEMENTS_AT_LEAST
+    return faults
+
+
+def faults_of_random_kills(engine: str, chance: random.Random, kills: int, seconds: float, into: Path) -> list[str]:
+    """Kill builds with four threads at random moments of their first seconds, and return what does not hold after each."""
+    faults, codes = [], set()
+    for _ in range(kills):
+        folder = fresh(into, engine)
+        process = in_process(folder, threads=4)
+        process.join(chance.uniform(0.0, seconds))
+        process.kill()
+        process.join()
+        codes.add(process.exitcode)
+        faults += faults_after(folder)
+    assert -signal.SIGKILL in codes
+    return faults

@@ -14,6 +14,7 @@ import secrets
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -35,6 +36,10 @@ DEAD_SECONDS = 12.0
 def new_run() -> str:
     """Return an id that is unique and sorts by time."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"[:-3] + secrets.token_hex(2)
+
+
+_over: deque[str] = deque(maxlen=1000)
+"""The last runs of this process that have ended. No engine can tell that of a process that lives."""
 
 
 @dataclass
@@ -120,7 +125,7 @@ class Taking:
         return self.session.rows(query).rows[0]
 
     def _has_ended(self, holder: Holder, heartbeat: str) -> bool:
-        if self.connection.has_ended(holder):
+        if _is_over(holder, self.connection):
             return True
         if self.seen != (holder, heartbeat):
             self.seen, self.seen_at = (holder, heartbeat), time.monotonic()
@@ -168,8 +173,17 @@ def refuse_others(connection: Connection, session: Session, environment: Environ
     """Raise BusyError if another environment is being built; else none can begin before the session's transaction ends."""
     _one_at_a_time(session)
     for holder in _holders(session, f"not {state.of(environment)}"):
-        if not connection.has_ended(holder):
+        if not _is_over(holder, connection):
             raise _busy(holder)
+
+
+def over(run: str) -> None:
+    """Remember that a run of this process has ended: should its lease not have been given back, it is free."""
+    _over.append(run)
+
+
+def _is_over(holder: Holder, connection: Connection) -> bool:
+    return holder.run in _over or connection.has_ended(holder)
 
 
 def described(holder: Holder) -> str:

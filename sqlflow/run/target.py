@@ -11,7 +11,7 @@ from sqlflow.core.events import Listener
 from sqlflow.core.failpoints import failing, point
 from sqlflow.plan.graph import Graph
 from sqlflow.run import state
-from sqlflow.run.lease import Lease, Taking, beating, new_run
+from sqlflow.run.lease import Lease, Taking, beating, new_run, over
 from sqlflow.run.signals import told_to
 from sqlflow.run.waiting import waited
 
@@ -57,10 +57,13 @@ def leased(
 ) -> Iterator[Lease]:
     """Take the lease that lets one run change the target, waiting up to `seconds` for it."""
     state.ensure(connection, session)
-    lease = waited(Taking(connection, session, project.environment, run), seconds, tell)
-    point("lease taken")
-    with beating(lease, partial(connection.session, lease.owner)):
-        yield lease
+    try:
+        lease = waited(Taking(connection, session, project.environment, run), seconds, tell)
+        point("lease taken")
+        with beating(lease, partial(connection.session, lease.owner)):
+            yield lease
+    finally:
+        over(run)
 
 
 @dataclass(frozen=True, slots=True)
