@@ -9,6 +9,7 @@ calls. Ends with 1 if a list takes longer, or if memory has grown by more than a
 
 import argparse
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -58,7 +59,7 @@ def main() -> int:
     service = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert service.stdout
-        port = int(next(line for line in service.stdout if "listening" in line).split(":")[-1].split("/")[0])
+        port = int(re.search(r":(\d+)/", next(line for line in service.stdout if "listening" in line))[1])  # type: ignore[index]
         next(line for line in service.stdout if "loaded" in line)
         is_good = measured(service.pid, port, token, middle, given.calls)
         before = megabytes(service.pid)

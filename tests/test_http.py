@@ -1,13 +1,15 @@
 """The HTTP API: what it answers, to whom, and how much it takes."""
 
+import doctest
 import re
 import socket
 import stat
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from datetime import UTC, datetime
 from http.client import HTTPConnection
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import jsonschema
@@ -17,10 +19,13 @@ from served import SECRET, Called, called, now, signed
 from sqlflow.core.errors import Problem, SqlflowError, StateError, TargetError, UsageError
 from sqlflow.core.secrets import hide
 from sqlflow.core.text import Place
+from sqlflow.service import messages
 from sqlflow.service.history import FILE
-from sqlflow.service.http import tokens
+from sqlflow.service.http import limits, problems, rules, signatures, tokens, vars, views
 from sqlflow.service.http.limits import Limits
 from sqlflow.service.http.openapi import STREAM
+from sqlflow.service.http.problems import Refused
+from sqlflow.service.http.rules import Head, check_host
 from sqlflow.service.http.server import Address, check_address, listening
 from sqlflow.service.http.table import ENDPOINTS
 
@@ -31,6 +36,14 @@ API = "/api/v1"
 def service(tmp_path: Path) -> Iterator[Called]:
     with called(tmp_path) as found:
         yield found
+
+
+@pytest.mark.parametrize(
+    "module", [limits, messages, problems, rules, signatures, vars, views], ids=lambda one: one.__name__
+)
+def test_what_docstrings_show_is_so(module: ModuleType) -> None:
+    found = doctest.testmod(module)
+    assert (found.attempted > 0, found.failed) == (True, 0)
 
 
 # What it answers
@@ -237,8 +250,8 @@ def test_wrong_tokens_are_counted_and_the_right_one_still_passes(tmp_path: Path)
     "POST /api/v1/webhooks/main HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{{",
 ], ids=["head", "body"])  # fmt: skip
 def test_slow_callers_do_not_keep_a_good_one_out(tmp_path: Path, begun: str) -> None:
-    limits = Limits(connections=20, head_seconds=60, body_seconds=60)
-    with called(tmp_path, limits) as service, ExitStack() as stack:
+    few = Limits(connections=20, head_seconds=60, body_seconds=60)
+    with called(tmp_path, few) as service, ExitStack() as stack:
         for _ in range(60):
             slow = stack.enter_context(socket.create_connection(("127.0.0.1", service.port), timeout=10))
             slow.sendall(begun.format(host=service.host).encode())
@@ -323,6 +336,26 @@ def test_a_port_that_is_in_use_is_told() -> None:
 
 def test_a_name_is_allowed_by_which_callers_may_call(tmp_path: Path) -> None:
     assert "etl.example" in Address("0.0.0.0", allowed_hosts=("ETL.example",)).hosts
+
+
+@pytest.mark.parametrize(("listens_at", "host", "is_known"), [
+    ("127.0.0.1", "localhost:9000", True), ("127.0.0.1", "192.168.1.7:8750", False), ("127.0.0.1", "etl.example", False),
+    ("0.0.0.0", "192.168.1.7:8750", True), ("0.0.0.0", "[fe80::1]:8750", True), ("0.0.0.0", "evil.example", False),
+    ("0.0.0.0", "etl.example", True), ("192.168.1.7", "ETL.example:443", True),
+])  # fmt: skip
+def test_a_service_is_known_by_its_names_alone_and_by_numbers_where_others_reach_it(
+    listens_at: str, host: str, is_known: bool
+) -> None:
+    allowed = () if listens_at == "127.0.0.1" else ("etl.example",)
+    head = Head("GET", "/", "", (("host", host),), "10.0.0.1")
+    with nullcontext() if is_known else pytest.raises(Refused, match="421"):
+        check_host(head, Address(listens_at, allowed_hosts=allowed).hosts)
+
+
+@pytest.mark.parametrize("name", ["etl.example:8750", "https://etl.example", "*", "*.example", ""])
+def test_a_name_that_is_none_is_refused_before_it_listens(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is no name of a host"):
+        check_address(Address(allowed_hosts=(name,)), ())
 
 
 def test_a_token_is_kept_as_a_hash_that_the_owner_alone_can_read(tmp_path: Path) -> None:

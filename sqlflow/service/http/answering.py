@@ -27,7 +27,7 @@ def answering(service: Service, address: Address, metrics: Metrics) -> Iterator[
     log.addHandler(heard)
     try:
         with serving(app, address) as bound:
-            service.tell(f"listening at {bound.url}/api/v1/")
+            service.tell(f"listening at {bound.url}/api/v1/, with the token in {FILE.parent / tokens.LOCAL}")
             yield bound
     finally:
         log.removeHandler(heard)

@@ -6,6 +6,7 @@ Each check returns nothing, or raises Refused. They run before routing, so that 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 from sqlflow.service.http.limits import Limits
@@ -19,6 +20,8 @@ OUTSIDE = frozenset({*PUBLIC, "/metrics"})
 WEBHOOKS = "/api/v1/webhooks/"
 READING = frozenset({"GET", "HEAD"})
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+ANY_ADDRESS = "an address"
+"""Among hosts: whatever is written as a number. No name that was pointed elsewhere can look like that."""
 _HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 _TRICK = re.compile(
     r"//|/\.\.?(?=/|$)|\\|%(?:2e|2f|5c|25|0[0-9a-f]|1[0-9a-f]|7f)|[^\x21-\x7e]|%(?![0-9a-f]{2})", re.IGNORECASE
@@ -105,8 +108,22 @@ def check_host(head: Head, hosts: Iterable[str]) -> None:
     found = _HOST.fullmatch(host)
     if found is None:
         raise Refused(400, "the header `Host` is no host")
-    if found[1].lower() not in hosts:
+    known = set(hosts)
+    if found[1].lower() not in known and not (ANY_ADDRESS in known and is_address(found[1])):
         raise Refused(421, "the service is not known by this host name; `--allow-host` adds one")
+
+
+def is_address(host: str) -> bool:
+    """Tell whether a host is written as a number.
+
+    >>> is_address("192.168.1.7"), is_address("[fe80::1]"), is_address("etl.example")
+    (True, True, False)
+    """
+    try:
+        ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True
 
 
 def check_path(head: Head, limits: Limits) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +13,11 @@ from typing import Any
 
 from sqlflow.core.errors import TargetError, UsageError
 from sqlflow.service.http.limits import Limits
-from sqlflow.service.http.rules import LOOPBACK
+from sqlflow.service.http.rules import ANY_ADDRESS, LOOPBACK
 from sqlflow.service.http.tokens import Token
 
 PORT = 8750
+_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]")
 _STOPPED_WITHIN_SECONDS = 5
 _BACKLOG = 512
 
@@ -43,8 +45,11 @@ class Address:
 
     @property
     def hosts(self) -> frozenset[str]:
-        """The names by which callers may call: the loopback ones, the address itself and what was allowed."""
-        return frozenset({*LOOPBACK, _in_url(self.host).lower(), *(name.lower() for name in self.allowed_hosts)})
+        """The names by which callers may call: those of the loopback, what was allowed, and for others any address."""
+        others = () if self.is_local else (ANY_ADDRESS,)
+        return frozenset(
+            {*LOOPBACK, *others, _in_url(self.host).lower(), *(name.lower() for name in self.allowed_hosts)}
+        )
 
 
 def _in_url(host: str) -> str:
@@ -52,7 +57,11 @@ def _in_url(host: str) -> str:
 
 
 def check_address(address: Address, tokens: tuple[Token, ...]) -> None:
-    """Raise UsageError for an address that others can reach while nobody was given a token."""
+    """Raise UsageError for an address that others can reach while nobody was given a token, and for names that are none."""
+    for name in address.allowed_hosts:
+        if not _NAME.fullmatch(name):
+            hint = "write it as callers do, without a port: `--allow-host etl.example`"
+            raise UsageError(f"`--allow-host {name[:80]}` is no name of a host", hint=hint)
     if address.is_local or tokens:
         return
     hint = "make one with `sqlflow token new NAME`, or leave `--host` out: then only this machine can call"

@@ -91,9 +91,5 @@ def pipeline(
 
 
 def kind(trigger: Trigger) -> str:
-    """Return what kind of trigger it is, as its key in the file says.
-
-    >>> kind(Webhook("s3cret-of-the-hook"))
-    'webhook'
-    """
+    """Return what kind of trigger it is, as its key in the file says: `after`, `files`, `query` or `webhook`."""
     return type(trigger).__name__.lower()
