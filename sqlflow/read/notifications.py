@@ -33,8 +33,11 @@ def notifications(
     for name, written in config.notifications.items():
         secrets: set[str] = set()
         unset: list[Problem] = []
-        entry = decoded(expanded(written, environment, secrets, unset), NotificationConfig, problems)
-        urls = entry.urls if entry and not unset else ()
+        ready = expanded(written, environment, secrets, unset)
+        entry = None if unset else decoded(ready, NotificationConfig, problems, f"notifications.{name}.")
+        if entry and not entry.urls:
+            problems.append(Problem(f"`notifications.{name}` has no URL", written.place, "write one, or take it out"))
+        urls = entry.urls if entry else ()
         hide({*secrets, *(secret for url in urls for secret in _secrets(url))})
         if entry or unset:
             found[name] = Notification(name, urls, unset[0].message if unset else "")

@@ -18,7 +18,8 @@ from sqlflow.service.http.tokens import Token
 
 PORT = 8750
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]")
-_STOPPED_WITHIN_SECONDS = 5
+_STOPPED_WITHIN_SECONDS = 1
+"""Answers take less; streams are cut off, and their callers go on where they were."""
 _BACKLOG = 512
 
 
@@ -119,5 +120,5 @@ def serving(app: Any, address: Address, limits: Limits | None = None) -> Iterato
         yield Address(address.host, bound.getsockname()[1], address.allowed_hosts)
     finally:
         server.should_exit = True
-        thread.join(_STOPPED_WITHIN_SECONDS * 2)
+        thread.join(_STOPPED_WITHIN_SECONDS * 10)
         bound.close()
