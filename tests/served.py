@@ -39,7 +39,7 @@ triggers:
     "pipelines/unset.yml": "triggers: [{webhook: \"{{ env('NOT_SET') }}\"}]\n",
 }
 QUICK = Limits(
-    head_seconds=0.3, body_seconds=0.3, requests_per_second=1e6, burst=1e6, wrong_tokens_per_minute=1e6
+    head_seconds=1, body_seconds=1, requests_per_second=1e6, burst=1e6, wrong_tokens_per_minute=1e6
 )  # fmt: skip
 """Limits of time that a test can wait for, and none of rates."""
 
