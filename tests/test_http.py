@@ -2,6 +2,7 @@
 
 import doctest
 import re
+import select
 import socket
 import stat
 from collections.abc import Iterator
@@ -258,6 +259,23 @@ def test_slow_callers_do_not_keep_a_good_one_out(tmp_path: Path, begun: str) -> 
         assert service.get(f"{API}/runs").status == 200
 
 
+def test_a_caller_that_does_not_read_is_cut_off(tmp_path: Path) -> None:
+    with called(tmp_path, Limits(send_seconds=0.2)) as service:
+        run = service.history.request_run("free").id
+        with service.history.database.transaction() as transaction:
+            line = (
+                "insert into logs (run, attempt, block, at, line) values (?, 1, '', '2026-01-01T00:00:00.000000Z', ?)"
+            )
+            transaction.many(line, [(run, "x" * 16_000)] * 1000)
+        with socket.create_connection(("127.0.0.1", service.port), timeout=30) as caller:
+            head = f"Host: {service.host}\r\nAuthorization: Bearer {service.token}\r\n\r\n"
+            caller.sendall(f"GET {API}/runs/{run}/log?limit=1000 HTTP/1.1\r\n{head}".encode())
+            cut_off = select.poll()
+            cut_off.register(caller, select.POLLHUP)
+            assert cut_off.poll(30_000)
+        assert service.get(f"{API}/runs").status == 200
+
+
 def test_streams_are_bounded(tmp_path: Path) -> None:
     with called(tmp_path, Limits(streams=3)) as service, ExitStack() as stack:
         path = f"{API}/runs/{service.history.request_run('free').id}/stream"
@@ -374,6 +392,14 @@ def test_a_token_that_is_given_works_at_once_and_one_that_is_revoked_no_more(ser
     assert service.get(f"{API}/runs", Authorization=f"Bearer {text}").status == 200
     tokens.remove(state, "ann")
     assert service.get(f"{API}/runs", Authorization=f"Bearer {text}").status == 401
+
+
+def test_damaged_tokens_let_nobody_in_but_the_owner(service: Called) -> None:
+    state = service.project.root / ".sqlflow"
+    text = tokens.add(state, "ann", "read", datetime.now(UTC))
+    (state / tokens.KEPT).write_text("[{")
+    assert service.get(f"{API}/runs", Authorization=f"Bearer {text}").status == 401
+    assert service.get(f"{API}/runs").status == 200
 
 
 def test_the_local_token_stays_the_same_and_is_made_anew_where_others_could_read_it(tmp_path: Path) -> None:

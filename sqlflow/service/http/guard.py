@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +28,7 @@ HEADERS = {
     "cache-control": "no-store",
 }
 """On every answer; an endpoint may set one of them itself."""
+_PIECE_BYTES = 64 << 10
 _READ_AWAY_AT_MOST = 4
 """Bodies of that many times the limit are read to their end, so that their refusal arrives."""
 
@@ -52,7 +53,7 @@ class Guard:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
         elif scope["type"] == "http":
-            await self._http(scope, receive, _Answer(send, self.limits.send_seconds))
+            await self._http(scope, receive, _Answer(send))
 
     async def _http(self, scope: MutableMapping[str, Any], receive: Receive, answer: "_Answer") -> None:
         try:
@@ -142,12 +143,23 @@ def _disconnected(receive: Receive) -> Receive:
     return only_the_end
 
 
+def _pieces(message: Message) -> Iterator[Message]:
+    """Yield a message, a long body in pieces: between them the server waits for the caller to read, and keeps no more."""
+    body = message.get("body", b"")
+    if len(body) <= _PIECE_BYTES:
+        yield message
+        return
+    for start in range(0, len(body), _PIECE_BYTES):
+        is_last = start + _PIECE_BYTES >= len(body)
+        more = not is_last or message.get("more_body", False)
+        yield {**message, "body": body[start : start + _PIECE_BYTES], "more_body": more}
+
+
 @dataclass(slots=True)
 class _Answer:
-    """Sends with the headers that every answer has, and waits for no caller that does not read."""
+    """Sends with the headers that every answer has."""
 
     send: Send
-    seconds: float
     has_begun: bool = False
 
     async def __call__(self, message: Message) -> None:
@@ -156,8 +168,8 @@ class _Answer:
             names = {name.lower() for name, _ in message["headers"]}
             more = [(name.encode(), value.encode()) for name, value in HEADERS.items() if name.encode() not in names]
             message = {**message, "headers": [*message["headers"], *more]}
-        async with asyncio.timeout(self.seconds):
-            await self.send(message)
+        for piece in _pieces(message):
+            await self.send(piece)
 
     async def refuse(self, refused: Refused, is_last: bool = False) -> None:
         """Send a refusal, and close the connection if it `is_last`: nobody knows where its next request would begin.

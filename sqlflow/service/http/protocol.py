@@ -1,6 +1,8 @@
 """HTTP/1.1 as uvicorn and h11 speak it, with bounds on what comes before a request is whole."""
 
 import asyncio
+import socket
+import struct
 import sys
 from typing import Any
 
@@ -11,6 +13,9 @@ from sqlflow.service.http.guard import HEADERS
 from sqlflow.service.http.limits import Limits
 from sqlflow.service.http.problems import MEDIA_TYPE, Refused, problem
 
+_AT_ONCE = struct.pack("ii", 1, 0)
+"""Closing forgets what was not read yet, which the system would keep for as long as the other side likes."""
+
 
 def bounded(limits: Limits) -> type[asyncio.Protocol]:
     """Return the protocol of a server with these limits."""
@@ -18,7 +23,9 @@ def bounded(limits: Limits) -> type[asyncio.Protocol]:
 
 
 class BoundedProtocol(H11Protocol):
-    """Closes what sends no whole head in time. When all connections are taken, the one that is waited for longest makes room.
+    """Closes what sends no whole head in time, and what does not read its answer.
+
+    When all connections are taken, the one that is waited for longest makes room.
 
     uvicorn by itself waits without end for the first head, and lets slow connections keep good callers out.
     """
@@ -27,6 +34,7 @@ class BoundedProtocol(H11Protocol):
     waits_since = 0.0
     """On the loop's clock, in seconds."""
     _waiting: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         if len(self.connections) >= self.limits.connections:
@@ -36,7 +44,17 @@ class BoundedProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_is_there()
+        self._is_read()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._is_read()
+        self._unread = self.loop.call_later(self.limits.send_seconds, self.close)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._is_read()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -70,11 +88,18 @@ class BoundedProtocol(H11Protocol):
             self._waiting.cancel()
             self._waiting = None
 
+    def _is_read(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
     def close(self) -> None:
         """Close a connection that is no longer waited for; its place is free at once."""
         self.connections.discard(self)
-        if not self.transport.is_closing():
-            self.transport.abort()
+        connection = self.transport.get_extra_info("socket")
+        if connection is not None and not self.transport.is_closing():
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
         """Tell what h11 could not read; uvicorn calls it while it handles the error."""

@@ -7,6 +7,7 @@ A token that somebody was given is a line of `.sqlflow/tokens.json`. Beside them
 import hashlib
 import hmac
 import json
+import logging
 import os
 import re
 import secrets
@@ -17,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
-from sqlflow.core.errors import StateError, TargetError, UsageError, did_you_mean
+from sqlflow.core.errors import SqlflowError, StateError, TargetError, UsageError, did_you_mean
 from sqlflow.core.secrets import hide
 
 Scope = Literal["read", "run"]
@@ -27,6 +28,7 @@ KEPT = "tokens.json"
 LOCAL = "service.token"
 _PREFIX = "sqlflow_"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+_log = logging.getLogger("sqlflow.service")
 _ONLY_OWNER = 0o600
 _OTHERS = 0o077
 
@@ -163,5 +165,13 @@ class Keyring:
             return ()
         seen = (found.st_mtime_ns, found.st_size, found.st_ino)
         if seen != self._seen:
-            self._tokens, self._seen = kept(self.folder), seen
+            self._tokens, self._seen = self._read(), seen
         return self._tokens
+
+    def _read(self) -> tuple[Token, ...]:
+        """Return what the file holds; nothing, which lets nobody in, where it is damaged."""
+        try:
+            return kept(self.folder)
+        except SqlflowError as error:
+            _log.error("%s", error)
+            return ()
