@@ -70,9 +70,9 @@ def ended(service: Service, *runs: str) -> list[Run]:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[Service]:
+def served(folder: Path, url: str = "") -> Iterator[Service]:
     """Give a service of a project; it goes round when `until` or `ended` say so."""
-    service = Service(folder, History.open(folder))
+    service = Service(folder, History.open(folder, url))
     service.member.join()
     try:
         service.round()
