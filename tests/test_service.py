@@ -51,7 +51,7 @@ def test_a_run_is_a_process_whose_events_are_in_the_history(tmp_path: Path) -> N
 def test_what_breaks_an_assertion_is_kept_and_a_retry_builds_what_has_failed(tmp_path: Path) -> None:
     with served(project(tmp_path, {**ALL, "blocks/a/two.sql": BAD})) as service:
         (run,) = ended(service, service.history.request_run("all", vars={}).id)
-        assert (run.status, run.reason) == ("failed", "a.two: 1 rows break id > 1")
+        assert (run.status, run.reason) == ("failed", "a.two: 1 row breaks id > 1")
         (assertion,) = service.history.assertions(run.id)
         assert (assertion.status, assertion.failing, assertion.columns, assertion.sample) == (
             "failed",

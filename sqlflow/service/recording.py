@@ -110,8 +110,7 @@ class Recording:
 
     def _assertion(self, transaction: Transaction, event: Mapping[str, Any]) -> None:
         if event["status"] == "failed":
-            count = f"{event['failing']} rows break" if event["failing"] else event["error"] or "could not be run:"
-            self.reason = self.reason or f"{event['block']}: {count} {event['assertion']}".splitlines()[0]
+            self.reason = self.reason or _broken(event)
         sample = {"columns": event["columns"], "rows": event["sample"]} if event.get("sample") else {}
         transaction.execute(
             "insert into assertion_results (run, attempt, block, assertion, status, failing, seconds, error, sample)"
@@ -140,6 +139,14 @@ class Recording:
             used = {name: min(places, pools[name]) for name, places in share.pools.items() if name in pools}
             left = Share(share.threads, used)
             transaction.execute("update runs set takes = ? where id = ?", left.text(), self.run)
+
+
+def _broken(event: Mapping[str, Any]) -> str:
+    """Return in a line what an assertion that failed says."""
+    failing, assertion = event["failing"], event["assertion"]
+    if event["error"]:
+        return f"{event['block']}: {assertion}: {event['error'].splitlines()[0]}"
+    return f"{event['block']}: {failing:,} {'row breaks' if failing == 1 else 'rows break'} {assertion}"
 
 
 def _event(line: str) -> Mapping[str, Any] | None:

@@ -101,7 +101,8 @@ def _parts(history: "History", run: "Run", folder: Folder) -> list[str]:
     for assertion in history.assertions(run.id):
         if assertion.status != "passed":
             parts.append(f"\n{assertion.status}: {assertion.block}: {assertion.assertion}")
-            parts.append(f"  {assertion.error or count(assertion.failing, 'row') + ' break it'}")
+            verb = "breaks" if assertion.failing == 1 else "break"
+            parts.append(f"  {assertion.error or count(assertion.failing, 'row') + f' {verb} it'}")
             if assertion.sample:
                 parts.append(table(assertion.columns, assertion.sample))
     if run.status in ("failed", "lost", "cancelled"):
