@@ -109,6 +109,11 @@ def test_a_history_opens_again_as_it_was(tmp_path: Path) -> None:
     assert History.open(tmp_path).runs() == [asked]
 
 
+def test_a_history_belongs_into_no_repository(tmp_path: Path) -> None:
+    History.open(tmp_path)
+    assert (tmp_path / FILE).with_name(".gitignore").read_text() == "*\n"
+
+
 def test_a_history_of_a_newer_sqlflow_is_refused_and_left_as_it_is(history: History, tmp_path: Path) -> None:
     asked = history.request_run("nightly")
     with history.database.transaction() as transaction:

@@ -195,7 +195,7 @@ def test_a_service_elsewhere_that_is_silent_is_taken_over_and_finds_that_out(
         other = leases.Membership(service.history)
         other.join()
         with service.history.database.transaction() as transaction:
-            transaction.execute("update services set host = 'elsewhere' where id = ?", other.id)
+            transaction.execute("update services set process = 'elsewhere:1' where id = ?", other.id)
         other.claim(service.pipelines(), service._loaded.limits)
         assert service.history.run(run.id).status == "running"
         assert (service.member.dead(), other.beat()) == ([other.id], True)
@@ -370,3 +370,17 @@ def test_a_service_says_what_it_does(tmp_path: Path) -> None:
     service.round()
     service.watches.close()
     assert told[0].startswith("pipelines/p.yml:1:11: `schedule` needs five fields")
+
+
+def test_who_stops_a_service_twice_waits_for_no_run(tmp_path: Path) -> None:
+    text = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + gated(tmp_path)[0]
+    history = History.open(project(tmp_path, {**ALL, "blocks/a/gated.py": text}))
+    run = history.request_run("all")
+    first = process(tmp_path)
+    waited(lambda: any(one.block == "a.gated" for one in history.blocks(run.id)))
+    first.terminate()
+    first.terminate()
+    first.communicate()
+    assert first.returncode == 0
+    assert history.run(run.id).status == "waiting"
+    assert processes_of(tmp_path) == []

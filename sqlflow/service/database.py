@@ -132,6 +132,8 @@ def sqlite(path: Path) -> Database:
 
     def connect() -> sqlite3.Connection:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if not (ignored := path.parent / ".gitignore").exists():
+            ignored.write_text("*\n")  # what has run belongs into no repository
         connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         for pragma in (
             "journal_mode = wal",

@@ -28,7 +28,7 @@ from sqlflow.service.nouns import (
     ScheduleState,
     Tick,
 )
-from sqlflow.service.processes import is_alive
+from sqlflow.service.processes import is_alive, is_here
 from sqlflow.service.rows import enter, insert
 from sqlflow.service.states import ACTIVE, RunStatus
 
@@ -159,10 +159,10 @@ class History:
 
     def is_served(self) -> bool:
         """Tell whether a service looks after this history: one whose process is there, or that was heard a minute ago."""
-        here, recently = socket.gethostname(), values.text(values.now() - timedelta(minutes=1))
-        rows = self.database.rows("select host, pid, process, heartbeat from services")
+        recently = values.text(values.now() - timedelta(minutes=1))
+        rows = self.database.rows("select pid, process, heartbeat from services")
         return any(
-            is_alive(pid, process) if host == here else heartbeat >= recently for host, pid, process, heartbeat in rows
+            is_alive(pid, process) if is_here(process) else heartbeat >= recently for pid, process, heartbeat in rows
         )
 
     # Asking

@@ -18,7 +18,7 @@ from sqlflow.service.database import Transaction
 from sqlflow.service.history import History
 from sqlflow.service.ids import new_id
 from sqlflow.service.nouns import Run
-from sqlflow.service.processes import end_group, identity, is_alive
+from sqlflow.service.processes import end_group, identity, is_alive, is_here
 from sqlflow.service.queue import Limits, Share, standing, turn
 from sqlflow.service.rows import enter, tell
 from sqlflow.service.states import RunStatus
@@ -85,13 +85,13 @@ class Membership:
 
     def dead(self) -> list[str]:
         """Return the services that have ended without leaving."""
-        rows = self.history.database.rows("select id, host, pid, process, beats from services where id <> ?", self.id)
-        here, now, found = socket.gethostname(), time.monotonic(), []
-        for id, host, pid, process, beats in rows:
+        rows = self.history.database.rows("select id, pid, process, beats from services where id <> ?", self.id)
+        now, found = time.monotonic(), []
+        for id, pid, process, beats in rows:
             seen, since = self._seen.get(id, (None, now))
             if seen != beats:
                 self._seen[id], since = (beats, now), now
-            has_ended = host == here and not is_alive(pid, process)
+            has_ended = is_here(process) and not is_alive(pid, process)
             if has_ended or now - since >= DEAD_SECONDS:
                 found.append(id)
         return found
@@ -103,11 +103,10 @@ class Membership:
             if not transaction.execute("delete from services where id = ?", dead):
                 return 0
             left = transaction.rows(
-                "select run, number, host, pid, process from attempts where service = ? and finished_at is null", dead
+                "select run, number, pid, process from attempts where service = ? and finished_at is null", dead
             )
-            for run, number, host, pid, process in left:
-                if host == socket.gethostname():
-                    end_group(pid, process)
+            for run, number, pid, process in left:
+                end_group(pid, process)
                 end = End("lost", "the service that ran it has ended", may_retry=True, is_interrupted=True)
                 finish(transaction, run, number, end, pipelines, now)
             return len(left)

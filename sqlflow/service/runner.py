@@ -3,7 +3,7 @@
 import json
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -15,6 +15,7 @@ from sqlflow.service.leases import Claim, End, finish
 from sqlflow.service.recording import Recording
 from sqlflow.service.running import GRACE_SECONDS, Running
 
+_LOOK_SECONDS = 0.1
 STOPPED = End("lost", "the service was stopped", may_retry=True, is_interrupted=True)
 
 
@@ -75,17 +76,16 @@ class Runner:
                 self._look_at_time(process, self._timeouts[id])
                 process.look_after()
 
-    def stop(self, pipelines: Mapping[str, Pipeline], at_once: bool = False) -> None:
-        """End all processes, and let their runs wait for the next service."""
+    def stop(self, pipelines: Mapping[str, Pipeline], at_once: Callable[[], bool]) -> None:
+        """End all processes, those that take their time when it is `at_once` or late, and let their runs wait for the next service."""
         for process in self.running.values():
             process.stop(STOPPED)
-            if at_once:
-                process.kill()
-        until = monotonic() + GRACE_SECONDS
-        for process in list(self.running.values()):
-            if not process.join(max(0.0, until - monotonic())):
-                process.kill()
-                process.join(GRACE_SECONDS)
+        until, left = monotonic() + GRACE_SECONDS, list(self.running.values())
+        while left and monotonic() < until and not at_once():
+            left = [process for process in left if not process.join(_LOOK_SECONDS)]
+        for process in left:
+            process.kill()
+            process.join(GRACE_SECONDS)
         self.look_after(pipelines)
 
     def kill(self) -> None:

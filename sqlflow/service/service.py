@@ -89,10 +89,14 @@ class Service:
         self.wake.set()
         return tick
 
-    def stop(self, number: int = 0, frame: FrameType | None = None) -> None:
-        """Ask the service to end; who asks twice ends the runs at once. Can be a signal's handler."""
+    def stop(self) -> None:
+        """Ask the service to end; who asks twice ends the runs at once."""
         self._stopping += 1
         self.wake.set()
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        """Hear a signal. It may come while this thread holds the lock of `wake`: the next round finds it."""
+        self._stopping += 1
 
     # The loop
 
@@ -100,7 +104,7 @@ class Service:
         """Serve until somebody asks for the end. The runs that are on are ended, and go on with the next service."""
         for number in (signal.SIGINT, signal.SIGTERM):
             if threading.current_thread() is threading.main_thread():
-                signal.signal(number, self.stop)
+                signal.signal(number, self._hear)
         self.member.join()
         beating = threading.Thread(target=self._beat, name="sqlflow-beat", daemon=True)
         beating.start()
@@ -141,8 +145,8 @@ class Service:
         if self._is_time("facts", _FACTS_SECONDS):
             self._watch_facts(now)
         if self._is_time("trim", _TRIM_SECONDS):
-            while trim(self.history, self._loaded.keep, now) == BATCH and not self._stopping:
-                pass
+            if trim(self.history, self._loaded.keep, now) == BATCH:  # the rest in the next rounds
+                self._at["trim"] = 0.0
 
     def _load(self) -> None:
         """Load the files if they are others than before, tell what is broken, and look at all schedules anew."""
@@ -231,7 +235,7 @@ class Service:
         if self.runner.running:
             self.tell(f"runs that are ended, and go on with the next service: {len(self.runner.running)}")
         try:
-            self.runner.stop(self.pipelines(), at_once=self._stopping > 1)
+            self.runner.stop(self.pipelines(), lambda: self._stopping > 1)
             self.member.leave()
         except SqlflowError as error:
             self.tell(f"error: {error}")
