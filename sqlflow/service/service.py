@@ -144,9 +144,8 @@ class Service:
         self._begin()
         if self._is_time("facts", _FACTS_SECONDS):
             self._watch_facts(now)
-        if self._is_time("trim", _TRIM_SECONDS):
-            if trim(self.history, self._loaded.keep, now) == BATCH:  # the rest in the next rounds
-                self._at["trim"] = 0.0
+        if self._is_time("trim", _TRIM_SECONDS) and trim(self.history, self._loaded.keep, now) == BATCH:
+            self._at["trim"] = 0.0  # the rest in the next rounds
 
     def _load(self) -> None:
         """Load the files if they are others than before, tell what is broken, and look at all schedules anew."""
