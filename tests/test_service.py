@@ -384,3 +384,17 @@ def test_who_stops_a_service_twice_waits_for_no_run(tmp_path: Path) -> None:
     assert first.returncode == 0
     assert history.run(run.id).status == "waiting"
     assert processes_of(tmp_path) == []
+
+
+def test_a_run_waits_for_another_one_in_its_target_and_says_for_whom(tmp_path: Path) -> None:
+    text, gate = gated(tmp_path)
+    files = {"pipelines/first.yml": "select: [gated]\n", "pipelines/second.yml": "select: [one]\n"}
+    with served(project(tmp_path, {**files, "blocks/a/gated.py": text})) as service:
+        history = service.history
+        first = history.request_run("first")
+        until(service, lambda: any(one.block == "a.gated" for one in history.blocks(first.id)))
+        second = history.request_run("second")
+        until(service, lambda: "held by" in history.run(second.id).reason)
+        assert history.run(second.id).status == "running"
+        gate.touch()
+        assert [(run.status, run.reason) for run in ended(service, first.id, second.id)] == [("succeeded", "")] * 2

@@ -15,6 +15,8 @@ from sqlflow.service.leases import Claim, End, finish
 from sqlflow.service.recording import Recording
 from sqlflow.service.running import GRACE_SECONDS, Running
 
+LOCK_TIMEOUT = "24h"
+"""How long a run waits for another one that holds its target: as long as it takes, since it can be cancelled."""
 _LOOK_SECONDS = 0.1
 STOPPED = End("lost", "the service was stopped", may_retry=True, is_interrupted=True)
 
@@ -24,6 +26,7 @@ def command(root: Path, claim: Claim, program: tuple[str, ...] = ()) -> list[str
     run, share = claim.run, claim.share
     words = [*(program or (sys.executable, "-m", "sqlflow")), "build", "--pipeline", run.pipeline, "--output", "jsonl"]
     words += ["--project-dir", str(root), "--retries", "0"]  # each try is an attempt of its own here
+    words += ["--lock-timeout", LOCK_TIMEOUT]
     if run.vars:
         words += ["--vars", json.dumps(run.vars)]
     if share.threads is not None:

@@ -218,7 +218,9 @@ class Service:
     def _beat(self) -> None:
         while not self._stopping:
             with suppress(SqlflowError):  # the next beat tries again
-                self._is_ours = self.member.beat()
+                member = self.member
+                if not member.beat() and member is self.member:
+                    self._is_ours = False
             time.sleep(BEAT_SECONDS)
 
     def _rejoin(self) -> None:
