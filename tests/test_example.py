@@ -28,7 +28,7 @@ from sqlflow.run.report import Report
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "example_warehouse"
 README = (EXAMPLE / "README.md").read_text()
-MADE_HERE = shutil.ignore_patterns("data", ".sqlflow", "warehouse.duckdb*", "__pycache__")
+MADE_HERE = shutil.ignore_patterns("data", "exports", ".sqlflow", "warehouse.duckdb*", "__pycache__")
 
 ROWS = {
     "staging.stg_flights": 336_776,

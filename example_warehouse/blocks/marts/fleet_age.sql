@@ -2,6 +2,7 @@
 description: Whether older planes are later, by age and maker. Planes without a year or a record are left out.
 order_by: [maker, youngest_years]
 tags: [planes]
+export: exports/fleet_age.csv
 columns:
   youngest_years: {description: "Age of the youngest plane of the band; sorts the bands as their names would not."}
 assert:
