@@ -14,7 +14,6 @@ from sqlflow.core.environment import PROD, Environment
 from sqlflow.core.errors import UsageError
 from sqlflow.core.events import Event, Listener
 from sqlflow.core.names import TableName
-from sqlflow.core.pipeline import Pipeline
 from sqlflow.core.text import MappedText
 from sqlflow.plan import plan as planning
 from sqlflow.plan import saved, unit_tests
@@ -26,14 +25,11 @@ from sqlflow.plan.graph import Graph, graph
 from sqlflow.plan.origins import Read
 from sqlflow.plan.parts import all_targets, part, targets_of
 from sqlflow.plan.parts import problems as misplaced
-from sqlflow.plan.pipelines import Resolved, blocks_of, resolved
 from sqlflow.plan.plan import Plan
 from sqlflow.plan.ranges import NOTHING_ASKED, Asked
-from sqlflow.plan.selection import selected
 from sqlflow.plan.why import Why, why
 from sqlflow.read.cache import LoadCache
 from sqlflow.read.environments import published_in
-from sqlflow.read.pipelines import read_pipelines
 from sqlflow.read.project import load
 from sqlflow.run import everywhere, state
 from sqlflow.run.conditions import unwanted
@@ -44,6 +40,7 @@ from sqlflow.run.idle import idle_report
 from sqlflow.run.kept import keep, read_and_kept
 from sqlflow.run.lease import new_run
 from sqlflow.run.new_unit_test import sampled, write_new
+from sqlflow.run.piped import pipelines_of, selected_for
 from sqlflow.run.planned import Across, published
 from sqlflow.run.report import Report, together_reported
 from sqlflow.run.rollback import Rollback
@@ -58,6 +55,9 @@ from sqlflow.run.workers import Workers
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from sqlflow.core.pipeline import Pipeline
+    from sqlflow.plan.pipelines import Resolved
 
 
 def _silent(event: Event) -> None:
@@ -75,7 +75,7 @@ class Project:
 
     loaded: nouns.Project
     cache: LoadCache = field(default_factory=LoadCache, repr=False, compare=False)
-    pipeline: Pipeline | None = None
+    pipeline: "Pipeline | None" = None
 
     @classmethod
     def load(
@@ -101,15 +101,12 @@ class Project:
 
     def selected(self, select: Iterable[str] = (), exclude: Iterable[str] = ()) -> frozenset[TableName]:
         """Return the blocks that a selection names; without one, those of the pipeline. Raise UsageError if it names none."""
-        words = tuple(select)
-        if self.pipeline is None or words:
-            return selected(self.graph, words, exclude)
-        return blocks_of(self.graph, self.pipeline, exclude)
+        return selected_for(self.graph, self.pipeline, select, exclude)
 
     @cached_property
-    def pipelines(self) -> tuple[Resolved, ...]:
+    def pipelines(self) -> "tuple[Resolved, ...]":
         """The pipelines with their blocks. Raise ProjectError with every fault of their files."""
-        return resolved(self.graph, read_pipelines(self.loaded.root).values())
+        return pipelines_of(self.graph)
 
     def block(self, name: str) -> nouns.Block:
         """Return the one block of that name, with or without its schema. Raise UsageError if there is none."""

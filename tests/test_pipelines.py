@@ -1,5 +1,7 @@
 """What a file of `pipelines/` may say, and what it is told where it is wrong."""
 
+import subprocess
+import sys
 from datetime import datetime, time
 from pathlib import Path
 
@@ -8,8 +10,8 @@ import pytest
 from sqlflow.app import Project
 from sqlflow.cli.completion import pipeline_names
 from sqlflow.core.errors import ProjectError
-from sqlflow.core.flow import Wait
-from sqlflow.core.pipeline import After, Files, Notice, Pipeline, Query, Retries, Webhook
+from sqlflow.core.flow import Retries, Wait
+from sqlflow.core.pipeline import After, Files, Notice, Pipeline, Query, Webhook
 from sqlflow.core.text import Place, SourceFile
 from sqlflow.read.pipelines import pipeline_named, pipeline_of, read_pipelines
 from sqlflow.run.detach import code_of, detached, drift, written_or_not
@@ -218,3 +220,13 @@ def test_a_copy_of_an_r_block_says_where_it_came_from(tmp_path: Path, text: str,
     assert texts[tmp_path / made.path] == copy.replace("ORIGIN", f"block: marts.trend, code: {code_of(block)}")
     with written_or_not(texts):
         assert drift(Project.load(tmp_path).loaded, "trend_p").has_moved is False
+
+
+def test_a_project_without_pipelines_does_not_pay_for_them(tmp_path: Path) -> None:
+    (tmp_path / "a.sql").write_text("select 1 as one")
+    program = (
+        "import sys; from sqlflow.app import Project; project = Project.load(sys.argv[1]); project.build()\n"
+        "print(project.pipelines, *[name for name in sys.modules if name.endswith(('pipeline', 'pipelines', '.cron'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout == "()\n"

@@ -10,7 +10,7 @@ from sqlflow.cli.output import echo
 from sqlflow.cli.terminal import listening, summary
 from sqlflow.core.errors import SqlflowError
 from sqlflow.core.events import Event, Listener
-from sqlflow.core.pipeline import Retries
+from sqlflow.core.flow import Retries
 from sqlflow.run.report import Report
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from sqlflow.cli.unit_tests import unit_test_texts
 from sqlflow.core import events
 from sqlflow.core.errors import printable
 from sqlflow.core.events import Event, Listener
-from sqlflow.core.pipeline import written
+from sqlflow.core.flow import written
 from sqlflow.core.secrets import masked
 from sqlflow.run.report import AssertionResult, BlockResult, Report
 

@@ -11,6 +11,27 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Retries:
+    """How often what failed is tried again: after `delay` seconds, each later wait `backoff` times the one before."""
+
+    count: int = 0
+    delay: float = 30.0
+    backoff: float = 2.0
+
+    def pause(self, tried: int) -> float | None:
+        """Return the seconds to wait when `tried` tries have failed (1 is the first); None if that was the last.
+
+        >>> [Retries(2, 30, 2).pause(tried) for tried in (1, 2, 3)]
+        [30.0, 60.0, None]
+        """
+        return None if tried > self.count else float(self.delay * self.backoff ** (tried - 1))
+
+
+ONCE = Retries()
+"""That of what is not tried again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Condition:
     """Whether a block is wanted: as `wanted` says, or as the one value that `query` gives."""
 
@@ -73,3 +94,14 @@ class Flow:
 
 PLAIN = Flow()
 """That of a block that says nothing of it."""
+
+
+def written(seconds: float) -> str:
+    """Return a time as it is written in a file: in its largest whole unit.
+
+    >>> written(900.0), written(86400.0), written(1.5)
+    ('15m', '1d', '1.5s')
+    """
+    units = {"d": 86400, "h": 3600, "m": 60}
+    unit = next((unit for unit, size in units.items() if seconds % size == 0), "s")
+    return f"{seconds / units.get(unit, 1):g}{unit}"

@@ -6,29 +6,12 @@ from datetime import time
 from typing import Any, Literal
 
 from sqlflow.core.environment import PROD
-from sqlflow.core.flow import Wait
+from sqlflow.core.flow import ONCE, Retries, Wait, written
 from sqlflow.core.node import Node
 from sqlflow.core.text import Place
 
 Missed = Literal["all", "latest", "none"]
 Overlap = Literal["queue", "skip", "cancel"]
-
-
-@dataclass(frozen=True, slots=True)
-class Retries:
-    """How often what failed is tried again: after `delay` seconds, each later wait `backoff` times the one before."""
-
-    count: int = 0
-    delay: float = 30.0
-    backoff: float = 2.0
-
-    def pause(self, tried: int) -> float | None:
-        """Return the seconds to wait when `tried` tries have failed (1 is the first); None if that was the last.
-
-        >>> [Retries(2, 30, 2).pause(tried) for tried in (1, 2, 3)]
-        [30.0, 60.0, None]
-        """
-        return None if tried > self.count else float(self.delay * self.backoff ** (tried - 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +84,7 @@ class Pipeline:
     waits: tuple[Wait, ...] = ()
     missed: Missed = "latest"
     overlap: Overlap = "skip"
-    retries: Retries = Retries()
+    retries: Retries = ONCE
     timeout: float | None = None
     threads: int | None = None
     pools: Mapping[str, int] = field(default_factory=dict)
@@ -151,14 +134,3 @@ def _told(trigger: Trigger) -> str:
             return "a query"
         case Webhook():
             return "a webhook"
-
-
-def written(seconds: float) -> str:
-    """Return a time as it is written in a file: in its largest whole unit.
-
-    >>> written(900.0), written(86400.0), written(1.5)
-    ('15m', '1d', '1.5s')
-    """
-    units = {"d": 86400, "h": 3600, "m": 60}
-    unit = next((unit for unit, size in units.items() if seconds % size == 0), "s")
-    return f"{seconds / units.get(unit, 1):g}{unit}"

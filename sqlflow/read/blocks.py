@@ -125,8 +125,10 @@ def sql_block(source: SourceFile, folder: str, reading: Reading, given: TableNam
         return None
     (query, continuing), before, after = queries
     refuse_partial(config, query, continuing, file, reading.problems)
-    flow = flow_of(config, name, reading, file.front_matter)
-    return Block(name, "sql", file.source, config, query, assertions, file.body, before, after, continuing, flow)
+    return Block(
+        name, "sql", file.source, config, query, assertions, file.body, before, after, continuing,
+        flow_of(config, name, reading, file.front_matter),
+    )  # fmt: skip
 
 
 def _queries(
@@ -152,8 +154,6 @@ def _tell_faults_of_sql(file: front_matter.SqlFile, reading: Reading) -> None:
 
 
 _STATEMENT_KEYS = ("pre_statements", "post_statements")
-
-
 _OF_TABLES = ("indexes", "order_by", "options")
 _OF_RUNS = ("when", "wait_for", "on_success", "on_failure", "retries", "export")
 _OF_FUNCTIONS = ("inputs", "requirements", "memory_limit", "if_missing")

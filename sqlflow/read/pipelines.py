@@ -12,9 +12,9 @@ from sqlflow.core.block import Query as Select
 from sqlflow.core.config import RetriesConfig
 from sqlflow.core.environment import Environment
 from sqlflow.core.errors import Problem, ProjectError, UsageError, did_you_mean
-from sqlflow.core.flow import Wait
+from sqlflow.core.flow import Retries, Wait
 from sqlflow.core.node import Node
-from sqlflow.core.pipeline import After, Files, Notice, Pipeline, Query, Retries, Trigger, Webhook
+from sqlflow.core.pipeline import After, Files, Notice, Pipeline, Query, Trigger, Webhook
 from sqlflow.core.pipeline_config import NoticeConfig, PipelineConfig, TriggerConfig
 from sqlflow.core.secrets import hide
 from sqlflow.core.text import MappedText, Piece, Place, SourceFile

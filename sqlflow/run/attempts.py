@@ -11,9 +11,8 @@ from sqlflow.core import events
 from sqlflow.core.block import Block
 from sqlflow.core.engine import Session
 from sqlflow.core.errors import BuildError, Problem, SqlflowError
-from sqlflow.core.flow import Wait
+from sqlflow.core.flow import Retries, Wait
 from sqlflow.core.names import TableName
-from sqlflow.core.pipeline import Retries
 from sqlflow.core.text import MappedText
 from sqlflow.plan.plan import Check
 from sqlflow.run.build import Built, build, current_query, found_or_built, record_recipe

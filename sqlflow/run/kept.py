@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlflow.core.block import Project
 from sqlflow.core.environment import PROD, Environment
-from sqlflow.core.pipeline import Pipeline
 from sqlflow.read.cache import LoadCache
 from sqlflow.read.contents import Contents
 from sqlflow.read.environments import published_in
-from sqlflow.read.pipelines import pipeline_named
 from sqlflow.read.project import load
-from sqlflow.read.resources import load_for
+
+if TYPE_CHECKING:
+    from sqlflow.core.pipeline import Pipeline
 
 CACHE_FILE = Path(".sqlflow/loaded.bin")
 CONTENTS_FILE = Path(".sqlflow/files.bin")
@@ -31,7 +31,7 @@ def kept_of(root: Path) -> LoadCache:
 
 def read_and_kept(
     root: Path, target: str | None, variables: Mapping[str, Any] | None, environment: str | None, pipeline: str | None
-) -> tuple[Project, LoadCache, Pipeline | None]:
+) -> "tuple[Project, LoadCache, Pipeline | None]":
     """Return the project in a folder, what was kept of it, and the pipeline that it is read for, if one is named.
 
     Raise ProjectError with every fault of its files, and UsageError for a name that no environment or no pipeline has.
@@ -41,6 +41,9 @@ def read_and_kept(
     if pipeline is None:
         loaded, piped = load(root, target, variables, cache=kept), None
     else:
+        from sqlflow.read.pipelines import pipeline_named  # a project without pipelines does not pay for them
+        from sqlflow.read.resources import load_for
+
         piped = pipeline_named(root, pipeline)
         loaded = load_for(piped, root, target, variables, kept)
         where = Environment.parse(piped.environment if environment is None else environment)

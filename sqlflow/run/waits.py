@@ -9,8 +9,7 @@ from sqlflow.core import events
 from sqlflow.core.block import Project
 from sqlflow.core.errors import BuildError
 from sqlflow.core.events import Listener
-from sqlflow.core.flow import Wait
-from sqlflow.core.pipeline import written
+from sqlflow.core.flow import Wait, written
 from sqlflow.core.text import MappedText
 from sqlflow.run.conditions import truth
 from sqlflow.run.target import is_there, opened

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlflow.core.pipeline import Pipeline, Retries
+from sqlflow.core.flow import Retries
+from sqlflow.core.pipeline import Pipeline
 from sqlflow.service import values
 from sqlflow.service.database import Transaction
 from sqlflow.service.history import History

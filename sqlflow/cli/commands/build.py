@@ -106,7 +106,7 @@ def command(
     """
     from sqlflow.cli.running import run_and_tell, tried_again
     from sqlflow.core.errors import UsageError
-    from sqlflow.core.pipeline import Retries
+    from sqlflow.core.flow import Retries
 
     if plan_file and (selection.select or selection.exclude or full_refresh):
         raise UsageError("`--plan` says what to build: it takes no selection and no `--full-refresh`")
