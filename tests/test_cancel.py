@@ -92,3 +92,20 @@ def test_a_signal_that_comes_before_anything_runs_ends_the_command(number: signa
         process.join(SECONDS)
         assert process.exitcode == 128 + number
     assert not crash.faults_after(folder)
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "postgres"])
+def test_a_signal_stops_the_statements_that_run_after_publishing(engine: str, tmp_path: Path) -> None:
+    folder = crash.fresh(tmp_path / "p", engine)
+    slow = f"create table main.slow as {SLOW[engine]}" if engine == "duckdb" else f"create table slow as {SLOW[engine]}"
+    write(folder, {"blocks/marts/last.sql": f"/*---\non_success: {slow}\n---*/\nselect 1 as one"})
+    with crash.command(folder, "build", "marts.last", "--output", "jsonl") as (process, lines):
+        for line in iter(lines.readline, ""):
+            if json.loads(line)["event"] == "published":
+                os.kill(process.pid, signal.SIGINT)
+                break
+        told = [event["message"] for event in events_of(lines) if event["event"] == "warned"]
+        process.join(SECONDS)
+    assert process.exitcode == 0
+    assert [text.partition(":")[0] for text in told] == ["`on_success` of `marts.last`"]
+    assert crash.running(folder) == []

@@ -1,5 +1,6 @@
 """What a file of `pipelines/` may say, and what it is told where it is wrong."""
 
+import random
 import subprocess
 import sys
 from datetime import datetime, time
@@ -13,6 +14,7 @@ from sqlflow.core.errors import ProjectError
 from sqlflow.core.flow import Retries, Wait
 from sqlflow.core.pipeline import After, Files, Notice, Pipeline, Query, Webhook
 from sqlflow.core.text import Place, SourceFile
+from sqlflow.read.cron import WORDS
 from sqlflow.read.pipelines import pipeline_named, pipeline_of, read_pipelines
 from sqlflow.run.detach import code_of, detached, drift, written_or_not
 from sqlflow.run.waits import seconds_until
@@ -230,3 +232,36 @@ def test_a_project_without_pipelines_does_not_pay_for_them(tmp_path: Path) -> No
     )
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
     assert done.stdout == "()\n"
+
+
+def cron_field(chance: random.Random, low: int, high: int, names: tuple[str, ...] = ()) -> str:
+    """Return a field of a cron expression as somebody may write it."""
+
+    def part() -> str:
+        first, last = sorted(chance.sample(range(low, high + 1), 2))
+        step = f"/{chance.randint(1, high)}"
+        return chance.choice(["*", f"*{step}", str(first), f"{first}-{last}", f"{first}-{last}{step}", *names])
+
+    return ",".join(part() for _ in range(chance.randint(1, 3)))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_what_is_a_cron_expression_here_is_one_for_the_service(seed: int) -> None:
+    from croniter import croniter
+
+    chance = random.Random(seed)
+    fields = (
+        cron_field(chance, 0, 59), cron_field(chance, 0, 23), cron_field(chance, 1, 28),
+        cron_field(chance, 1, 12, ("jan", "Feb-apr")), cron_field(chance, 0, 6, ("mon", "Tue-fri", "7")),
+    )  # fmt: skip
+    schedule = of(f"schedule: '{' '.join(fields)}'").schedule
+    assert schedule is not None
+    assert croniter(schedule, datetime(2026, 1, 1)).get_next(datetime) > datetime(2026, 1, 1)
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_words_stand_for_what_they_are_elsewhere(word: str) -> None:
+    from croniter import croniter
+
+    start = datetime(2026, 3, 29)
+    assert croniter(of(f"schedule: '{word}'").schedule, start).get_next() == croniter(word, start).get_next()

@@ -195,9 +195,14 @@ class Publishing:
         if not any(blocks[name].flow != PLAIN for name in self.tally.results):
             return
         for works in self.worked.values():
-            session = works[0].work.open_session()
+            work = works[0].work
             try:
-                call_back(works[0].work, self.tally, published, session)
+                session = work.open_session()
+            except SqlflowError as error:
+                self.tell(events.Warned(work.run, f"no statement could be run: {error.problems[0].message}"))
+                continue
+            try:
+                call_back(work, self.tally, published, session, lambda: not self.done.empty())
             finally:
                 session.close()
 
