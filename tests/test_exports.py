@@ -1,5 +1,9 @@
 """Files that blocks export: whole, of what is published, and nowhere else than the project allows."""
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -48,6 +52,20 @@ def test_a_move_that_was_cut_off_is_made_up_for_by_the_next_build(tmp_path: Path
         report = project(tmp_path, 5).build()
     assert failure.has_happened
     assert (report.status, [str(table) for table in report.published]) == ("failed", ["main.orders"])
+    assert project(tmp_path, 5).build().ok
+    assert rows_in(tmp_path / "exports/orders.parquet") == 5
+    assert [file.name for file in (tmp_path / "exports").iterdir()] == ["orders.parquet"]
+
+
+@pytest.mark.parametrize("name", ["export", "exported"])
+def test_a_run_that_is_killed_between_publishing_and_the_file_is_made_up_for(tmp_path: Path, name: str) -> None:
+    assert project(tmp_path).build().ok
+    project(tmp_path, 5)
+    killed = subprocess.run(
+        [sys.executable, "-m", "sqlflow", "build"], cwd=tmp_path, env={**os.environ, "SQLFLOW_FAIL": f"{name}:1:kill"},
+        capture_output=True, check=False,
+    )  # fmt: skip
+    assert killed.returncode == -signal.SIGKILL
     assert project(tmp_path, 5).build().ok
     assert rows_in(tmp_path / "exports/orders.parquet") == 5
     assert [file.name for file in (tmp_path / "exports").iterdir()] == ["orders.parquet"]
