@@ -95,3 +95,22 @@ def _made_from(promotion: Promotion, relation: TableName) -> tuple[str, Mapping[
 
 def _is_older(relation: TableName, shown: TableName | None, built: Mapping[TableName, Any]) -> bool:
     return shown is not None and shown in built and relation in built and built[relation] < built[shown]
+
+
+def overtaken(promotion: Promotion) -> Iterator[TableName]:
+    """Yield the blocks of which the environment promoted to shows rows that were added after the source went its own way.
+
+    Those are blocks that go on from the version that is there: what is shown is none of those that the source's version has
+    gone on from, and is either later than all of them, or has gone on from one of them.
+    """
+    cookbook = promotion.plan.cookbook
+    for name, relation in promotion.there.published.items():
+        shown = promotion.here.published.get(name)
+        block = promotion.plan.project.blocks.get(name)
+        if cookbook is None or block is None or not block.is_continued or shown in (None, relation):
+            continue
+        assert shown is not None
+        theirs, ours = cookbook.ancestors(relation.name), cookbook.ancestors(shown.name)
+        first = TableName(relation.schema, theirs[-1])
+        if shown.name not in theirs and (set(theirs) & set(ours) or _is_older(first, shown, promotion.built)):
+            yield name

@@ -142,6 +142,15 @@ class Cookbook:
         outside = [version for part in (now, *now["inlined"].values()) for version in part["reads"].values()]
         return bool(before == now and all(outside))
 
+    def ancestors(self, relation: str) -> tuple[str, ...]:
+        """Return a version, the one that it has gone on from, and so on, as far as that is known."""
+        found: dict[str, None] = {}
+        while relation and relation not in found:
+            found[relation] = None
+            texts = (json.loads(entry.text) for entry in self.entries.get(relation, []))
+            relation = next((text["base"] for text in texts if "base" in text), "")
+        return tuple(found)
+
     def of_entry(self, entry: Entry) -> Recipe | None:
         """Return the recipe that an entry describes, with those of its inputs."""
         return self._kept(entry.block, json.loads(entry.text), entry, {})
@@ -191,13 +200,17 @@ def is_volatile(block: Block) -> bool:
     return bool(block.pre_statements or block.post_statements or volatile)
 
 
-def described(cookbook: Cookbook, name: TableName, relations: Mapping[TableName, TableName], columns: Any) -> str:
-    """Return the text that is kept of a block's recipe; `relations` are the versions that it reads.
+def described(
+    cookbook: Cookbook, name: TableName, relations: Mapping[TableName, TableName], columns: Any, base: str = ""
+) -> str:
+    """Return the text that is kept of a block's recipe; `relations` are the versions that it reads, `base` the one that it has
+    gone on from.
 
     Where it would hold a secret, the SQL and the settings are left out: the version is known by its key alone then.
     """
     inlined: dict[str, Any] = {}
     document = {**_document(cookbook, name, relations, inlined), "columns": columns, "inlined": inlined}
+    document |= {"base": base} if base else {}
     text = json.dumps(document, default=str)
     if masked(text) == text:
         return text

@@ -17,13 +17,13 @@ from sqlflow.core.text import MappedText, Place
 from sqlflow.plan.plan import file_paths
 from sqlflow.plan.ranges import whole_of
 from sqlflow.plan.recipes import Entry, described
-from sqlflow.plan.versions import helper_name
+from sqlflow.plan.versions import helper_name, version_relation
 from sqlflow.read.blocks import rendered_again
 from sqlflow.read.dialect import translated
 from sqlflow.read.sql import infer
-from sqlflow.run import functions, incremental, seeds, snapshots, source_versions, state
+from sqlflow.run import functions, seeds, snapshots, source_versions, state
 from sqlflow.run.compose import selectable
-from sqlflow.run.incremental import Change
+from sqlflow.run.continued import applied, change_of
 from sqlflow.run.key_places import key_text
 from sqlflow.run.snapshots import History
 from sqlflow.run.sources import bound
@@ -179,27 +179,6 @@ def _select(work: Work, block: Block, relation: TableName, session: Session) -> 
     return row_count(relation, session) if rows is None else rows
 
 
-def change_of(
-    block: Block, base: TableName | None, relation: TableName, columns: tuple[Column, ...], moment: datetime,
-    session: Session,
-) -> Change | History | None:  # fmt: skip
-    """Return how a block that goes on from `base` gets its version `relation`; None for another block.
-
-    `columns` are those of its query, `moment` is when the run has begun. Raise BuildError if they do not go with the block's
-    settings, or with those of what is there.
-    """
-    if block.is_snapshot:
-        return snapshots.history_of(block, base, relation, columns, moment, session)
-    return incremental.change_of(block, base, relation, columns, key_text(block, "key", " ").place(0), session)
-
-
-def applied(change: Change | History, create: str, session: Session, rows: int | None) -> int | None:
-    """Make the new version of a block that goes on from another one, and return how many rows it has, where that is known."""
-    if isinstance(change, History):
-        return snapshots.written(change, create, session)
-    return incremental.applied(change, create, session, rows)
-
-
 def row_count(relation: TableName, session: Session) -> int:
     return int(session.rows(f"select count(*) from {relation.sql}").rows[0][0])
 
@@ -261,7 +240,8 @@ def record_recipe(
     if work.plan.cookbook is None:
         return
     known, key = [(column.name, column.type) for column in columns], work.plan.keys[name]
-    text = described(work.plan.cookbook, name, work.binder.relations, known)
+    base = work.plan.bases.get(name) if relation == version_relation(name, work.run) else None
+    text = described(work.plan.cookbook, name, work.binder.relations, known, base.name if base else "")
     state.record_recipe(session, Entry(relation.name, str(name), key.text, key.code, text), work.run)
 
 

@@ -6,7 +6,7 @@ from functools import partial
 
 from sqlflow.core.environment import Environment
 from sqlflow.core.errors import BuildError
-from sqlflow.core.events import Listener
+from sqlflow.core.events import Listener, Warned
 from sqlflow.core.names import TableName
 from sqlflow.plan import plan as planning
 from sqlflow.plan.current import Current
@@ -24,6 +24,7 @@ from sqlflow.run.execute import Share, execute, ready, whole_of
 from sqlflow.run.finish import Options
 from sqlflow.run.lease import refuse_others
 from sqlflow.run.planned import across, looked_at, merged, published, read_of, together
+from sqlflow.run.promotion import warnings
 from sqlflow.run.report import Report
 from sqlflow.run.rollback import Rollback, roll_back
 from sqlflow.run.several import version_in
@@ -64,10 +65,14 @@ def promoted_from(
     parts = {name: one.graph for name, one in held.items()}
     version = partial(version_in, graph, held, True)
     made = across(graph, parts, there, chosen, False, version, asked=Asked(as_shown=True))
-    plans = {
-        name: promoted(Promotion(source, made.plans[name], there[name], here[name], state.built_at(one.session)))
+    promotions = {
+        name: Promotion(source, made.plans[name], there[name], here[name], state.built_at(one.session))
         for name, one in held.items()
     }
+    plans = {name: promoted(promotion) for name, promotion in promotions.items()}
+    for name, one in held.items():
+        for warning in warnings(promotions[name], one.session):
+            tell(Warned(one.lease.owner, warning))
     origins = _origins(graph, held, there, frozenset(graph.inputs))
     return _executed(graph, held, plans, origins, options, tell)
 

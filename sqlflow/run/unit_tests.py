@@ -22,9 +22,10 @@ from sqlflow.plan.ranges import whole_of
 from sqlflow.read.project import renderer_of
 from sqlflow.read.runtimes import missing
 from sqlflow.run import functions, seeds
-from sqlflow.run.build import applied, change_of, current_query, run_statement, time_limit
+from sqlflow.run.build import current_query, run_statement, time_limit
 from sqlflow.run.clock import stopped
 from sqlflow.run.compose import Binder, selectable
+from sqlflow.run.continued import applied, change_of
 from sqlflow.run.differences import Row, differences
 from sqlflow.run.fixtures import comparable, no_column, table_query, values
 from sqlflow.run.report import Report, RunStatus, UnitTestResult

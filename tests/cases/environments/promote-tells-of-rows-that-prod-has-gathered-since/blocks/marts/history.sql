@@ -1,0 +1,7 @@
+/*---
+materialize: snapshot
+key: id
+check: amount
+hard_deletes: ignore
+---*/
+select id, amount from raw.orders

@@ -1,0 +1,7 @@
+/*---
+materialize: incremental
+strategy: merge
+key: id
+on_change: forward_only
+---*/
+select id, amount from raw.orders
