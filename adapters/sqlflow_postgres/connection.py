@@ -13,7 +13,7 @@ from psycopg import generators
 from psycopg.types.string import TextLoader
 
 from sqlflow.core.engine import Column, Holder, Relation, Rows
-from sqlflow.core.errors import StatementError, TargetError
+from sqlflow.core.errors import LostError, StatementError, TargetError
 from sqlflow.core.names import TableName, literal, quoted
 from sqlflow_postgres import arrow, tables, views
 from sqlflow_postgres.errors import open_error, statement_error
@@ -38,8 +38,17 @@ class PostgresConnection:
         self._readonly = readonly
         self.wants_copy = False
         self._opened: list[PostgresSession] = []
-        self._own = self.session()
-        self.server = self._own.server
+        self._line = self.session()
+        self.server = self._line.server
+
+    def _asked(self, sql: str) -> Rows:
+        """Return the rows of a query about the database itself; asked again on another session if that has broken."""
+        try:
+            return self._line.rows(sql)
+        except LostError:
+            self._line.close()
+            self._line = self.session()
+            return self._line.rows(sql)
 
     def session(self, run: str = "") -> "PostgresSession":
         place, connection = "the server", None
@@ -66,7 +75,7 @@ class PostgresConnection:
         if not schemas:
             return ()
         listed = ", ".join(literal(schema) for schema in schemas)
-        found = self._own.rows(
+        found = self._asked(
             "select nspname, relname, case relkind when 'v' then 'view' when 'm' then 'materialized view' else 'table' end,"
             f" case when relkind in ('v', 'm') then pg_get_viewdef(pg_class.oid) else '' end, {tables.IS_LOST}"
             " from pg_class join pg_namespace on pg_namespace.oid = relnamespace"
@@ -78,17 +87,17 @@ class PostgresConnection:
         """A server lets everybody read while a build writes: no copy is needed."""
 
     def dependents(self, relations: Sequence[TableName]) -> tuple[tuple[TableName, TableName], ...]:
-        return views.dependents(relations, self._own.rows)
+        return views.dependents(relations, self._asked)
 
     def settle(self, is_stopped: Callable[[], bool]) -> str:
         """Wait for transactions that have read already and go on: in `repeatable read` they keep to what was there then.
 
         Sessions of sqlflow's own are in `read committed`.
         """
-        began = self._own.rows("select clock_timestamp()::text").rows[0][0]
+        began = self._asked("select clock_timestamp()::text").rows[0][0]
         deadline = time.monotonic() + self._settings.snapshot_wait
         while True:
-            found = self._own.rows(
+            found = self._asked(
                 f"select pid, application_name from pg_stat_activity where xact_start < {literal(began)}::timestamptz"
                 " and datname = current_database() and pid <> pg_backend_pid() and backend_xmin is not null"
                 f" and application_name not like {literal(_application_name('') + '%')}"
@@ -107,7 +116,7 @@ class PostgresConnection:
             return False
         name = literal(_application_name(holder.run))
         seen = "application_name is null and pid <> pg_backend_pid() and backend_type = 'client backend'"
-        return not self._own.rows(
+        return not self._asked(
             f"select 1 from pg_stat_activity where application_name = {name} or ({seen}) limit 1"
         ).rows
 

@@ -54,7 +54,7 @@ def drop(connection: Connection, session: Session, project: Project, lease: Leas
     environment = lease.environment
     shown = sorted(map(environment.relation, state.shown(connection, session, environment)))
 
-    def change() -> None:
+    def change(session: Session) -> None:
         for view in shown:
             session.execute(f"drop view {view.sql}")
         for table in (table_of("sqlflow_published"), history.TABLE):

@@ -3,7 +3,7 @@
 import queue
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -257,7 +257,8 @@ class Publishing:
         self.dropped += dropped
         built = (worked.work.binder.relations for worked in self.worked[target])
         aside = [relations[name].name for relations in built for name in self.tally.bad if name in relations]
-        swept(held, session, aside, self.tell)
+        with closing(held.connection.session()) as fresh:  # the server may have been started again meanwhile
+            swept(held, fresh, aside, self.tell)
 
     def _in_part(self, target: str, error: SqlflowError) -> SqlflowError:
         """Return the error of a target where others have published before it."""

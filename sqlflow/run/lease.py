@@ -16,14 +16,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlflow.core.engine import Connection, Holder, Session
 from sqlflow.core.environment import PROD, Environment
-from sqlflow.core.errors import BusyError, SqlflowError, StatementError, UsageError
+from sqlflow.core.errors import BusyError, StatementError, TargetError, UsageError
 from sqlflow.core.names import literal
 from sqlflow.run import state
 from sqlflow.run.signals import told_to
@@ -69,7 +69,7 @@ class Lease:
             session.execute(f"update {state.LEASES} set heartbeat = {literal(state.now())} where {self._mine}")
 
     def give_back(self, session: Session) -> None:
-        with suppress(SqlflowError):  # whoever comes next finds out that the run has ended
+        with suppress(StatementError):  # whoever comes next finds out that the run has ended
             session.execute(f"update {state.LEASES} set run = '' where {self._mine}")
 
 
@@ -204,19 +204,40 @@ def _overtaken(holder: Holder | None) -> BusyError:
     )
 
 
+@dataclass
+class _Heart:
+    """The session that shows that a run lives; another one once it has broken, as when the server was started again."""
+
+    open_session: Callable[[], Session]
+    session: Session | None = None
+
+    def reaches(self, show: Callable[[Session], None]) -> bool:
+        """Do something in the target, and tell whether the target was there for it."""
+        try:
+            self.session = self.session or self.open_session()
+            show(self.session)
+        except TargetError:
+            self.close()
+            return False
+        return True
+
+    def close(self) -> None:
+        if self.session is not None:
+            self.session.close()
+            self.session = None
+
+
 @contextmanager
 def beating(lease: Lease, session: Callable[[], Session]) -> Iterator[None]:
     """Show in the background that the run lives, and give the lease back in the end."""
     ended = threading.Event()
 
     def beat() -> None:
-        own = session()
-        try:
+        with closing(_Heart(session)) as heart:
             while not ended.wait(BEAT_SECONDS):
-                lease.beat(own)
-            lease.give_back(own)
-        finally:
-            own.close()
+                heart.reaches(lease.beat)
+            if not heart.reaches(lease.give_back):
+                heart.reaches(lease.give_back)
 
     thread = threading.Thread(target=beat, name="sqlflow-lease", daemon=True)
     thread.start()

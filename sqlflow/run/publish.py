@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from sqlflow.core.block import Block, Project
 from sqlflow.core.engine import Connection, Engine, Relation, Session
@@ -16,10 +17,9 @@ from sqlflow.plan.versions import NAME_BYTES, STATE_SCHEMA
 from sqlflow.run import history, ledger, state
 from sqlflow.run.lease import Lease
 from sqlflow.run.listing import Listing, Lists
-from sqlflow.run.retry import retried
+from sqlflow.run.retry import TRIES, is_lost, paused, retried
 
 ADOPTED = "__before_sqlflow"
-_TIMES_ASKED = 3
 
 
 def current(
@@ -114,7 +114,7 @@ def publish(
         raise BuildError(foreign(relation, project.blocks[name]) for name, relation in taken.items())
     dropped = [name for name in plan.removed if prune and name in shown]
 
-    def change() -> None:
+    def change(session: Session) -> None:
         history.remember(session, environment, run, {*names, *(plan.removed if prune else ())})
         for schema in schemas:
             session.execute(f"create schema if not exists {quoted(schema)}")
@@ -133,24 +133,17 @@ def publish(
 
 
 def committed(
-    connection: Connection, session: Session, project: Project, lease: Lease, change: Callable[[], None]
+    connection: Connection, session: Session, project: Project, lease: Lease, change: Callable[[Session], None]
 ) -> None:
-    """Change what an environment shows, in one transaction with the mark of the run.
+    """Change what an environment shows, in one transaction with the mark of the run; on a new session, if one breaks.
 
     Raise BuildError if the target refuses, TargetError if it fails, and BusyError if the run was overtaken; nothing is
     changed then. A COMMIT whose answer is an error may have happened: the run's mark, read by a new session, is what
     counts.
     """
-    run, lock_seconds = lease.owner, getattr(project.target.settings, "publish_lock_timeout", None)
-
-    def attempt() -> None:
-        with lease.lock, session.transaction(lock_seconds):
-            lease.confirm(session)
-            change()
-            state.mark(session, lease.environment, run, project.config.name)
-
+    run, lines = lease.owner, _Lines(connection, session)
     try:
-        retried(attempt, lambda error: isinstance(error, StatementError))
+        retried(lambda: _change(lines, project, lease, change), lines.dropped_if_lost)
     except BusyError:
         raise
     except TargetError:
@@ -159,8 +152,45 @@ def committed(
     except SqlflowError as error:
         if not _has_happened(connection, run):
             raise _refused(error) from error
+    finally:
+        lines.close()
     if not _has_happened(connection, run):
         raise BuildError("publishing was not confirmed: the run's mark is not in the target")
+
+
+def _change(lines: "_Lines", project: Project, lease: Lease, change: Callable[[Session], None]) -> None:
+    """Try to publish once. What an earlier try may have done is waited for at the lease's row, and then there or not."""
+    session = lines.session()
+    with lease.lock, session.transaction(getattr(project.target.settings, "publish_lock_timeout", None)):
+        lease.confirm(session)
+        if not (lines.own and state.is_marked(session, lease.owner)):
+            change(session)
+            state.mark(session, lease.environment, lease.owner, project.config.name)
+
+
+@dataclass
+class _Lines:
+    """The session that publishes, and those that have taken its place when it broke."""
+
+    connection: Connection
+    given: Session
+    own: list[Session] = field(default_factory=list)
+    is_lost: bool = False
+
+    def session(self) -> Session:
+        if self.is_lost:
+            self.own.append(self.connection.session())
+            self.is_lost = False
+        return self.own[-1] if self.own else self.given
+
+    def dropped_if_lost(self, error: SqlflowError) -> bool:
+        """Note whether the session is of no use any more. What passes is always tried again."""
+        self.is_lost = self.is_lost or is_lost(error)
+        return True
+
+    def close(self) -> None:
+        for session in self.own:
+            session.close()
 
 
 def to_show(
@@ -224,14 +254,17 @@ def _set_aside(relation: Relation, session: Session) -> None:
 
 def _has_happened(connection: Connection, run: str) -> bool:
     """Tell whether the run's mark is in the target. Raise TargetError if the target does not say, asked again and again."""
-    for _ in range(_TIMES_ASKED):
-        session = connection.session()
+    for number in range(TRIES):
         try:
-            return state.is_marked(session, run)
+            session = connection.session()
+            try:
+                return state.is_marked(session, run)
+            finally:
+                session.close()
         except SqlflowError as error:
             silent = error
-        finally:
-            session.close()
+        if number < TRIES - 1:
+            paused(number)
     message = f"the target does not say whether publishing has happened: {silent.problems[0].message}"
     raise TargetError(message, hint="the next build finds out, and goes on from there") from silent
 

@@ -43,5 +43,10 @@ def retried(attempt: Callable[[], T], before_next: Callable[[SqlflowError], bool
             if number == TRIES - 1 or not passes or not before_next(error):
                 raise
             was_lost = was_lost or is_lost(error)
-        time.sleep(_FIRST_PAUSE_SECONDS * 2**number * random.uniform(0.8, 1.2))
+        paused(number)
     raise AssertionError("the last try returns or raises")
+
+
+def paused(number: int) -> None:
+    """Wait before the next try, longer after each."""
+    time.sleep(_FIRST_PAUSE_SECONDS * 2**number * random.uniform(0.8, 1.2))

@@ -49,7 +49,7 @@ def roll_back(connection: Connection, session: Session, project: Project, lease:
     dropped = [name for name, relation in last.before.items() if not relation]
     order = list(put_back)
 
-    def change() -> None:
+    def change(session: Session) -> None:
         for schema in sorted({environment.relation(name).schema for name in put_back}):
             session.execute(f"create schema if not exists {quoted(schema)}")
         for name in tuple(order):

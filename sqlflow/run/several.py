@@ -1,7 +1,7 @@
 """A run over the targets that it holds: planned as a whole, and again target by target when what they read is there."""
 
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -35,7 +35,8 @@ def version_in(
     """Return what tells the rows of a relation that holds a block from others, asked of the block's target."""
     block = graph.project.blocks[name]
     target = graph.project.target_of(block)
-    return elsewhere.version(block, relation, target.engine, there[target.name].session, may_write)
+    with closing(there[target.name].connection.session()) as session:
+        return elsewhere.version(block, relation, target.engine, session, may_write)
 
 
 def overview(
