@@ -24,7 +24,6 @@ from sqlflow.read.embedded import embedded
 from sqlflow.read.engine_options import refuse_unfit
 from sqlflow.read.flow import flow_of
 from sqlflow.read.incremental import (
-    INCREMENTAL_ALONE,
     SOME_TIME,
     is_own,
     joined,
@@ -32,7 +31,7 @@ from sqlflow.read.incremental import (
     refuse_timeless,
 )  # fmt: skip
 from sqlflow.read.render import STAND_IN, Renderer, Template
-from sqlflow.read.snapshots import SNAPSHOT_ALONE, refuse_partial
+from sqlflow.read.snapshots import refuse_partial
 from sqlflow.read.sql import infer, refuse_unread
 from sqlflow.read.tags import has_tags
 from sqlflow.read.tokens import named_uses
@@ -137,7 +136,7 @@ def _queries(
     """Return a block's query and what gives its new rows, and the statements before and after it; None with the faults told."""
     try:
         query = both_queries(file.template, name, config, reading)
-        before, after = (_statements(config, key, file.front_matter, name, reading) for key in _STATEMENT_KEYS)
+        before, after = (_statements(config, key, file.front_matter, name, reading) for key in STATEMENT_KEYS)
     except ProjectError as error:
         reading.problems.extend(error.problems)
         return None
@@ -153,14 +152,16 @@ def _tell_faults_of_sql(file: front_matter.SqlFile, reading: Reading) -> None:
         _queries(file, TableName.of(reading.schema, PurePosixPath(file.source.path).stem), config, reading)
 
 
-_STATEMENT_KEYS = ("pre_statements", "post_statements")
+STATEMENT_KEYS = ("pre_statements", "post_statements")
+
+
 _OF_TABLES = ("indexes", "order_by", "options")
 _OF_RUNS = ("when", "wait_for", "on_success", "on_failure", "retries", "export")
-_OF_FUNCTIONS = ("inputs", "requirements", "memory_limit", "if_missing")
+OF_FUNCTIONS = ("inputs", "requirements", "memory_limit", "if_missing")
 
 
 def _refuse_what_does_not_fit(config: BlockConfig, file: front_matter.SqlFile, reading: Reading) -> None:
-    for key in _OF_FUNCTIONS:
+    for key in OF_FUNCTIONS:
         node = file.front_matter.get(key) if file.front_matter else None
         if node is not None:
             reading.problems.append(Problem(f"`{key}` is for function blocks: this is SQL", node.place))
@@ -170,7 +171,7 @@ def _refuse_what_does_not_fit(config: BlockConfig, file: front_matter.SqlFile, r
         key: f"`{key}` needs `materialize: table`; this is `{config.materialize}`" for key in _OF_TABLES
     }
     if config.materialize == "ephemeral":
-        unfit |= {key: f"an ephemeral block is never run by itself: it takes no `{key}`" for key in _STATEMENT_KEYS}
+        unfit |= {key: f"an ephemeral block is never run by itself: it takes no `{key}`" for key in STATEMENT_KEYS}
         unfit |= {key: f"an ephemeral block is never built by itself: it takes no `{key}`" for key in _OF_RUNS}
         unfit["grants"] = "an ephemeral block is not published: it takes no `grants`"
     for key, message in unfit.items():
@@ -349,48 +350,6 @@ def _statement(node: Node, this: TableName, reading: Reading) -> Query:
         raise ProjectError(refused[0], text.place(refused[1] or 0) or node.place)
     uses: tuple[TableUse, ...] = named_uses(text.text, frozenset({this}), reading.engine.dialect, anywhere=True)
     return Query(text, tuple(replace(use, aliased=True) for use in uses), reads=reads)
-
-
-def seed_block(path: str, sidecar: SourceFile | None, folder: str, reading: Reading) -> Block | None:
-    """Return the block of a seed; its sidecar, a `.yml` of the same name, is its front matter."""
-    from sqlflow.read.yaml import parse
-
-    try:
-        given = parse(sidecar) if sidecar else None
-    except ProjectError as error:
-        reading.problems.extend(error.problems)
-        return None
-    config = block_config(given, path, reading)
-    if config is None or not config.enabled:
-        return None
-    reading = reading.at(config.target)
-    if config.materialize != "table":
-        config = _as_table(config, given, path, reading)
-    _refuse_what_a_seed_has_not(given, reading)
-    name = table_name(path, folder, config, reading)
-    if name is None:
-        return None
-    scope = Scope(name, reading.engine, reading.renderer, reading.problems, config.dialect)
-    source = sidecar or SourceFile(path, "")
-    assertions, flow = block_assertions(config, scope), flow_of(config, name, reading, given)
-    return Block(name, "seed", SourceFile(path, source.text), config, None, assertions, flow=flow)
-
-
-def _refuse_what_a_seed_has_not(given: Node | None, reading: Reading) -> None:
-    for key in ("depends_on", "order_by", *_STATEMENT_KEYS, *_OF_FUNCTIONS, *INCREMENTAL_ALONE, *SNAPSHOT_ALONE):
-        node = given.get(key) if given is not None else None
-        if node is not None:
-            message = f"a seed takes no `{key}`"
-            reading.problems.append(Problem(message, node.place, "write a block that reads the seed"))
-
-
-def _as_table(config: BlockConfig, given: Node | None, path: str, reading: Reading) -> BlockConfig:
-    import msgspec
-
-    node = given.get("materialize") if given is not None else None
-    if node is not None:
-        reading.problems.append(Problem(f"a seed is a table, not `{config.materialize}`", node.place))
-    return msgspec.structs.replace(config, materialize="table")
 
 
 def assertion_file(source: SourceFile, reading: Reading) -> Assertion | None:

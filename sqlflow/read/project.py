@@ -15,7 +15,7 @@ from sqlflow.core.secrets import NAMED_LIKE_ONE, hide
 from sqlflow.core.text import Place, SourceFile
 from sqlflow.core.unit_test import UnitTest
 from sqlflow.read import files
-from sqlflow.read.blocks import SEED_SUFFIXES, Reading, assertion_file, seed_block, sql_block
+from sqlflow.read.blocks import SEED_SUFFIXES, Reading, assertion_file, sql_block
 from sqlflow.read.cache import Context, LoadCache, context_of
 from sqlflow.read.config import Declared, Settings, clean_name, declared_environment, project_file, settings
 from sqlflow.read.flow import refuse_exports, refuse_heavy
@@ -25,6 +25,7 @@ from sqlflow.read.instances import declared, instances
 from sqlflow.read.lazily import Lazily
 from sqlflow.read.render import Renderer
 from sqlflow.read.runtimes import runtimes
+from sqlflow.read.seed_blocks import seed_block
 from sqlflow.read.unit_tests import FOLDER as UNIT_TESTS
 from sqlflow.read.unit_tests import unit_tests
 
