@@ -161,6 +161,8 @@ class Assertion:
     path: str = ""
     target: str = ""
     """The target in which a file's query runs; empty for the project's. A block's assertions run where the block is."""
+    new_only: bool = False
+    """Whether it looks at the new rows of an incremental block alone."""
 
     @property
     def key(self) -> str:
@@ -235,6 +237,11 @@ class Block:
     def is_continued(self) -> bool:
         """Whether what it holds depends on the version that it has gone on from."""
         return self.config.materialize in ("incremental", "snapshot")
+
+    @property
+    def keeps_new_rows(self) -> bool:
+        """Whether the new rows of a version can be told from the others."""
+        return any(assertion.new_only for assertion in self.assertions)
 
     @property
     def is_ranged(self) -> bool:

@@ -12,9 +12,10 @@ from sqlflow.plan.changes import column_changes
 from sqlflow.plan.current import NOTHING_KNOWN, Current
 from sqlflow.plan.graph import Graph, Resolver, blocks_read, gated
 from sqlflow.plan.incremental import base_of, continued_key, protected
-from sqlflow.plan.ranges import NOTHING_ASKED, Asked, Ranges, continued, left_alone
+from sqlflow.plan.ranges import NOTHING_ASKED, Asked, Ranges, continued
+from sqlflow.plan.reasons import told
 from sqlflow.plan.recipes import Cookbook, is_stored
-from sqlflow.plan.reuse import Reuse, Step, reuses, step_of
+from sqlflow.plan.reuse import Step, reuses, step_of
 from sqlflow.plan.versions import SERVER, Key, assertion_key, version_key
 from sqlflow.read.versions import NO_FILES, FileVersions
 
@@ -134,8 +135,7 @@ def plan(
     building = [graph.project.blocks[step.block] for step in steps if step.action == "build"]
     bases = {block.name: bases[block.name] for block in building if block.name in bases}
     ranges = {block.name: ranges[block.name] for block in building if block.name in ranges}
-    steps = tuple(_with_base(step, bases, ranges, graph) for step in steps)
-    steps = tuple(_left_alone(step, graph.project.blocks[step.block], keys, reused, current) for step in steps)
+    steps = tuple(told(step, graph.project.blocks[step.block], bases, ranges, keys, reused, current) for step in steps)
     removed = tuple(sorted(set(current.published) - current.borrowed - relations_of(graph.project)))
     carried = {name: current.sources.get(name, "") for name in graph.project.elsewhere}
     known |= carried
@@ -182,28 +182,6 @@ def taking_part(
             _add_missing_in_assertions(graph, reasons, {**unwanted, **current.published})
         _add_views(graph, reasons, unwanted)
     return reasons
-
-
-def _with_base(
-    step: Step, bases: Mapping[TableName, TableName], ranges: Mapping[TableName, Ranges], graph: Graph
-) -> Step:  # fmt: skip
-    """Return a step whose reason tells that it goes on from what is there, or which intervals are built."""
-    if step.block in ranges:
-        return replace(step, reason=f"{ranges[step.block].why or step.reason}; {ranges[step.block].told}")
-    if step.block not in bases:
-        return step
-    what = "adds to its history" if graph.project.blocks[step.block].is_snapshot else "adds new rows"
-    return replace(step, reason=f"{step.reason}; {what}")
-
-
-def _left_alone(
-    step: Step, block: Block, keys: Mapping[TableName, Key], reused: Mapping[TableName, Reuse], current: Current
-) -> Step:  # fmt: skip
-    """Return a step whose reason tells that finished intervals are not built again for what has changed below."""
-    if step.action != "reuse" or not block.is_ranged:
-        return step
-    made = next((made for made in current.made if made.relation == reused[step.block].relation), None)
-    return replace(step, reason=(made and left_alone(made, keys[step.block])) or step.reason)
 
 
 def _left_out(graph: Graph, absent: Mapping[TableName, str]) -> dict[TableName, str]:

@@ -125,8 +125,10 @@ def assertion_key(assertion: Assertion, inputs: Mapping[str, str]) -> str:
     query = assertion.code
     if query.volatile or not query.code or not all(inputs.values()):
         return ""
-    limit = assertion.fail_above
-    return _hash(json.dumps([FORM, query.code, assertion.severity, limit.rows, limit.share, sorted(inputs.items())]))
+    limit, new = assertion.fail_above, ["new"] if assertion.new_only else []
+    return _hash(
+        json.dumps([FORM, query.code, assertion.severity, limit.rows, limit.share, sorted(inputs.items()), *new])
+    )
 
 
 def _hash(text: str) -> str:
@@ -143,6 +145,11 @@ def version_relation(block: TableName, run: str) -> TableName:
 def source_relation(source: TableName, version: str) -> TableName:
     """Return the relation that holds a version of a source's files."""
     return version_relation(source, f"source {version}")
+
+
+def new_rows(version: TableName) -> TableName:
+    """Return the relation that holds the new rows of a version, where an assertion looks at them alone."""
+    return TableName(STATE_SCHEMA, helper_name(version, "new"))
 
 
 def helper_name(relation: TableName, purpose: str) -> str:

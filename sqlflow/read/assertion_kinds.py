@@ -38,13 +38,19 @@ class AssertionOptions(Struct, frozen=True, kw_only=True):
 
     name: Annotated[Text | None, Meta(description="The assertion's name in messages.")] = None
     severity: Annotated[Severity, Meta(description="`error` stops publishing, `warn` is only told.")] = "error"
-    where: Annotated[Raw, Meta(description="A SQL condition: only these rows are looked at.")] = None
+    where: Annotated[Raw, Meta(description="A SQL condition: only these rows are looked at; `new`: only new ones.")] = (
+        None
+    )
     fail_above: Annotated[
         Raw, Meta(description="How many failing rows are borne: `10`, or `0.1%` of the block's rows.")
     ] = None
     sample_rows: Annotated[int, Meta(description="How many failing rows are kept and shown.", ge=0, le=1000)] = 10
     description: Annotated[str, Meta(description="What the assertion says, in a sentence.")] = ""
     timeout: Annotated[Duration | None, Meta(description="How long the query may take.")] = None
+
+    @property
+    def new_only(self) -> bool:
+        return self.where is not None and self.where.kind == "scalar" and self.where.text == "new"
 
 
 class RowCount(Struct, frozen=True, kw_only=True):
@@ -179,7 +185,7 @@ def _rows(scope: Scope, options: AssertionOptions) -> tuple[str | MappedText | _
 
 def _where(options: AssertionOptions, scope: Scope) -> MappedText | None:
     node: Node | None = options.where
-    if node is None:
+    if node is None or options.new_only:
         return None
     if node.kind != "scalar" or not node.text.strip():
         raise ProjectError("`where` must be a SQL condition", node.place)
@@ -289,13 +295,8 @@ def _freshness(value: Node, column: str | None, options: AssertionOptions, scope
         text = column_text(node or value, limits.column)
     condition = scope.engine.older_than("newest", limits.within)
     query = composed(
-        "select * from (select max(",
-        text,
-        ") as newest from ",
-        *_rows(scope, options),
-        ") as checked where ",
-        condition,
-    )
+        "select * from (select max(", text, ") as newest from ", *_rows(scope, options), ") as checked where ", condition,
+    )  # fmt: skip
     return f"freshness({limits.column})", replace(query, volatile="it looks at the clock")
 
 

@@ -38,6 +38,11 @@ def block_assertions(config: BlockConfig, scope: Scope) -> tuple[Assertion, ...]
     for column, settings in config.columns.items():
         for node in _items(settings.assertions, f"columns.{column}.assert", scope):
             found += _entry(node, column, scope)
+    if config.materialize != "incremental":
+        for assertion in found:
+            if assertion.new_only:
+                message = f"`where: new` is for incremental blocks; this is `{config.materialize}`"
+                scope.problems.append(Problem(message, assertion.place, "write a condition, or leave `where` out"))
     return _named_once(found, scope)
 
 
@@ -124,6 +129,7 @@ def _assertion(name: str, kind: str, query: Query, options: AssertionOptions, pl
     return Assertion(
         options.name or name, kind, scope.block, with_where(query, kind, options, scope), place, options.severity,
         threshold(options.fail_above, scope.problems), options.sample_rows, options.timeout, options.description,
+        new_only=options.new_only,
     )  # fmt: skip
 
 

@@ -68,6 +68,7 @@ class _Assertion(msgspec.Struct, array_like=True):
     timeout: float | None
     description: str
     path: str
+    new_only: bool
 
 
 class _Block(msgspec.Struct, array_like=True):
@@ -308,6 +309,7 @@ def _stored(block: Block, macros: Mapping[str, SourceFile]) -> _Block | None:
         return _Assertion(
             one.name, one.kind, query(one.code), (place.path, place.line, place.column, place.text, place.length),
             one.severity, limit.rows, limit.share, one.sample_rows, one.timeout, one.description, one.path,
+            one.new_only,
         )  # fmt: skip
 
     try:
@@ -379,7 +381,7 @@ def _restored(stored: _Block, path: str, macros: Mapping[str, SourceFile]) -> Bl
         severity: Any = one.severity
         return Assertion(
             one.name, one.kind, name, query(one.query), Place(*one.place), severity, Threshold(one.rows, one.share),
-            one.sample_rows, one.timeout, one.description, one.path,
+            one.sample_rows, one.timeout, one.description, one.path, new_only=one.new_only,
         )  # fmt: skip
 
     return Block(

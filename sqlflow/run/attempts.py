@@ -15,12 +15,13 @@ from sqlflow.core.flow import Retries, Wait
 from sqlflow.core.names import TableName
 from sqlflow.core.text import MappedText
 from sqlflow.plan.plan import Check
-from sqlflow.run.build import Built, build, current_query, found_or_built, record_recipe
+from sqlflow.run.build import Built, build, current_query, found_or_built
 from sqlflow.run.check import check
 from sqlflow.run.conditions import published_text, truth
 from sqlflow.run.cutoff import Cutoff
 from sqlflow.run.order import Node
 from sqlflow.run.ranges import select_ranges
+from sqlflow.run.recorded import record_recipe
 from sqlflow.run.report import BlockResult
 from sqlflow.run.retry import is_lost, retried
 from sqlflow.run.tally import Later, Outcome, Tally

@@ -14,17 +14,16 @@ from sqlflow.core.errors import BuildError, Problem, StatementError, did_you_mea
 from sqlflow.core.names import TableName
 from sqlflow.core.spans import Span
 from sqlflow.core.text import MappedText, Place
-from sqlflow.plan.plan import file_paths
 from sqlflow.plan.ranges import whole_of
-from sqlflow.plan.recipes import Entry, described
-from sqlflow.plan.versions import helper_name, version_relation
+from sqlflow.plan.versions import helper_name, new_rows
 from sqlflow.read.blocks import rendered_again
 from sqlflow.read.dialect import translated
 from sqlflow.read.sql import infer
-from sqlflow.run import functions, seeds, snapshots, source_versions, state
+from sqlflow.run import functions, seeds, snapshots, state
 from sqlflow.run.compose import selectable
 from sqlflow.run.continued import applied, change_of
 from sqlflow.run.key_places import key_text
+from sqlflow.run.recorded import record
 from sqlflow.run.snapshots import History
 from sqlflow.run.sources import bound
 from sqlflow.run.statements import in_environment
@@ -116,7 +115,7 @@ def _load(
         columns = session.columns(f"select * from {relation.sql}")
         check_columns(columns, block, None, work.binder.project.target.engine)
         finish(work, block, relation, session)
-        _record(work, block, relation, "table", (), columns, session)
+        record(work, block, relation, "table", (), columns, session)
         return row_count(relation, session)
 
 
@@ -171,7 +170,8 @@ def _select(work: Work, block: Block, relation: TableName, session: Session) -> 
                 columns = session.columns(f"select * from {relation.sql}")
             finish(work, block, relation, session)
             made_from = work.binder.inputs(query, block.name.schema) if kind != "table" else ()
-            _record(work, block, relation, kind, made_from, columns, session)
+            made_from += (new_rows(relation),) if block.keeps_new_rows else ()
+            record(work, block, relation, kind, made_from, columns, session)
     except StatementError as error:  # the COMMIT: it is what tells of rows that break a unique index
         raise told(error, statement, work, block, key_text(block, "indexes", " ").place(0)) from error
     if kind == "view":
@@ -217,53 +217,6 @@ def _index(work: Work, block: Block, relation: TableName, session: Session) -> N
         name = helper_name(relation, " ".join(filter(None, [*index.columns, *index.expressions, index.where])))
         statement = key_text(block, "indexes", engine.index(relation, name, index))
         run_statement(session, statement, work, block)
-
-
-def _record(
-    work: Work, block: Block, relation: TableName, kind: str, inputs: tuple[TableName, ...],
-    columns: tuple[Column, ...], session: Session,
-) -> None:  # fmt: skip
-    key = work.plan.keys[block.name]
-    if not key_holds(work, block.name, session):
-        work.doubtful.add(block.name)
-        key = replace(key, text="")
-    made_from = state.names_of(inputs)
-    state.record_version(session, state.Version(relation, str(block.name), kind, key, work.run, made_from))
-    if block.name not in work.doubtful:
-        record_recipe(work, block.name, relation, columns, session)
-
-
-def record_recipe(
-    work: Work, name: TableName, relation: TableName, columns: tuple[Column, ...], session: Session
-) -> None:
-    """Keep how a version was made; of one that is used again, from what it would be made now."""
-    if work.plan.cookbook is None:
-        return
-    known, key = [(column.name, column.type) for column in columns], work.plan.keys[name]
-    base = work.plan.bases.get(name) if relation == version_relation(name, work.run) else None
-    text = described(work.plan.cookbook, name, work.binder.relations, known, base.name if base else "")
-    state.record_recipe(session, Entry(relation.name, str(name), key.text, key.code, text), work.run)
-
-
-def key_holds(work: Work, name: TableName, session: Session) -> bool:
-    """Tell whether a block was built from what its key says: no file and no source has changed since the key was made.
-
-    Ephemeral inputs are a part of the block, so that their files and inputs count as its own.
-    """
-    waiting, seen = [name], {name}
-    while waiting:
-        part = waiting.pop()
-        inputs = work.plan.graph.inputs[part]
-        if inputs & work.doubtful or not all(work.plan.files.hold(path) for path in file_paths(work.plan.graph, part)):
-            return False
-        asked = source_versions.versions(work.plan.project, work.plan.graph.sources[part], session)
-        known = dict(work.plan.keys[part].inputs)
-        if any(known[str(source)] != version for source, version in asked.items()):
-            return False
-        inlined = (inputs & work.plan.inlined) - seen
-        seen |= inlined
-        waiting += inlined
-    return True
 
 
 def run_statement(session: Session, statement: MappedText, work: Work, block: Block) -> int | None:

@@ -7,9 +7,11 @@ from sqlflow.core.block import Assertion, Function
 from sqlflow.core.engine import Rows, Session
 from sqlflow.core.errors import BuildError, Problem, StatementError
 from sqlflow.core.events import AssertionStatus
+from sqlflow.core.names import TableName
 from sqlflow.core.text import MappedText, Place
+from sqlflow.plan.versions import new_rows
 from sqlflow.read.assertion_kinds import KINDS
-from sqlflow.run import functions
+from sqlflow.run import functions, state
 from sqlflow.run.build import time_limit, told
 from sqlflow.run.report import AssertionResult
 from sqlflow.run.retry import is_transient
@@ -37,6 +39,11 @@ def _checked(work: Work, assertion: Assertion, session: Session, result: Asserti
     if isinstance(assertion.code, Function):
         return _called(work, assertion, assertion.code, session, result)
     schema = assertion.block.schema if assertion.block else project.target.schema
+    if assertion.new_only and assertion.block is not None:
+        rows = _new_rows(work, assertion.block, session)
+        if rows is None:
+            return result
+        work = replace(work, binder=work.binder.reading(assertion.block, rows))
     query = bound(work, assertion.code, schema, assertion.place, session)
     with time_limit(session.interrupt, *_limit(work, assertion)):
         counted = _rows(work, assertion, session, "select count(*) from (\n" + query + "\n) as failing")
@@ -52,6 +59,17 @@ def _checked(work: Work, assertion: Assertion, session: Session, result: Asserti
         text = "select * from (\n" + query + f"\n) as failing {order}limit {assertion.sample_rows}"
         sample = _rows(work, assertion, session, text)
     return replace(result, columns=sample.columns, sample=sample.rows)
+
+
+def _new_rows(work: Work, block: TableName, session: Session) -> TableName | None:
+    """Return what holds the new rows of a block's version; None if it is shown already and nothing tells them any more.
+
+    A version that is not shown yet, and was built before anybody asked for its new rows, may have nothing else.
+    """
+    version, cookbook = work.binder.relations[block], work.plan.cookbook
+    if new_rows(version).name in state.inputs_of(session, version):
+        return new_rows(version)
+    return version if cookbook is not None and cookbook.published.get(block) != version else None
 
 
 def _limit(work: Work, assertion: Assertion) -> tuple[float | None, str, Place]:

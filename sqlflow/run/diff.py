@@ -130,7 +130,8 @@ def _given(pair: _Pair, key: Sequence[str]) -> list[str]:
 
 def _asserted(pair: _Pair) -> list[str]:
     for assertion in pair.block.assertions:
-        match = _UNIQUE.fullmatch(assertion.name) if assertion.kind == "unique" else None
+        is_key = assertion.kind == "unique" and not assertion.new_only
+        match = _UNIQUE.fullmatch(assertion.name) if is_key else None
         names = match.group(1).lower().split(", ") if match else []
         if names and all(name in pair.both for name in names):
             return names

@@ -12,7 +12,7 @@ from sqlflow.core.engine import Column, Session
 from sqlflow.core.errors import BuildError, Problem, did_you_mean
 from sqlflow.core.names import TableName, quoted
 from sqlflow.core.text import Place
-from sqlflow.plan.versions import helper_name
+from sqlflow.plan.versions import helper_name, new_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class Change:
     """What becomes of a table: `delta` holds the new rows; it is the new version itself where there is no `base`."""
 
     block: Block
+    version: TableName
     base: TableName | None
     delta: TableName
     there: tuple[Column, ...]
@@ -43,11 +44,11 @@ def change_of(
     place = place or block.source.place(block.body)
     refuse_missing("key", block.config.key, columns, "the result", place)
     if base is None:
-        return Change(block, None, relation, (), columns, columns, place)
+        return Change(block, relation, None, relation, (), columns, columns, place)
     there = session.columns(f"select * from {base.sql}")
     refuse_missing("key", block.config.key, there, "the table that is there", place)
     delta = relation._replace(name=helper_name(relation, "delta"))
-    return Change(block, base, delta, there, columns, columns_with(there, columns, block), place)
+    return Change(block, relation, base, delta, there, columns, columns_with(there, columns, block), place)
 
 
 def refuse_missing(setting: str, named: Sequence[str], columns: Sequence[Column], what: str, place: Place) -> None:
@@ -107,6 +108,9 @@ def applied(change: Change, create: str, session: Session, rows: int | None) -> 
     Raise BuildError for new rows whose key does not tell what they replace.
     """
     _refuse_keys(change, session)
+    if change.block.keeps_new_rows:
+        kind, new = ("table", selected(change.columns, change.new)) if change.base else ("view", "*")
+        session.execute(f"create {kind} {new_rows(change.version).sql} as select {new} from {change.delta.sql}")
     if change.base is None:
         return rows
     order = f" order by {', '.join(change.block.config.order_by)}" if change.block.config.order_by else ""

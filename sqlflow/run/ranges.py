@@ -13,25 +13,24 @@ from sqlflow.core.block import Block
 from sqlflow.core.engine import Column, Session
 from sqlflow.core.errors import BuildError, Problem, did_you_mean
 from sqlflow.core.names import TableName, quoted
-from sqlflow.core.spans import Span
+from sqlflow.core.spans import Span, joined
 from sqlflow.core.text import MappedText
 from sqlflow.plan.current import Slice
 from sqlflow.plan.ranges import Group, grouped
-from sqlflow.plan.versions import INTERVALS, STATE_SCHEMA, version_relation
+from sqlflow.plan.versions import INTERVALS, STATE_SCHEMA, new_rows, version_relation
 from sqlflow.run import ledger, state
 from sqlflow.run.build import (
     check_columns,
     columns_of,
     current_query,
     finish,
-    key_holds,
-    record_recipe,
     row_count,
     run_statement,
 )  # fmt: skip
 from sqlflow.run.compose import selectable
 from sqlflow.run.incremental import columns_with
 from sqlflow.run.key_places import key_text
+from sqlflow.run.recorded import key_holds, record_recipe
 from sqlflow.run.sources import bound
 from sqlflow.run.work import Work
 
@@ -60,6 +59,8 @@ def select_ranges(work: Work, block: Block, relation: TableName, session: Sessio
     with session.transaction():
         create = work.binder.project.target.engine.create(relation, "view", {})
         session.execute(f"{create} as {_query(block, groups, columns, session)}")
+        if block.keeps_new_rows:
+            session.execute(f"create view {new_rows(relation).sql} as {_new_rows_query(block, relation, new, columns)}")
         ledger.record(session, relation, groups, new)
         _record(work, block, relation, groups, columns, session)
     return rows
@@ -177,6 +178,13 @@ def _slice_query(block: Block, one: Slice, columns: tuple[Column, ...], session:
     return f"select {listed} from {part.sql} where {_is_within(_time_column(block, own), one.span)}"
 
 
+def _new_rows_query(block: Block, relation: TableName, new: list[Slice], columns: tuple[Column, ...]) -> str:
+    """Return the query that gives those rows of a version that its build has made."""
+    when = _time_column(block, columns)
+    spans = " or ".join(f"({_is_within(when, span)})" for span in joined(one.span for one in new))
+    return f"select * from {relation.sql} where {spans or 'false'}"
+
+
 def _record(
     work: Work, block: Block, relation: TableName, slices: list[Slice], columns: tuple[Column, ...], session: Session
 ) -> None:  # fmt: skip
@@ -188,6 +196,7 @@ def _record(
         work.doubtful.add(block.name)
         key = replace(key, text="")
     parts = tuple(sorted({one.part for one in slices}))
+    parts += state.names_of([new_rows(relation)]) if block.keeps_new_rows else ()
     state.record_version(session, state.Version(relation, str(block.name), "view", key, work.run, parts))
     if block.name not in work.doubtful:
         record_recipe(work, block.name, relation, columns, session)

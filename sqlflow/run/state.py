@@ -303,6 +303,12 @@ def is_recorded(session: Session, relation: TableName) -> bool:
     return bool(found.rows)
 
 
+def inputs_of(session: Session, relation: TableName) -> tuple[str, ...]:
+    """Return the relations in the state schema that a version needs."""
+    found = session.rows(f"select inputs from {table_of('sqlflow_versions')} where relation = {literal(relation.name)}")
+    return tuple(json.loads(found.rows[0][0])) if found.rows else ()
+
+
 def record_failure(session: Session, environment: Environment, failure: Failure) -> None:
     """Keep what an assertion found; the failures of older runs go."""
     sample = [[_as_text(value) for value in row] for row in failure.sample]

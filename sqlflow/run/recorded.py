@@ -1,0 +1,60 @@
+"""What is kept of a version that has been made: from what, and whether that is known."""
+
+from dataclasses import replace
+
+from sqlflow.core.block import Block
+from sqlflow.core.engine import Column, Session
+from sqlflow.core.names import TableName
+from sqlflow.plan.plan import file_paths
+from sqlflow.plan.recipes import Entry, described
+from sqlflow.plan.versions import version_relation
+from sqlflow.run import source_versions, state
+from sqlflow.run.work import Work
+
+
+def record(
+    work: Work, block: Block, relation: TableName, kind: str, inputs: tuple[TableName, ...],
+    columns: tuple[Column, ...], session: Session,
+) -> None:  # fmt: skip
+    """Record a version that has just been made from the relations `inputs`, in the transaction that has made it."""
+    key = work.plan.keys[block.name]
+    if not key_holds(work, block.name, session):
+        work.doubtful.add(block.name)
+        key = replace(key, text="")
+    made_from = state.names_of(inputs)
+    state.record_version(session, state.Version(relation, str(block.name), kind, key, work.run, made_from))
+    if block.name not in work.doubtful:
+        record_recipe(work, block.name, relation, columns, session)
+
+
+def record_recipe(
+    work: Work, name: TableName, relation: TableName, columns: tuple[Column, ...], session: Session
+) -> None:
+    """Keep how a version was made; of one that is used again, from what it would be made now."""
+    if work.plan.cookbook is None:
+        return
+    known, key = [(column.name, column.type) for column in columns], work.plan.keys[name]
+    base = work.plan.bases.get(name) if relation == version_relation(name, work.run) else None
+    text = described(work.plan.cookbook, name, work.binder.relations, known, base.name if base else "")
+    state.record_recipe(session, Entry(relation.name, str(name), key.text, key.code, text), work.run)
+
+
+def key_holds(work: Work, name: TableName, session: Session) -> bool:
+    """Tell whether a block was built from what its key says: no file and no source has changed since the key was made.
+
+    Ephemeral inputs are a part of the block, so that their files and inputs count as its own.
+    """
+    waiting, seen = [name], {name}
+    while waiting:
+        part = waiting.pop()
+        inputs = work.plan.graph.inputs[part]
+        if inputs & work.doubtful or not all(work.plan.files.hold(path) for path in file_paths(work.plan.graph, part)):
+            return False
+        asked = source_versions.versions(work.plan.project, work.plan.graph.sources[part], session)
+        known = dict(work.plan.keys[part].inputs)
+        if any(known[str(source)] != version for source, version in asked.items()):
+            return False
+        inlined = (inputs & work.plan.inlined) - seen
+        seen |= inlined
+        waiting += inlined
+    return True

@@ -1,0 +1,6 @@
+/*---
+assert:
+  - unique: id
+    where: new
+---*/
+select 1 as id
