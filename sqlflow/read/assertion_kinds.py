@@ -38,9 +38,7 @@ class AssertionOptions(Struct, frozen=True, kw_only=True):
 
     name: Annotated[Text | None, Meta(description="The assertion's name in messages.")] = None
     severity: Annotated[Severity, Meta(description="`error` stops publishing, `warn` is only told.")] = "error"
-    where: Annotated[Raw, Meta(description="A SQL condition: only these rows are looked at; `new`: only new ones.")] = (
-        None
-    )
+    where: Annotated[Raw, Meta(description="A SQL condition: only these rows are looked at; or `new` rows.")] = None
     fail_above: Annotated[
         Raw, Meta(description="How many failing rows are borne: `10`, or `0.1%` of the block's rows.")
     ] = None
