@@ -49,6 +49,7 @@ from sqlflow.run.show import first_interval, frame, rows_of
 from sqlflow.run.static_check import Checked, checked_alone, together_checked, with_faults
 from sqlflow.run.target import Held, all_held, all_leased, all_waited_for, is_there, opened
 from sqlflow.run.unit_tests import UnitTests, test_units
+from sqlflow.run.verify import verified
 from sqlflow.run.waiting import LOCK_SECONDS
 from sqlflow.run.waits import wait_before
 from sqlflow.run.workers import Workers
@@ -209,14 +210,22 @@ class Project:
         self, select: Iterable[str], start: datetime | str, end: datetime | str, *, exclude: Iterable[str] = (),
         only_missing: bool = False, threads: int | None = None, lock_timeout: float = LOCK_SECONDS, listener: Listener = _silent,
     ) -> Report:  # fmt: skip
-        """Build the intervals from `start` up to `end`, without that, of blocks of time ranges again, and return the report.
+        """Build the intervals from `start` up to `end` of blocks of time ranges again, or those that are missing.
 
-        With `only_missing`, those that are not there. What else is selected is built as by `build`. Raise
-        UsageError for a time that is not of finished intervals, and for blocks that have no intervals, or whose query has changed.
+        What else is selected is built as by `build`. Raise UsageError for a time that is not of finished intervals.
         """
         chosen = tuple(select), tuple(exclude)
         asked = backfilled(self.graph, self.selected(*chosen), start, end, only_missing)
         return self.build(*chosen, threads=threads, lock_timeout=lock_timeout, listener=listener, asked=asked)
+
+    def verify(
+        self, name: str, start: datetime | str, end: datetime | str, *, key: Iterable[str] = (), limit: int = 5,
+        lock_timeout: float = LOCK_SECONDS, listener: Listener = _silent,
+    ) -> Difference:  # fmt: skip
+        """Return how the intervals from `start` up to `end` of a block would differ if they were built again."""
+        here = self._at(name)
+        asked = backfilled(here.graph, [here.block(name).name], start, end)
+        return verified(here.graph, asked, tuple(key), limit, lock_timeout, listener)
 
     def _tests_in(self, held: Held) -> UnitTests:
         """Return what runs the unit tests of the blocks of a target."""
@@ -332,10 +341,7 @@ class Project:
         return first_interval(block, self._at(name).loaded) if block.is_ranged else block.code.text
 
     def shown(self, name: str, limit: int = 10, cte: str = "") -> Rows:
-        """Return the first rows of a block's query, or of one of its CTEs, over what is published.
-
-        A block that is published as it stands is read from its relation.
-        """
+        """Return the first rows of a block as it is published, or else of its query or one of its CTEs."""
         here = self._at(name)
         return rows_of(here.graph, here.block(name), cte, limit)
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "detach": "Copy a block for one pipeline.",
     "promote": "Publish in prod what another environment shows.",
     "rollback": "Show again what the latest publish has replaced.",
+    "verify": "Build intervals of time aside, and compare.",
     "diff": "Compare what two environments show of a block.",
     "env": "List environments, or drop one.",
     "failures": "Show the rows that broke assertions in the latest run.",

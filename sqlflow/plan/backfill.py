@@ -20,18 +20,30 @@ def backfilled(
 
     Raise UsageError if there are none, and for a time that is not one of whole intervals that have ended.
     """
+    blocks = ranged(graph, chosen)
+    span = finished(blocks, start, end)
+    return Asked(frozenset(block.name for block in blocks), span, only_missing)
+
+
+def ranged(graph: Graph, chosen: Iterable[TableName]) -> list[Block]:
+    """Return the blocks of time ranges among the `chosen`. Raise UsageError if there are none."""
     blocks = [block for name in sorted(chosen) if (block := graph.project.blocks[name]).is_ranged]
     if not blocks:
         named = ", ".join(f"`{name}`" for name in sorted(chosen)[:3])
         hint = "only blocks with `strategy: time_range` are built by intervals; `sqlflow build` builds the others"
         raise UsageError(f"{named} has no intervals of time", hint=hint)
+    return blocks
+
+
+def finished(blocks: Iterable[Block], start: datetime | str, end: datetime | str) -> Span:
+    """Return the span between two times. Raise UsageError if it is not one of whole intervals, all ended, of each block."""
     span = Span(_moment(start), _moment(end))
     if span.is_empty:
         raise UsageError(f"{span} is no time: its end must be later than its beginning")
     problems = [problem for block in blocks for problem in _faults(block, span, datetime.now(UTC))]
     if problems:
         raise UsageError(problems)
-    return Asked(frozenset(block.name for block in blocks), span, only_missing)
+    return span
 
 
 def _moment(time: datetime | str) -> datetime:

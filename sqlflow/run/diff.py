@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlflow.core.block import Block
-from sqlflow.core.engine import Column, Connection, Rows, Session
+from sqlflow.core.engine import Column, Connection, Session
 from sqlflow.core.environment import Environment
 from sqlflow.core.errors import UsageError, did_you_mean
 from sqlflow.core.names import TableName, quoted
@@ -56,6 +56,13 @@ class Difference:
     removed: Some = Some(0)
     changed: int = 0
     columns_changed: Mapping[str, Some] | None = None
+
+    @property
+    def is_same(self) -> bool:
+        """Whether columns and rows are the same on both sides."""
+        columns = (self.columns_added, self.columns_removed, self.columns_retyped)
+        rows = (self.added.count, self.removed.count, self.changed, self.keyless[0] - self.keyless[1])
+        return self.is_same_version or not (any(columns) or any(rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +165,8 @@ def _whole(pair: _Pair, limit: int) -> Difference:
         query = f"select {lists[0]} from {one.relation.sql} except all select {lists[1]} from {other.relation.sql}"
         count = int(pair.session.rows(f"select count(*) from ({query}) as only_here").rows[0][0])
         order = ", ".join(str(number) for number in range(1, len(names) + 1))
-        rows = (
-            pair.session.rows(f"select * from ({query}) as only_here order by {order}", limit)
-            if count
-            else Rows((), ())
-        )
-        return Some(count, names, rows.rows)
+        ordered = f"select * from ({query}) as only_here order by {order} limit {limit}"
+        return Some(count, names, pair.session.rows(ordered).rows if count else ())
 
     added = only(pair.after, pair.new, pair.before, pair.old) if names else Some(0)
     removed = only(pair.before, pair.old, pair.after, pair.new) if names else Some(0)
@@ -246,7 +249,7 @@ class _Joined:
         columns = ", ".join(f"{here}.c{number}" for number in range(len(self.pair.both)))
         order = ", ".join(f"{here}.k{number}" for number in range(len(self.key)))
         query = f"select {columns} from {self.source} where {there}.here is null order by {order}"
-        return self.pair.session.rows(query, limit).rows
+        return self.pair.session.rows(f"{query} limit {limit}").rows
 
     def titles(self, name: str) -> tuple[str, ...]:
         names = (self.pair.new[part].name for part in self.key)
@@ -258,4 +261,4 @@ class _Joined:
         keys = ", ".join(f"n.k{number}" for number in range(len(self.key)))
         number = self.pair.both.index(name)
         query = f"select {keys}, o.c{number}, n.c{number} from {self.source} where {self._differs(name)} order by {self.order}"
-        return self.pair.session.rows(query, limit).rows
+        return self.pair.session.rows(f"{query} limit {limit}").rows

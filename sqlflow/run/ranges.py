@@ -75,7 +75,7 @@ def _part(
     body = bound(work, query, block.name.schema, block.source.place(block.body), session)
     columns = columns_of(session, selectable(body), work, block)
     check_columns(columns, block, query, engine)
-    when = _time_column(block, columns)
+    when = time_column(block, columns)
     columns_with(there, columns, block)
     create = MappedText.plain(f"{engine.create(part, 'table', block.config.options)} as\n")
     with session.transaction():
@@ -95,7 +95,7 @@ def _ordered(body: MappedText, block: Block) -> MappedText:
     return "select * from (\n" + body + "\n) as ordered order by " + order
 
 
-def _time_column(block: Block, columns: tuple[Column, ...]) -> Column:
+def time_column(block: Block, columns: tuple[Column, ...]) -> Column:
     """Return the column that tells when a row belongs to. Raise BuildError if it is not there, or no time."""
     name, place = block.config.time_column or "", key_text(block, "time_column", " ").place(0)
     found = next((column for column in columns if column.name.lower() == name.lower()), None)
@@ -113,7 +113,7 @@ def _time_column(block: Block, columns: tuple[Column, ...]) -> Column:
     return found
 
 
-def _is_within(when: Column, span: Span) -> str:
+def is_within(when: Column, span: Span) -> str:
     """Return the condition for the rows of a span."""
     start, end = (_moment(moment, when.type.lower()) for moment in (span.start, span.end))
     return f"{quoted(when.name)} >= {start} and {quoted(when.name)} < {end}"
@@ -127,7 +127,7 @@ def _moment(moment: datetime, kind: str) -> str:
 
 def _refuse_outside(block: Block, span: Span, part: TableName, when: Column, session: Session) -> None:
     name, place = quoted(when.name), key_text(block, "time_column", " ").place(0)
-    outside = f"from {part.sql} where ({_is_within(when, span)}) is not true"
+    outside = f"from {part.sql} where ({is_within(when, span)}) is not true"
     count, empty, example = session.rows(
         f"select count(*), count(*) - count({name}), cast(min({name}) as varchar) {outside}"
     ).rows[0]
@@ -175,13 +175,13 @@ def _slice_query(block: Block, one: Slice, columns: tuple[Column, ...], session:
         f"{names.get(column.name.lower(), f'cast(null as {column.type})')} as {quoted(column.name)}"
         for column in columns
     )
-    return f"select {listed} from {part.sql} where {_is_within(_time_column(block, own), one.span)}"
+    return f"select {listed} from {part.sql} where {is_within(time_column(block, own), one.span)}"
 
 
 def _new_rows_query(block: Block, relation: TableName, new: list[Slice], columns: tuple[Column, ...]) -> str:
     """Return the query that gives those rows of a version that its build has made."""
-    when = _time_column(block, columns)
-    spans = " or ".join(f"({_is_within(when, span)})" for span in joined(one.span for one in new))
+    when = time_column(block, columns)
+    spans = " or ".join(f"({is_within(when, span)})" for span in joined(one.span for one in new))
     return f"select * from {relation.sql} where {spans or 'false'}"
 
 

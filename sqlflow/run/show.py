@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from sqlflow.core.block import Block, Project
-from sqlflow.core.engine import Rows, Session
+from sqlflow.core.engine import Connection, Rows, Session
 from sqlflow.core.errors import StatementError, UsageError
 from sqlflow.core.text import MappedText
 from sqlflow.plan.current import Current
@@ -42,10 +42,14 @@ def rows_of(graph: Graph, block: Block, cte: str, limit: int) -> Rows:
         current = published(project, connection, session)
         if not cte and block.name in current.published:
             return session.rows(f"select * from {current.published[block.name].sql}", limit)
-        made = test_plan(graph, frozenset(), current)
-        binder = binder_of(made, current.published, new_run())
-        work = Work("show", binder, renderer_of(project), made, Workers(project.root), connection.session)
-        return _query_rows(work, current, block, cte, limit, session)
+        return _query_rows(work_over(graph, current, connection), current, block, cte, limit, session)
+
+
+def work_over(graph: Graph, current: Current, connection: Connection) -> Work:
+    """Return the work of showing what queries give over what is published."""
+    project, made = graph.project, test_plan(graph, frozenset(), current)
+    binder = binder_of(made, current.published, new_run())
+    return Work("show", binder, renderer_of(project), made, Workers(project.root), connection.session)
 
 
 def _query_rows(work: Work, current: Current, block: Block, cte: str, limit: int, session: Session) -> Rows:

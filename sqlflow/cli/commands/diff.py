@@ -43,7 +43,7 @@ def command(block: str, against: str, key: str, limit: int, origin: bool, output
         return
     columns = tuple(part.strip() for part in key.split(",") if part.strip())
     found = place.load().diff(block, against, columns, limit)
-    echo(as_json.text(as_json.plain(found)) if output == "json" else "\n".join(_lines(found)))
+    echo(as_json.text(as_json.plain(found)) if output == "json" else "\n".join(lines(found)))
 
 
 def _drift(found: "Drift") -> Iterator[str]:
@@ -52,7 +52,8 @@ def _drift(found: "Drift") -> Iterator[str]:
     yield from found.lines or ("their files say the same",)
 
 
-def _lines(found: "Difference") -> Iterator[str]:
+def lines(found: "Difference") -> Iterator[str]:
+    """Yield what is told of a difference."""
     from sqlflow.cli.text import count
 
     yield f"{found.block}: {found.after} against {found.before}"
