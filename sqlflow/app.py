@@ -191,8 +191,11 @@ class Project:
         )
         parts = self._parts(targets_of(self.graph, chosen))
         new = {name for name, one in parts.items() if not is_there(one.project)}
-        for one in (parts[name] for name in new):
-            planning.refuse(with_faults(planning.plan(one, chosen & one.inputs.keys(), Current({}))).faults)
+        checked = {
+            name: with_faults(planning.plan(parts[name], chosen & parts[name].inputs.keys(), Current({})))
+            for name in new
+        }
+        planning.refuse(fault for plan in checked.values() for fault in plan.faults)
         with all_waited_for(parts, lock_timeout, listener) as there, ExitStack() as stack:
             run = Several(self.graph, there, adopt, full_refresh, self._tests_in, chosen, asked)
             before = run.before()
@@ -200,7 +203,10 @@ class Project:
                 return idle_report(before.plan, there, self.loaded.environment, listener)
             todo = run.across(stack.enter_context(all_leased(there, lock_timeout, listener)), before)
             for name in there.keys() - new:
-                planning.refuse(with_faults(todo.plans[name], there[name].session, make_folder=True).faults)
+                checked[name] = with_faults(todo.plans[name], there[name].session, make_folder=True)
+                planning.refuse(checked[name].faults)
+            plans = {name: replace(one, foreseen=checked[name].foreseen) for name, one in todo.plans.items()}
+            todo = replace(todo, plans=plans)
             if document is not None:
                 saved.refuse_stale(document, todo.plan, str(plan_file))
             refuse_unbuildable(todo.plan, asked)

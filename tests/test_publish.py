@@ -9,8 +9,10 @@ from support import write
 
 from sqlflow import Project
 from sqlflow.core import events
-from sqlflow.core.engine import Connection, Session
+from sqlflow.core.engine import Column, Connection, Session
 from sqlflow.core.errors import BuildError
+from sqlflow.core.names import TableName
+from sqlflow.run.shapes import Shapes
 
 FILES = {
     "sqlflow.yml": "name: p\nvars: {low: 1, edition: 1}\n",
@@ -128,3 +130,36 @@ def test_cancelling_stops_the_query_publishes_nothing_and_says_so(tmp_path: Path
     with second_connection(project) as reader:
         assert (report.status, report.exit_code, report.published) == ("cancelled", 130, ())
         assert editions(reader) == [1, 1, 1, 1]
+
+
+def test_columns_that_are_not_as_expected_are_those_that_the_query_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is expected of a block, as it was looked at before the run, is held against the table that was made."""
+    write(tmp_path, {"sqlflow.yml": "name: p\n", "blocks/a.sql": "select 1 as id", "blocks/b.sql": "select id from a"})
+    wrong = {TableName("main", name): (Column("other", "INTEGER"),) for name in ("a", "b")}
+    monkeypatch.setattr(Shapes, "told", lambda self, names: wrong)
+    assert Project.load(tmp_path).build().ok
+    monkeypatch.undo()
+    assert Project.load(tmp_path).shown("b").columns == ("id",)
+    write(tmp_path, {"blocks/a.sql": "select 2 as id"})
+    assert [str(result.block) for result in Project.load(tmp_path).build().blocks if result.status == "built"] == [
+        "main.a", "main.b"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [("select 1 as id, 2 as id", "duplicate column `id`"), ("select null as id", "is NULL without a type")],
+)
+def test_columns_that_cannot_be_a_table_are_told_whatever_was_expected(
+    query: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, {"sqlflow.yml": "name: p\n", "blocks/a.sql": query})
+    expected = {TableName("main", "a"): (Column("id", "INTEGER"), Column("other", "INTEGER"))}
+    monkeypatch.setattr(Shapes, "told", lambda self, names: expected)
+    report = Project.load(tmp_path).build()
+    assert report.status == "failed"
+    assert message in report.blocks[0].problems[0].message
+    with second_connection(Project.load(tmp_path)) as session:
+        assert session.rows("select count(*) from duckdb_tables() where table_name like 'main__a%'").rows == ((0,),)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from sqlflow.core.block import Assertion, Block, Project
+from sqlflow.core.engine import Column
 from sqlflow.core.errors import Problem, ProjectError
 from sqlflow.core.names import TableName
 from sqlflow.plan.changes import column_changes
@@ -75,6 +76,8 @@ class Plan:
     """The versions of the blocks of other targets; empty where they are not known."""
     as_published: frozenset[TableName] = frozenset()
     """Those of the blocks that are left out which readers read as they are published."""
+    foreseen: Mapping[TableName, tuple[Column, ...]] = field(default_factory=dict)
+    """The columns that the blocks are expected to have, of those of which that was found out; they may have others."""
 
     @property
     def project(self) -> Project:

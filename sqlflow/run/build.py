@@ -9,7 +9,7 @@ from threading import Timer
 from typing import TYPE_CHECKING
 
 from sqlflow.core.block import Block, Query
-from sqlflow.core.engine import Column, Engine, Rows, Session
+from sqlflow.core.engine import Column, Rows, Session
 from sqlflow.core.errors import BuildError, Problem, StatementError, did_you_mean
 from sqlflow.core.names import TableName
 from sqlflow.core.spans import Span
@@ -19,11 +19,12 @@ from sqlflow.plan.versions import helper_name, new_rows
 from sqlflow.read.blocks import rendered_again
 from sqlflow.read.dialect import translated
 from sqlflow.read.sql import infer
-from sqlflow.run import functions, seeds, snapshots, state
+from sqlflow.run import functions, seeds, snapshots
+from sqlflow.run.columns import check_columns
 from sqlflow.run.compose import selectable
 from sqlflow.run.continued import applied, change_of
 from sqlflow.run.key_places import key_text
-from sqlflow.run.recorded import record
+from sqlflow.run.recorded import record_of
 from sqlflow.run.snapshots import History
 from sqlflow.run.sources import bound
 from sqlflow.run.statements import in_environment
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 Select = Callable[[Work, Block, TableName, Session], int | None]
 """Makes the relation of a block's version, and returns how many rows it has, or has got."""
-_PLAIN_NAME = re.compile(r"[^\W\d][\w$ ]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def _run_all(statements: tuple[Query, ...], work: Work, block: Block, session: S
 def found_or_built(work: Work, block: Block, session: Session, select: Select | None = None) -> Built:
     """Build what an earlier try may have built: its COMMIT can have happened though the answer was lost."""
     relation = work.binder.relations[block.name]
-    if not block.post_statements and state.is_recorded(session, relation):
+    if not block.post_statements and work.records.has_happened(relation, session):
         return Built(relation, None)
     return build(work, block, session, select)
 
@@ -110,12 +110,12 @@ def _load(
     work: Work, block: Block, relation: TableName, batches: "pa.RecordBatchReader", session: Session
 ) -> int:  # fmt: skip
     """Make the version from rows that come as batches, and check its columns before it is there."""
-    with session.transaction():
+    with work.records.transaction(session) as record:
         session.load(relation, batches, block.config.options)
         columns = session.columns(f"select * from {relation.sql}")
         check_columns(columns, block, None, work.binder.project.target.engine)
         finish(work, block, relation, session)
-        record(work, block, relation, "table", (), columns, session)
+        record(record_of(work, block, relation, "table", (), columns, session))
         return row_count(relation, session)
 
 
@@ -151,7 +151,8 @@ def _select(work: Work, block: Block, relation: TableName, session: Session) -> 
     work = work if base is None else replace(work, binder=work.binder.reading(block.name, base))
     query = current_query(work, block, session, base is not None)
     body = bound(work, query, block.name.schema, block.source.place(block.body), session)
-    columns = columns_of(session, selectable(body), work, block)
+    foreseen = _foreseen(work, block, query)
+    columns = foreseen or columns_of(session, selectable(body), work, block)
     change = change_of(block, base, relation, columns, snapshots.moment_of(work.run), session)
     own = change.own if isinstance(change, History) else ()
     check_columns((*columns, *own), block, query, work.binder.project.target.engine)
@@ -163,15 +164,18 @@ def _select(work: Work, block: Block, relation: TableName, session: Session) -> 
     is_aside = change is not None and change.delta != relation
     statement = (f"create table {change.delta.sql}" if change and is_aside else create) + " as\n" + selectable(body)
     try:
-        with session.transaction():
+        with work.records.transaction(session) as record:
             rows = run_statement(session, statement, work, block)
             if change is not None:
                 rows = applied(change, create, session, rows)
                 columns = session.columns(f"select * from {relation.sql}")
+            elif foreseen and session.columns(f"select * from {relation.sql}") != foreseen:
+                columns = columns_of(session, selectable(body), work, block)
+                check_columns(columns, block, query, work.binder.project.target.engine)
             finish(work, block, relation, session)
             made_from = work.binder.inputs(query, block.name.schema) if kind != "table" else ()
             made_from += (new_rows(relation),) if block.keeps_new_rows else ()
-            record(work, block, relation, kind, made_from, columns, session)
+            record(record_of(work, block, relation, kind, made_from, columns, session))
     except StatementError as error:  # the COMMIT: it is what tells of rows that break a unique index
         raise told(error, statement, work, block, key_text(block, "indexes", " ").place(0)) from error
     if kind == "view":
@@ -188,6 +192,33 @@ def columns_of(session: Session, body: MappedText, work: Work, block: Block) -> 
         return session.columns(body.text)
     except StatementError as error:
         raise told(error, body, work, block) from error
+
+
+def _foreseen(work: Work, block: Block, query: Query) -> tuple[Column, ...] | None:
+    """Return the columns that a table is expected to have, if there is nothing wrong with them; None if they are to be asked
+    for before it is made.
+
+    Asking the engine for the columns of a query takes as long as a tenth of making a small table; those of the table that
+    was made cost nothing, and tell whether the expectation was right: two columns of one name and one without a type
+    are not there as they were in the query.
+    """
+    foreseen = work.plan.foreseen.get(block.name) if block.config.materialize == "table" else None
+    if foreseen is None or not _reads_as_foreseen(work, block.name):
+        return None
+    try:
+        check_columns(foreseen, block, query, work.binder.project.target.engine)
+    except BuildError:
+        return None
+    return foreseen
+
+
+def _reads_as_foreseen(work: Work, name: TableName) -> bool:
+    """Tell whether all that a block reads of what was built in this run has the columns that it was expected to have."""
+    plan = work.plan
+    return all(
+        _reads_as_foreseen(work, read) if read in plan.inlined else read in work.as_foreseen or read in plan.reused
+        for read in plan.graph.inputs[name] & plan.nodes
+    )
 
 
 def _seed(work: Work, block: Block, relation: TableName, session: Session) -> int:
@@ -261,57 +292,6 @@ def _in_our_names(message: str, work: Work) -> str:
     for name, relation in work.binder.relations.items():
         message = message.replace(relation.name, str(name))
     return message.replace("_sqlflow.", "")
-
-
-def check_columns(columns: tuple[Column, ...], block: Block, query: Query | None, engine: Engine) -> None:
-    """Raise BuildError, with all faults, if the result's columns cannot be a table or break the contract."""
-    place = block.source.place(block.body) if block.code else Place(block.source.path)
-    problems = [Problem(message, place, hint) for message, hint in _column_faults(columns)]
-    problems += _unnamed(columns, query, place) if query and query.unnamed else []
-    problems += [Problem(message, place) for message in _undeclared(columns, block)]
-    if block.config.contract:
-        problems += [Problem(message, place) for message in _contract_faults(columns, block, engine)]
-    if problems:
-        raise BuildError(problems)
-
-
-def _unnamed(columns: tuple[Column, ...], query: Query, place: Place) -> Iterator[Problem]:
-    odd = [(number, column.name) for number, column in enumerate(columns, 1) if not _PLAIN_NAME.fullmatch(column.name)]
-    places = [query.text.place(offset) or place for offset in query.unnamed]
-    for index, (number, name) in enumerate(odd):
-        where = places[index] if len(places) == len(odd) else places[0]
-        yield Problem(f"column {number} has no name: the engine would call it `{name[:60]}`", where, "add `as name`")
-
-
-def _column_faults(columns: tuple[Column, ...]) -> Iterator[tuple[str, str]]:
-    seen: set[str] = set()
-    for column in columns:
-        if column.name.lower() in seen:
-            yield f"duplicate column `{column.name}`", "give each column a name of its own"
-        seen.add(column.name.lower())
-        if not column.type:
-            yield (
-                f"the column `{column.name}` is NULL without a type",
-                f"write `cast(null as integer) as {column.name}`",
-            )
-
-
-def _undeclared(columns: tuple[Column, ...], block: Block) -> Iterator[str]:
-    names = {column.name.lower() for column in columns}
-    has = ", ".join(f"`{column.name}`" for column in columns)
-    for name in block.config.columns:
-        if name.lower() not in names:
-            yield f"`columns` describes `{name}`, which the result does not have; it has {has}"
-
-
-def _contract_faults(columns: tuple[Column, ...], block: Block, engine: Engine) -> Iterator[str]:
-    declared = {name.lower(): column.type for name, column in block.config.columns.items()}
-    for column in columns:
-        wanted = declared.get(column.name.lower())
-        if wanted is None:
-            yield f"contract: the column `{column.name}` is not declared"
-        elif wanted and engine.type_name(wanted) != engine.type_name(column.type):
-            yield f"contract: the column `{column.name}` is {column.type.lower()}, declared is {wanted.lower()}"
 
 
 @contextmanager

@@ -186,7 +186,8 @@ class _Execution:
         finally:
             if share.tests is not None:
                 share.tests.close()
-            keep_results(self.tally, plan, held, self.tell)
+            keep_results(self.tally, plan, held, work.records, self.tell)
+        _recorded(work, held)
 
     def _work(self, share: Share, is_first: bool) -> Work:
         plan, held, tests = share.plan, share.held, share.tests
@@ -203,6 +204,16 @@ class _Execution:
             tests.tell = self.tell
         open_session = partial(held.connection.session, self.run)
         return Work(self.run, binder, share.renderer, plan, workers, open_session, self.tell, share.origins)
+
+
+def _recorded(work: Work, held: Held) -> None:
+    """Write what could not yet be kept of versions: without it nothing may be published. Raise what the target says."""
+    if work.records.waiting:
+        session = held.connection.session()
+        try:
+            work.records.close(session)
+        finally:
+            session.close()
 
 
 def _used(plan: Plan) -> Iterator[TableName]:

@@ -18,6 +18,7 @@ from sqlflow.run import publish, state
 from sqlflow.run.callbacks import call_back
 from sqlflow.run.exports import ExportStopped, Written, forget, put_in_place, written_aside
 from sqlflow.run.order import Node
+from sqlflow.run.records import Records
 from sqlflow.run.report import Report, RunStatus
 from sqlflow.run.sweep import sweep
 from sqlflow.run.tally import Outcome, Tally
@@ -78,16 +79,20 @@ def swept(held: Held, session: Session, keep: list[str], tell: Listener) -> None
         tell(events.Warned(held.lease.owner, message))
 
 
-def keep_results(tally: Tally, plan: Plan, held: Held, tell: Listener) -> None:
-    """Keep the failing rows of a plan's assertions, and which of them need not run again on the same versions."""
+def keep_results(tally: Tally, plan: Plan, held: Held, records: Records, tell: Listener) -> None:
+    """Keep the failing rows of a plan's assertions, and which of them need not run again on the same versions.
+
+    Keep what is still to be kept of versions, too.
+    """
     mine = [tally.checked[key] for check in plan.checks if (key := check.assertion.key) in tally.checked]
     found = [result for result in mine if result.status in ("failed", "warned")]
     passed = [check.key for check in plan.checks if check.key and _holds(check, tally, plan)]
-    if not found and not passed:
+    if not found and not passed and not records.waiting:
         return
     run, environment = held.lease.owner, held.lease.environment
     session = held.connection.session()
     try:
+        records.close(session)
         state.record_checked(session, passed, run)
         for result in found:
             state.record_failure(
@@ -101,7 +106,7 @@ def keep_results(tally: Tally, plan: Plan, held: Held, tell: Listener) -> None:
         if found:
             state.forget_old_failures(session, environment)
     except SqlflowError as error:
-        tell(events.Warned(run, f"the failing rows could not be kept: {error.problems[0].message}"))
+        tell(events.Warned(run, f"what was found could not be kept: {error.problems[0].message}"))
     finally:
         session.close()
 

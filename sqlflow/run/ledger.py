@@ -40,7 +40,7 @@ def waiting(listing: Lists, session: Session) -> tuple[Part, ...]:
 
 def record_part(session: Session, part: TableName, block: TableName, key: Key, run: str) -> None:
     """Record that a part is there. An empty key is that of one that no other run may use."""
-    state.record_version(session, state.Version(part, str(block), state.PART, key, run, ()))
+    state.record_versions(session, [state.Version(part, str(block), state.PART, key, run, ())])
 
 
 def record(session: Session, version: TableName, slices: Iterable[Slice], built: Iterable[Slice]) -> None:

@@ -125,8 +125,9 @@ def publish(
                 _show(project.blocks[name], relations[name], lease, session, project.target.engine, cascade)
         for name in dropped:
             session.execute(f"drop view {environment.relation(name).sql}{' cascade' if cascade else ''}")
-        for name in plan.removed if prune else ():
-            state.hide(session, environment, name)
+        looks = {name: (relations[name], look_of(project.blocks[name])) for name in sorted(names)}
+        state.show(session, environment, looks, run)
+        state.hide(session, environment, plan.removed if prune else ())
 
     committed(connection, session, project, lease, change)
     return tuple(map(environment.relation, dropped))
@@ -235,7 +236,6 @@ def _show(block: Block, relation: TableName, lease: Lease, session: Session, eng
             session.execute(f"comment on column {view}.{quoted(column)} is {literal(described.description)}")
     for statement in engine.granted(name, block.config.grants, session.rows) if block.config.grants else ():
         session.execute(statement)
-    state.show(session, lease.environment, block.name, relation, look_of(block), lease.owner)
 
 
 def look_of(block: Block) -> str:

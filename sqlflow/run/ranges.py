@@ -20,13 +20,13 @@ from sqlflow.plan.ranges import Group, grouped
 from sqlflow.plan.versions import INTERVALS, STATE_SCHEMA, new_rows, version_relation
 from sqlflow.run import ledger, state
 from sqlflow.run.build import (
-    check_columns,
     columns_of,
     current_query,
     finish,
     row_count,
     run_statement,
 )  # fmt: skip
+from sqlflow.run.columns import check_columns
 from sqlflow.run.compose import selectable
 from sqlflow.run.incremental import columns_with
 from sqlflow.run.key_places import key_text
@@ -197,6 +197,6 @@ def _record(
         key = replace(key, text="")
     parts = tuple(sorted({one.part for one in slices}))
     parts += state.names_of([new_rows(relation)]) if block.keeps_new_rows else ()
-    state.record_version(session, state.Version(relation, str(block.name), "view", key, work.run, parts))
+    state.record_versions(session, [state.Version(relation, str(block.name), "view", key, work.run, parts)])
     if block.name not in work.doubtful:
         record_recipe(work, block.name, relation, columns, session)

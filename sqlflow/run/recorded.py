@@ -9,34 +9,41 @@ from sqlflow.plan.plan import file_paths
 from sqlflow.plan.recipes import Entry, described
 from sqlflow.plan.versions import version_relation
 from sqlflow.run import source_versions, state
+from sqlflow.run.records import Record
 from sqlflow.run.work import Work
 
 
-def record(
+def record_of(
     work: Work, block: Block, relation: TableName, kind: str, inputs: tuple[TableName, ...],
     columns: tuple[Column, ...], session: Session,
-) -> None:  # fmt: skip
-    """Record a version that has just been made from the relations `inputs`, in the transaction that has made it."""
+) -> Record:  # fmt: skip
+    """Return what is to be kept of a version that has just been made from the relations `inputs`."""
     key = work.plan.keys[block.name]
+    if columns == work.plan.foreseen.get(block.name):
+        work.as_foreseen.add(block.name)
     if not key_holds(work, block.name, session):
         work.doubtful.add(block.name)
         key = replace(key, text="")
-    made_from = state.names_of(inputs)
-    state.record_version(session, state.Version(relation, str(block.name), kind, key, work.run, made_from))
-    if block.name not in work.doubtful:
-        record_recipe(work, block.name, relation, columns, session)
+    version = state.Version(relation, str(block.name), kind, key, work.run, state.names_of(inputs))
+    return Record(version, None if block.name in work.doubtful else _recipe(work, block.name, relation, columns))
 
 
 def record_recipe(
     work: Work, name: TableName, relation: TableName, columns: tuple[Column, ...], session: Session
 ) -> None:
     """Keep how a version was made; of one that is used again, from what it would be made now."""
+    recipe = _recipe(work, name, relation, columns)
+    state.record_recipes(session, [(recipe, work.run)] if recipe else [])
+
+
+def _recipe(work: Work, name: TableName, relation: TableName, columns: tuple[Column, ...]) -> Entry | None:
+    """Return how a version was made; None if all is built, whatever is there."""
     if work.plan.cookbook is None:
-        return
+        return None
     known, key = [(column.name, column.type) for column in columns], work.plan.keys[name]
     base = work.plan.bases.get(name) if relation == version_relation(name, work.run) else None
     text = described(work.plan.cookbook, name, work.binder.relations, known, base.name if base else "")
-    state.record_recipe(session, Entry(relation.name, str(name), key.text, key.code, text), work.run)
+    return Entry(relation.name, str(name), key.text, key.code, text)
 
 
 def key_holds(work: Work, name: TableName, session: Session) -> bool:

@@ -58,7 +58,8 @@ def roll_back(connection: Connection, session: Session, project: Project, lease:
         for name in dropped:
             if name in shown:
                 session.execute(f"drop view {environment.relation(name).sql}")
-            state.hide(session, environment, name)
+        state.show(session, environment, {name: (put_back[name], "") for name in sorted(order)}, lease.owner)
+        state.hide(session, environment, dropped)
         history.forget(session, last.run)
 
     def done() -> Rollback:
@@ -72,12 +73,11 @@ def roll_back(connection: Connection, session: Session, project: Project, lease:
 
 
 def _show(name: TableName, relation: TableName, project: Project, lease: Lease, session: Session) -> None:
-    """Show what was shown. Its look is left open, so that the next build sees to the comments of its columns."""
+    """Show what was shown. Its look is left open elsewhere, so that the next build sees to the comments of its columns."""
     view, block = lease.environment.relation(name), project.blocks.get(name)
     session.show(view, relation)
     if block and block.config.description:
         session.execute(f"comment on view {view.sql} is {literal(block.config.description)}")
-    state.show(session, lease.environment, name, relation, "", lease.owner)
 
 
 def _gone(connection: Connection, last: Publish) -> Iterator[Problem]:

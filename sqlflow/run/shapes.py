@@ -1,7 +1,7 @@
 """Which columns blocks and sources have: told by the engine, which is given empty tables for what they read."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,6 +68,11 @@ class Shapes:
             if name not in self._found:
                 self._found[name] = self._declared(name, self._looked_up(name))
             return self._found[name]
+
+    def told(self, names: Iterable[TableName]) -> dict[TableName, tuple[Column, ...]]:
+        """Return the columns of those of the blocks that have been looked at and of which all are known."""
+        found = {name: self._found[name] for name in names if name in self._found}
+        return {name: shape.columns for name, shape in found.items() if shape.is_whole}
 
     def _declared(self, name: TableName, found: Shape | None) -> Shape:
         """Return the shape that was found; the declared types where none was, which may be those of some columns alone."""

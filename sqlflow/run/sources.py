@@ -69,7 +69,7 @@ def _load(name: TableName, relation: TableName, work: Work, where: Place, sessio
     version = state.Version(relation, str(name), "source", Key(f"source {relation.name}", "", ()), work.run, ())
     with _rows(name, work, where) as rows, session.transaction():
         session.load(relation, rows)
-        state.record_version(session, version)
+        state.record_versions(session, [version])
 
 
 def _rows(name: TableName, work: Work, where: Place) -> "AbstractContextManager[pa.RecordBatchReader]":

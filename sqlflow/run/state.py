@@ -16,7 +16,7 @@ All times are UTC.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -216,11 +216,13 @@ def recipes(session: Session, versions: Iterable[Made]) -> tuple[Entry, ...]:
     return tuple(Entry(*row) for row in found.rows if row[0] in good)
 
 
-def record_recipe(session: Session, entry: Entry, run: str) -> None:
-    session.execute(
-        f"insert into {table_of('sqlflow_recipes')} values "
-        + values(entry.relation, entry.block, entry.key, entry.code, entry.text, run, now())
+def record_recipes(session: Session, entries: Sequence[tuple[Entry, str]]) -> None:
+    """Keep how versions were made, each with the run that found it out."""
+    rows = ", ".join(
+        values(entry.relation, entry.block, entry.key, entry.code, entry.text, run, now()) for entry, run in entries
     )
+    if rows:
+        session.execute(f"insert into {table_of('sqlflow_recipes')} values {rows}")
 
 
 def content(session: Session, relation: TableName, columns: str, query: str | None) -> str:
@@ -281,14 +283,17 @@ def _is_ours(relation: Relation | None, behind: TableName) -> bool:
     return relation is not None and relation.kind == "view" and behind.name in relation.definition
 
 
-def record_version(session: Session, version: Version) -> None:
-    session.execute(
-        f"insert into {table_of('sqlflow_versions')} values "
-        + values(
+def record_versions(session: Session, versions: Sequence[Version]) -> None:
+    """Keep that versions are there, and what they were made from."""
+    rows = ", ".join(
+        values(
             version.relation.name, version.block, version.kind, version.key.text or version.relation.name,
             version.key.code, json.dumps(dict(version.key.inputs)), version.run, json.dumps(version.inputs), now(),
         )
+        for version in versions
     )  # fmt: skip
+    if rows:
+        session.execute(f"insert into {table_of('sqlflow_versions')} values {rows}")
 
 
 def built_at(session: Session) -> dict[TableName, Any]:
@@ -382,22 +387,25 @@ def is_marked(session: Session, run: str) -> bool:
 
 
 def show(
-    session: Session, environment: Environment, block: TableName, relation: TableName, look: str, run: str
+    session: Session, environment: Environment, shown: Mapping[TableName, tuple[TableName, str]], run: str
 ) -> None:
-    """Record that `block` is shown by `relation` now; `look` tells whether its comments are as they should be."""
-    hide(session, environment, block)
-    session.execute(
-        f"insert into {table_of('sqlflow_published')} values "
-        + values(environment.name, block.schema, block.name, relation.name, look, run)
+    """Record by which relation each block is shown now, and what tells whether its comments are as they should be."""
+    hide(session, environment, shown)
+    rows = ", ".join(
+        values(environment.name, block.schema, block.name, relation.name, look, run)
+        for block, (relation, look) in shown.items()
     )
+    if rows:
+        session.execute(f"insert into {table_of('sqlflow_published')} values {rows}")
 
 
-def hide(session: Session, environment: Environment, name: TableName) -> None:
-    """Record that a block is not published any more."""
-    session.execute(
-        f"delete from {table_of('sqlflow_published')} where {of(environment)}"
-        f" and schema_name = {literal(name.schema)} and name = {literal(name.name)}"
-    )
+def hide(session: Session, environment: Environment, blocks: Iterable[TableName]) -> None:
+    """Record that blocks are not published any more."""
+    names = ", ".join(values(block.schema, block.name) for block in blocks)
+    if names:
+        session.execute(
+            f"delete from {table_of('sqlflow_published')} where {of(environment)} and (schema_name, name) in ({names})"
+        )
 
 
 def names_of(relations: Sequence[TableName]) -> tuple[str, ...]:

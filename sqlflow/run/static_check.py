@@ -86,7 +86,7 @@ def with_faults(plan: Plan, session: Session | None = None, make_folder: bool = 
         names = frozenset().union(*(plan.graph.sources[name] for name in plan.nodes))
         sources = known_columns.asked(project, names, session, make_folder)
     with shapes(plan.graph, known_in(plan, sources), session) as found:
-        plan = replace(plan, faults=checked(found, plan.built).problems)
+        plan = replace(plan, faults=checked(found, plan.built).problems, foreseen=found.told(plan.built))
         return with_column_changes(plan, found) if is_shown else plan
 
 

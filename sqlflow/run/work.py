@@ -10,6 +10,7 @@ from sqlflow.plan.plan import Plan
 from sqlflow.read.render import Renderer
 from sqlflow.run.compose import Binder
 from sqlflow.run.elsewhere import Origins
+from sqlflow.run.records import Records
 from sqlflow.run.workers import Workers
 
 
@@ -32,5 +33,8 @@ class Work:
     """Where the blocks of other targets are."""
     at_work: list[Session] = field(default_factory=list)
     """The sessions of other targets that give rows now, so that they can be interrupted."""
+    records: Records = field(default_factory=Records)
     doubtful: set[TableName] = field(default_factory=set)
     """Blocks that were built while a file that they read was changing: their key does not tell what they hold."""
+    as_foreseen: set[TableName] = field(default_factory=set)
+    """Blocks that were built and have the columns that they were expected to have."""
