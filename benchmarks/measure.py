@@ -18,9 +18,14 @@ class Figure:
 
 
 def taken(command: Sequence[str | Path], folder: Path, may_fail: bool = False) -> Figure:
-    """Run a command in a folder and return what it took. Raise RuntimeError, with what it said, if it fails."""
+    """Run a command in a folder and return what it took. Raise RuntimeError, with what it said, if it fails.
+
+    Python may keep compiled files, as it does where nobody forbids it: a tool from PyPI has them since it was installed, this
+    checkout since its first run.
+    """
     started = time.perf_counter()
     environment = {**os.environ, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     with subprocess.Popen(
         [*map(str, command)], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
