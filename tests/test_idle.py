@@ -9,7 +9,7 @@ from support import write
 
 from sqlflow import Project
 from sqlflow.core import events
-from sqlflow.run import idle
+from sqlflow.run import idle, several
 
 FILES = {
     "sqlflow.yml": "name: p\nkeep: 2d\n",
@@ -38,7 +38,7 @@ def told_idle(monkeypatch: pytest.MonkeyPatch, **options: Any) -> bool:
         said.append(real(*arguments))
         return said[-1]
 
-    monkeypatch.setattr("sqlflow.app.is_idle", noted)
+    monkeypatch.setattr("sqlflow.run.several.is_idle", noted)
     assert Project.load().build(**options).ok
     monkeypatch.undo()
     return said == [True]
@@ -145,17 +145,17 @@ def test_a_run_that_came_between_is_seen(root: Path, monkeypatch: pytest.MonkeyP
     """What was looked at before the lease was taken is looked at again if somebody else has had a lease since."""
     edit("blocks/a.sql", "select id", "select id * 2 as id")(root)
     looks: list[int] = []
-    real = Project._looked_at
+    real = several.looked_at
 
-    def look(self: Project, *arguments: Any) -> Any:
-        found = real(self, *arguments)
+    def look(*arguments: Any) -> Any:
+        found = real(*arguments)
         looks.append(len(found.made))
         if len(looks) == 1:
-            connection = arguments[0]
+            connection = arguments[1]
             connection.session().execute("update _sqlflow.sqlflow_leases set sequence = sequence + 1")
         return found
 
-    monkeypatch.setattr(Project, "_looked_at", look)
+    monkeypatch.setattr(several, "looked_at", look)
     assert Project.load().build().ok
     assert len(looks) == 2
     edit("blocks/a.sql", "id * 2", "id * 3")(root)
