@@ -33,8 +33,9 @@ from sqlflow.read.environments import published_in
 from sqlflow.read.project import load
 from sqlflow.run import everywhere, state
 from sqlflow.run.conditions import unwanted
-from sqlflow.run.diff import Difference, difference, side
+from sqlflow.run.diff import Difference, compared
 from sqlflow.run.environments import Listed
+from sqlflow.run.failures import Failure
 from sqlflow.run.finish import Options
 from sqlflow.run.idle import idle_report
 from sqlflow.run.kept import keep, read_and_kept
@@ -356,25 +357,16 @@ class Project:
         here = self._at(name)
         return frame(here.loaded, here.block(name))
 
-    def failures(self, name: str = "") -> tuple[state.Failure, ...]:
+    def failures(self, name: str = "") -> tuple[Failure, ...]:
         """Return the failing rows of the latest run that had any."""
         is_assertion = any(assertion.name == name for assertion in self.loaded.assertions)
         wanted = str(self.block(name).name) if name and not is_assertion else name
         return everywhere.failures(self._there().values(), wanted)
 
     def diff(self, name: str, against: str = PROD.name, key: Iterable[str] = (), limit: int = 5) -> Difference:
-        """Return how a block differs in this environment from what `against` shows.
-
-        Raise UsageError where it is not shown, and for a key that is not there or not unique.
-        """
-        block, here, other = self.block(name), self.loaded.environment, Environment.parse(against)
-        if here == other:
-            raise UsageError(
-                f"`{here.name}` is compared with itself", hint="name another environment with `--env` or `--against`"
-            )
-        with opened(self._at(name).loaded, readonly=True) as (connection, session):
-            before, after = (side(connection, session, block, environment) for environment in (other, here))
-            return difference(block, before, after, tuple(key), limit, session)
+        """Return how a block differs here from what the environment `against` shows. Raise UsageError where it is not shown."""
+        here = self._at(name)
+        return compared(here.loaded, here.block(name), Environment.parse(against), tuple(key), limit)
 
     def environments(self) -> tuple[Listed, ...]:
         """Return the environments that show something, `prod` first."""

@@ -14,7 +14,9 @@ from sqlflow.core import events
 from sqlflow.core.errors import BuildError, UsageError
 from sqlflow.plan.plan import plan
 from sqlflow.read.versions import FileVersions
+from sqlflow.run.planned import looked_at
 from sqlflow.run.report import Report
+from sqlflow.run.target import opened
 
 FILES = {
     "sqlflow.yml": "name: p\nvars: {low: 1}\nsources: {raw: {orders: {files: orders.csv}}}\n",
@@ -422,7 +424,9 @@ def test_refresh_says_when_to_build_again_what_gives_another_result_each_time(tm
     assert build(tmp_path)[1] == ["main.a"]
     assert build(tmp_path)[1] == [] or started // 3600 != int(time.time()) // 3600
     graph, files_then = Project.load(tmp_path).graph, FileVersions(tmp_path, {}, time.time() + 86400)
-    then = plan(graph, frozenset(graph.inputs), Project.load(tmp_path)._current(), files_then)
+    with opened(graph.project, readonly=True) as (connection, session):
+        current = looked_at(graph, connection, session, adopt=False)
+    then = plan(graph, frozenset(graph.inputs), current, files_then)
     expected = ("reuse", "unchanged") if refresh == "never" else ("build", "`raw.events` has changed")
     assert [(step.action, step.reason) for step in then.steps] == [expected]
     assert build(tmp_path, {"blocks/a.sql": f"{front}select now() as at, id + 1 as id from raw.events"})[1] == [

@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlflow.core.block import Block
+from sqlflow.core.block import Block, Project
 from sqlflow.core.engine import Column, Connection, Session
 from sqlflow.core.environment import Environment
 from sqlflow.core.errors import UsageError, did_you_mean
 from sqlflow.core.names import TableName, quoted
 from sqlflow.plan.reuse import Retyped
 from sqlflow.run import state
+from sqlflow.run.target import opened
 
 _WITHOUT_EQUALITY = frozenset({"json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle"})
 """Types of Postgres that have no `=`: their values are compared as text."""
@@ -71,6 +72,18 @@ class Side:
 
     environment: str
     relation: TableName
+
+
+def compared(project: Project, block: Block, other: Environment, key: tuple[str, ...], limit: int) -> Difference:
+    """Return how a block differs in the project's environment from what another one shows."""
+    here = project.environment
+    if here == other:
+        raise UsageError(
+            f"`{here.name}` is compared with itself", hint="name another environment with `--env` or `--against`"
+        )
+    with opened(project, readonly=True) as (connection, session):
+        before, after = (side(connection, session, block, environment) for environment in (other, here))
+        return difference(block, before, after, key, limit, session)
 
 
 def side(connection: Connection, session: Session, block: Block, environment: Environment) -> Side:

@@ -21,6 +21,7 @@ from sqlflow.run import environments, history, publish, state
 from sqlflow.run.elsewhere import Origin, Origins
 from sqlflow.run.environments import Listed
 from sqlflow.run.execute import Share, execute, ready, whole_of
+from sqlflow.run.failures import Failure, latest
 from sqlflow.run.finish import Options
 from sqlflow.run.lease import refuse_others
 from sqlflow.run.planned import across, looked_at, merged, published, read_of, together
@@ -156,15 +157,15 @@ def cleaned(held: Mapping[str, Held], seconds: float, lock_timeout: float, tell:
     return tuple(gone)
 
 
-def failures(parts: Iterable[Graph], wanted: str) -> tuple[state.Failure, ...]:
+def failures(parts: Iterable[Graph], wanted: str) -> tuple[Failure, ...]:
     """Return what failed, of one block or assertion or of all, in the latest run that had failures in any target."""
-    found: list[state.Failure] = []
+    found: list[Failure] = []
     for part in parts:
         with opened(part.project, readonly=True) as (connection, session):
             if state.exists(connection):
-                found += state.failures(session, part.project.environment, wanted)
-    latest = max((failure.run for failure in found), default="")
-    return tuple(failure for failure in found if failure.run == latest)
+                found += latest(session, part.project.environment, wanted)
+    last = max((failure.run for failure in found), default="")
+    return tuple(failure for failure in found if failure.run == last)
 
 
 def environments_of(parts: Iterable[Graph]) -> tuple[Listed, ...]:

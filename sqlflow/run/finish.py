@@ -14,7 +14,7 @@ from sqlflow.core.events import Listener
 from sqlflow.core.flow import PLAIN
 from sqlflow.core.names import TableName
 from sqlflow.plan.plan import Check, Plan
-from sqlflow.run import publish, state
+from sqlflow.run import failures, publish, state
 from sqlflow.run.callbacks import call_back
 from sqlflow.run.exports import ExportStopped, Written, forget, put_in_place, written_aside
 from sqlflow.run.order import Node
@@ -95,16 +95,16 @@ def keep_results(tally: Tally, plan: Plan, held: Held, records: Records, tell: L
         records.close(session)
         state.record_checked(session, passed, run)
         for result in found:
-            state.record_failure(
+            failures.record(
                 session,
                 environment,
-                state.Failure(
+                failures.Failure(
                     run, result.block or result.assertion, result.assertion, result.severity, result.failing,
                     result.columns, result.sample, "\n".join(problem.message for problem in result.problems),
                 ),
             )  # fmt: skip
         if found:
-            state.forget_old_failures(session, environment)
+            failures.forget_old(session, environment)
     except SqlflowError as error:
         tell(events.Warned(run, f"what was found could not be kept: {error.problems[0].message}"))
     finally:

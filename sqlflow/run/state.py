@@ -25,7 +25,6 @@ from sqlflow.core.engine import Connection, Relation, Rows, Session
 from sqlflow.core.environment import PROD, Environment
 from sqlflow.core.errors import StateError, StatementError, UsageError, did_you_mean
 from sqlflow.core.names import TableName, literal, quoted
-from sqlflow.core.secrets import masked
 from sqlflow.plan.current import Made
 from sqlflow.plan.recipes import Entry
 from sqlflow.plan.versions import STATE_SCHEMA, Key
@@ -33,7 +32,7 @@ from sqlflow.run.listing import Lists
 
 FORM = 6
 _FORM_OF_RECIPES = 3
-_FORM_OF_ENVIRONMENTS = 4
+FORM_OF_ENVIRONMENTS = 4
 TABLES = {
     "sqlflow_state": "form integer",
     "sqlflow_runs": "run text, environment text, sequence integer, project text, published_at timestamp",
@@ -52,7 +51,6 @@ TABLES = {
 }
 _ADDED = {"sqlflow_failures": f"environment text default {literal(PROD.name)}"}
 """The columns that tables of an older form do not have."""
-_RUNS_OF_FAILURES_KEPT = 20
 PART = "part"
 """The kind of what is no version of its own, but holds rows of some."""
 
@@ -67,20 +65,6 @@ class Version:
     key: Key
     run: str
     inputs: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """What an assertion found: how many rows, and some of them as text."""
-
-    run: str
-    block: str
-    assertion: str
-    severity: str
-    failing: int
-    columns: tuple[str, ...]
-    sample: tuple[tuple[Any, ...], ...]
-    error: str = ""
 
 
 def table_of(name: str) -> str:
@@ -312,55 +296,6 @@ def inputs_of(session: Session, relation: TableName) -> tuple[str, ...]:
     """Return the relations in the state schema that a version needs."""
     found = session.rows(f"select inputs from {table_of('sqlflow_versions')} where relation = {literal(relation.name)}")
     return tuple(json.loads(found.rows[0][0])) if found.rows else ()
-
-
-def record_failure(session: Session, environment: Environment, failure: Failure) -> None:
-    """Keep what an assertion found; the failures of older runs go."""
-    sample = [[_as_text(value) for value in row] for row in failure.sample]
-    session.execute(
-        f"insert into {table_of('sqlflow_failures')} values "
-        + values(
-            failure.run, failure.block, failure.assertion, failure.severity, failure.failing,
-            json.dumps(failure.columns), json.dumps(sample), masked(failure.error), now(), environment.name,
-        )
-    )  # fmt: skip
-
-
-def _as_text(value: Any) -> Any:
-    """Return a value as JSON can hold it: numbers and Booleans as they are, all else as text without
-    secrets."""
-    if value is None or isinstance(value, (bool, int)):
-        return value
-    return masked(str(value))
-
-
-def forget_old_failures(session: Session, environment: Environment) -> None:
-    """Drop the failures of all but the environment's latest runs. Run ids sort by time."""
-    table = table_of("sqlflow_failures")
-    session.execute(
-        f"delete from {table} where {of(environment)} and run not in "
-        f"(select distinct run from {table} where {of(environment)} order by run desc limit {_RUNS_OF_FAILURES_KEPT})"
-    )
-
-
-def failures(session: Session, environment: Environment, block: str = "") -> tuple[Failure, ...]:
-    """Return what failed in the environment's latest run that had failures, of one block or of all."""
-    here = of(environment) if form(session) >= _FORM_OF_ENVIRONMENTS else str(environment.is_prod).lower()
-    where = f"run = (select max(run) from {table_of('sqlflow_failures')} where {here})"
-    if block:
-        where += f" and block = {literal(block)}"
-    found = session.rows(
-        "select run, block, assertion, severity, failing, columns, sample, error"
-        f" from {table_of('sqlflow_failures')} where {where} order by block, assertion"
-    )
-    return tuple(
-        Failure(run, block, name, severity, failing, tuple(json.loads(columns)), _rows(sample), error)
-        for run, block, name, severity, failing, columns, sample, error in found.rows
-    )
-
-
-def _rows(sample: str) -> tuple[tuple[Any, ...], ...]:
-    return tuple(tuple(row) for row in json.loads(sample))
 
 
 def mark(session: Session, environment: Environment, run: str, project: str) -> None:
