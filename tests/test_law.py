@@ -272,8 +272,10 @@ def changed(
     """Tell whether a column of a table, or its number of rows, is not what it was, by itself or beside the others."""
     if table not in now or table not in was.contents:
         return True
-    if table.startswith("m.") and project.block(table).config.materialize != "table":
-        return True
+    if table.startswith("m.") and not (
+        project.block(table).config.materialize == "table" and was.definitions[table].startswith("table")
+    ):
+        return True  # what a view gives is not kept, so that nothing can be held against it
     (columns, lines), (columns_before, lines_before) = now[table], was.contents[table]
     if not column:
         return len(lines) != len(lines_before) or heeds

@@ -40,14 +40,17 @@ class Records:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @contextmanager
-    def transaction(self, session: Session) -> Iterator[Callable[[Record], None]]:
-        """Make a version in a transaction, and give its record to what is yielded."""
+    def transaction(self, session: Session, at_once: bool = False) -> Iterator[Callable[[Record], None]]:
+        """Make a version in a transaction, and give its record to what is yielded.
+
+        It is written `at_once` where what comes in the same run asks for it.
+        """
         begun, own = time.perf_counter(), list[Record]()
         due: list[Record] = []
         try:
             with session.transaction():
                 yield own.append
-                due = self._due(own, time.perf_counter() - begun >= QUICK_SECONDS)
+                due = self._due(own, at_once or time.perf_counter() - begun >= QUICK_SECONDS)
                 self._write(session, due)
         except BaseException:
             with self.lock:

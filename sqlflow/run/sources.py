@@ -54,8 +54,7 @@ def bound(work: Work, query: Query, schema: str, where: Place, session: Session)
     for name, relation in work.binder.sources(query, schema):
         with _one_at_a_time:
             if not state.is_recorded(session, relation):
-                place = _place(name, query, schema, work) if name in work.binder.project.elsewhere else None
-                _load(name, relation, work, place or where, session)
+                _load(name, relation, work, _place(name, query, schema, work) or where, session)
     return work.binder.bound(query, schema)
 
 
