@@ -68,12 +68,7 @@ def _silent(event: Event) -> None:
 
 @dataclass(frozen=True)
 class Project:
-    """A loaded project and all that can be done with it.
-
-    >>> project = Project.load("example_warehouse")     # doctest: +SKIP
-    >>> project.build(select=["marts.*"]).status        # doctest: +SKIP
-    'succeeded'
-    """
+    """A loaded project and all that can be done with it: `Project.load("example_warehouse").build(select=["marts.*"])`."""
 
     loaded: nouns.Project
     cache: LoadCache = field(default_factory=LoadCache, repr=False, compare=False)
@@ -345,7 +340,8 @@ class Project:
         block = self.block(name)
         if block.code is None:
             raise UsageError(f"`{block.name}` is a seed: it has no SQL")
-        return first_interval(block, self._at(name).loaded) if block.is_ranged else block.code.text
+        is_asked = block.is_ranged and block.function is None
+        return first_interval(block, self._at(name).loaded) if is_asked else block.code.text
 
     def shown(self, name: str, limit: int = 10, cte: str = "") -> Rows:
         """Return the first rows of a block as it is published, or else of its query or one of its CTEs."""

@@ -16,12 +16,12 @@ from sqlflow.read.assertions import block_assertions, threshold
 from sqlflow.read.blocks import Reading, block_config, table_name
 from sqlflow.read.decode import decoded
 from sqlflow.read.flow import flow_of
-from sqlflow.read.incremental import INCREMENTAL_ALONE, is_set
+from sqlflow.read.incremental import INCREMENTAL_ALONE, is_set, range_faults
 from sqlflow.read.snapshots import SNAPSHOT_ALONE
 from sqlflow.read.sql import infer
 from sqlflow.read.yaml import parse
 
-_SQL_ALONE = ("order_by", "pre_statements", "post_statements", *INCREMENTAL_ALONE, *SNAPSHOT_ALONE)
+_SQL_ALONE = ("order_by", "pre_statements", "post_statements", *SNAPSHOT_ALONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +79,18 @@ def _refuse_what_does_not_fit(
         node = function.settings.get(key) if function.settings else None
         problems.append(Problem(message, node.place if node else source.place(function.start), hint))
 
-    if config.materialize != "table":
+    is_ranged = config.materialize == "incremental" and config.strategy == "time_range"
+    if config.materialize == "incremental" and not is_ranged:
+        refuse("materialize", "a function is incremental by `strategy: time_range` alone")
+    elif config.materialize not in ("table", "incremental"):
         refuse("materialize", f"a function gives a table, not `{config.materialize}`")
-    for key in _SQL_ALONE:
-        if is_set(config, key):
+    for key, message, hint in range_faults(config) if is_ranged else ():
+        refuse(key, message, hint)
+    if is_ranged and not function.takes_context:
+        hint = "add the parameter `context`: `context.start` and `context.end` bound the rows that it is asked for"
+        refuse("strategy", f"`{function.name}` does not take `context`, so that it is not told of which time", hint)
+    for key in _SQL_ALONE if is_ranged else (*_SQL_ALONE, *INCREMENTAL_ALONE):
+        if is_set(config, key) and not (key == "strategy" and config.materialize == "incremental"):
             refuse(key, f"a function block takes no `{key}`", "write a SQL block that reads it")
     names = [one.name for one in function.arguments]
     for parameter in config.inputs:

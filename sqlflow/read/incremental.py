@@ -96,7 +96,7 @@ def _faults(config: BlockConfig) -> Iterator[tuple[str, str, str]]:
     elif config.strategy is None:
         yield "materialize", "an incremental block needs a `strategy`", f"add `strategy:` with {_STRATEGIES}"
     elif config.strategy == "time_range":
-        yield from _range_faults(config)
+        yield from range_faults(config)
     else:
         yield from _key_faults(config)
 
@@ -115,7 +115,8 @@ def _key_faults(config: BlockConfig) -> Iterator[tuple[str, str, str]]:
         )
 
 
-def _range_faults(config: BlockConfig) -> Iterator[tuple[str, str, str]]:
+def range_faults(config: BlockConfig) -> Iterator[tuple[str, str, str]]:
+    """Yield the key at fault in the settings of a block of time ranges, what is wrong, and what to do."""
     for key in _RANGED_NEED:
         if not getattr(config, key):
             yield "strategy", f"`strategy: time_range` needs `{key}`", _EXAMPLES[key]

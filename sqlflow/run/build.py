@@ -50,7 +50,7 @@ def build(work: Work, block: Block, session: Session, select: Select | None = No
     """
     relation = work.binder.relations[block.name]
     if block.function is not None:
-        return Built(relation, _call(work, block, relation, session))
+        return Built(relation, (select or _call)(work, block, relation, session))
     with time_limit(session.interrupt, *_limit(work, block)):
         _run_all(block.pre_statements, work, block, session)
         made = _seed if block.query is None else select or _select
@@ -79,7 +79,14 @@ def _limit(work: Work, block: Block) -> tuple[float | None, str, Place]:
 
 
 def _call(work: Work, block: Block, relation: TableName, session: Session) -> int:
-    """Build a block by its function, in a process that is killed if it takes too long."""
+    """Build a block by its function."""
+    with called(work, block, session) as batches:
+        return _load(work, block, relation, batches, session)
+
+
+@contextmanager
+def called(work: Work, block: Block, session: Session, span: Span | None = None) -> "Iterator[pa.RecordBatchReader]":
+    """Call a block's function, in a process that is killed if it takes too long, and yield its rows."""
     assert block.function is not None
     with work.workers.borrowed(block.function.runtime) as worker:
 
@@ -90,10 +97,10 @@ def _call(work: Work, block: Block, relation: TableName, session: Session) -> in
         seconds, what, place = _limit(work, block)
         with (
             time_limit(stop, seconds, what, place, "its process was killed"),
-            functions.result(work, block, worker, session) as batches,
+            functions.result(work, block, worker, session, span) as batches,
             _in_words(block),
         ):
-            return _load(work, block, relation, batches, session)
+            yield batches
 
 
 @contextmanager
@@ -164,7 +171,7 @@ def _select(work: Work, block: Block, relation: TableName, session: Session) -> 
     is_aside = change is not None and change.delta != relation
     statement = (f"create table {change.delta.sql}" if change and is_aside else create) + " as\n" + selectable(body)
     try:
-        with work.records.transaction(session) as record:
+        with work.records.transaction(session, at_once=block.keeps_new_rows) as record:
             rows = run_statement(session, statement, work, block)
             if change is not None:
                 rows = applied(change, create, session, rows)

@@ -12,6 +12,7 @@ from sqlflow.core.errors import BuildError, ProjectError, StatementError
 from sqlflow.core.names import TableName, quoted
 from sqlflow.core.runtime import Ask, Call, Inputs, Say, Surroundings, Verdict, Worker
 from sqlflow.core.secrets import masked
+from sqlflow.core.spans import Span
 from sqlflow.core.text import MappedText, Place
 from sqlflow.read.sql import infer
 from sqlflow.run.sources import bound
@@ -24,13 +25,18 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def result(work: Work, block: Block, worker: Worker, session: Session) -> "Iterator[pa.RecordBatchReader]":
-    """Call a block's function and yield its rows. Raise BuildError, also at the end of the `with`, for what goes wrong."""
+def result(
+    work: Work, block: Block, worker: Worker, session: Session, span: Span | None = None
+) -> "Iterator[pa.RecordBatchReader]":
+    """Call a block's function, for a span of time or for all, and yield its rows.
+
+    Raise BuildError, also at the end of the `with`, for what goes wrong.
+    """
     function = block.function
     assert function is not None
     ask = _questions(work, block, function)
     with work.workers.scratch() as scratch:
-        call = _call(work, block, function, scratch)
+        call = _call(work, block, function, scratch, span)
         inputs = _inputs(work, block, function, session)
         with worker.run(call, inputs, ask, _say(work, block)) as batches:
             yield batches
@@ -51,7 +57,7 @@ def _say(work: Work, block: Block) -> Say:
     return say
 
 
-def _call(work: Work, block: Block, function: Function, scratch: "Path") -> Call:
+def _call(work: Work, block: Block, function: Function, scratch: "Path", span: Span | None = None) -> Call:
     project = work.binder.project
     around = Surroundings(
         str(block.name),
@@ -60,6 +66,9 @@ def _call(work: Work, block: Block, function: Function, scratch: "Path") -> Call
         seed_of(work, block),
         {**project.vars, **block.vars},
         dict(function.reads.env),
+        span.start if span else None,
+        span.end if span else None,
+        span is not None,
     )
     return Call(
         function.declared,

@@ -20,6 +20,7 @@ from sqlflow.plan.ranges import Group, grouped
 from sqlflow.plan.versions import INTERVALS, STATE_SCHEMA, new_rows, version_relation
 from sqlflow.run import ledger, state
 from sqlflow.run.build import (
+    called,
     columns_of,
     current_query,
     finish,
@@ -29,7 +30,7 @@ from sqlflow.run.build import (
 from sqlflow.run.columns import check_columns
 from sqlflow.run.compose import selectable
 from sqlflow.run.incremental import columns_with
-from sqlflow.run.key_places import key_text
+from sqlflow.run.key_places import key_place, key_text
 from sqlflow.run.recorded import key_holds, record_recipe
 from sqlflow.run.sources import bound
 from sqlflow.run.work import Work
@@ -70,6 +71,8 @@ def _part(
     work: Work, block: Block, span: Span, part: TableName, there: tuple[Column, ...], session: Session
 ) -> int:  # fmt: skip
     """Make the part that holds the rows of a span, to go with the columns that are `there`, and return how many there are."""
+    if block.function is not None:
+        return _called_part(work, block, span, part, there, session)
     engine = work.binder.project.target.engine
     query = current_query(work, block, session, span=span)
     body = bound(work, query, block.name.schema, block.source.place(block.body), session)
@@ -80,12 +83,29 @@ def _part(
     create = MappedText.plain(f"{engine.create(part, 'table', block.config.options)} as\n")
     with session.transaction():
         rows = run_statement(session, create + _ordered(selectable(body), block), work, block)
-        _refuse_outside(block, span, part, when, session)
-        finish(work, block, part, session)
-        key = work.plan.keys[block.name]
-        text = work.plan.ranges[block.name].keys[span] if key_holds(work, block.name, session) else ""
-        ledger.record_part(session, part, block.name, replace(key, text=text), work.run)
+        _finish_part(work, block, span, part, when, session)
     return row_count(part, session) if rows is None else rows
+
+
+def _called_part(
+    work: Work, block: Block, span: Span, part: TableName, there: tuple[Column, ...], session: Session
+) -> int:  # fmt: skip
+    """Make the part that holds what a function gives for a span."""
+    with called(work, block, session, span) as batches, session.transaction():
+        session.load(part, batches, block.config.options)
+        columns = session.columns(f"select * from {part.sql}")
+        check_columns(columns, block, None, work.binder.project.target.engine)
+        columns_with(there, columns, block)
+        _finish_part(work, block, span, part, time_column(block, columns), session)
+        return row_count(part, session)
+
+
+def _finish_part(work: Work, block: Block, span: Span, part: TableName, when: Column, session: Session) -> None:
+    _refuse_outside(block, span, part, when, session)
+    finish(work, block, part, session)
+    key = work.plan.keys[block.name]
+    text = work.plan.ranges[block.name].keys[span] if key_holds(work, block.name, session) else ""
+    ledger.record_part(session, part, block.name, replace(key, text=text), work.run)
 
 
 def _ordered(body: MappedText, block: Block) -> MappedText:
@@ -97,7 +117,7 @@ def _ordered(body: MappedText, block: Block) -> MappedText:
 
 def time_column(block: Block, columns: tuple[Column, ...]) -> Column:
     """Return the column that tells when a row belongs to. Raise BuildError if it is not there, or no time."""
-    name, place = block.config.time_column or "", key_text(block, "time_column", " ").place(0)
+    name, place = block.config.time_column or "", key_place(block, "time_column")
     found = next((column for column in columns if column.name.lower() == name.lower()), None)
     if found is None:
         hint = did_you_mean(name, [one.name for one in columns])
@@ -126,7 +146,7 @@ def _moment(moment: datetime, kind: str) -> str:
 
 
 def _refuse_outside(block: Block, span: Span, part: TableName, when: Column, session: Session) -> None:
-    name, place = quoted(when.name), key_text(block, "time_column", " ").place(0)
+    name, place = quoted(when.name), key_place(block, "time_column")
     outside = f"from {part.sql} where ({is_within(when, span)}) is not true"
     count, empty, example = session.rows(
         f"select count(*), count(*) - count({name}), cast(min({name}) as varchar) {outside}"

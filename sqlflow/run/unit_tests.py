@@ -195,7 +195,7 @@ class UnitTests:
     def _run(self, work: Work, block: Block, test: UnitTest, session: Session) -> Made:
         relation = temporary(work.plan.graph, test.block, f"{self.run} {test.key} made")
         if block.function is not None:
-            self._call(work, block, relation, session)
+            self._call(work, block, relation, test, session)
         else:
             self._select(work, block, test, relation, session)
         columns = session.columns(f"select * from {relation.sql}")
@@ -223,13 +223,14 @@ class UnitTests:
             if change is not None:
                 applied(change, f"create table {relation.sql}", session, rows)
 
-    def _call(self, work: Work, block: Block, relation: TableName, session: Session) -> None:
+    def _call(self, work: Work, block: Block, relation: TableName, test: UnitTest, session: Session) -> None:
         assert block.function is not None
+        span = whole_of(block.config, test.now or datetime.now(UTC)) if block.is_ranged else None
         limit, place = block.config.timeout or work.binder.project.config.timeout, block.source.place(block.body)
         with work.workers.borrowed(block.function.runtime) as worker:
             with (
                 time_limit(worker.interrupt, limit, f"`{block.name}`", place, "its process was killed"),
-                functions.result(work, block, worker, session) as batches,
+                functions.result(work, block, worker, session, span) as batches,
             ):
                 table = batches.read_all()
             try:

@@ -11,11 +11,12 @@ from sqlflow.core.errors import UsageError
 from sqlflow.core.events import Listener
 from sqlflow.core.names import TableName
 from sqlflow.core.spans import Span, batches
+from sqlflow.core.text import MappedText
 from sqlflow.plan.graph import Graph
 from sqlflow.plan.ranges import Asked
 from sqlflow.plan.versions import STATE_SCHEMA, helper_name
 from sqlflow.run import state
-from sqlflow.run.build import current_query, run_statement
+from sqlflow.run.build import called, current_query, run_statement
 from sqlflow.run.compose import selectable
 from sqlflow.run.diff import Difference, Side, difference
 from sqlflow.run.planned import published
@@ -64,6 +65,8 @@ def _compared(block: Block, span: Span, work: Work, key: Sequence[str], limit: i
             raise _Undone
     except _Undone:
         return found[0]
+    finally:
+        work.workers.close()
 
 
 def _show_span(block: Block, span: Span, work: Work, side: Side, session: Session) -> None:
@@ -73,11 +76,20 @@ def _show_span(block: Block, span: Span, work: Work, side: Side, session: Sessio
 
 
 def _rebuild(block: Block, span: Span, work: Work, side: Side, session: Session) -> None:
-    """Run the query for each batch of the span, as a build would."""
+    """Run the query, or call the function, for each batch of the span, as a build would."""
     start = f"create table {side.relation.sql} as\n"
     assert block.config.interval
     for batch in batches(span, block.config.batch_size, block.config.interval):
-        query = current_query(work, block, session, span=batch)
-        body = bound(work, query, block.name.schema, block.source.place(block.body), session)
-        run_statement(session, start + selectable(body), work, block)
+        run_statement(session, start + _rows_of(block, batch, work, side, session), work, block)
         start = f"insert into {side.relation.sql}\n"
+
+
+def _rows_of(block: Block, batch: Span, work: Work, side: Side, session: Session) -> MappedText:
+    """Return a query for the rows of a batch; those of a function are stored first."""
+    if block.function is None:
+        query = current_query(work, block, session, span=batch)
+        return selectable(bound(work, query, block.name.schema, block.source.place(block.body), session))
+    given = side.relation._replace(name=helper_name(side.relation, str(batch)))
+    with called(work, block, session, batch) as rows:
+        session.load(given, rows)
+    return MappedText.plain(f"select * from {given.sql}")
