@@ -161,7 +161,8 @@ class Service:
             forget_others(self.history, found.pipelines.__contains__)
         self.watches.watch(found.pipelines)
         if self._files is not None or found.pipelines:
-            self.tell(f"{len(found.pipelines)} pipelines loaded")
+            number = len(found.pipelines)
+            self.tell(f"{number} pipeline{'' if number == 1 else 's'} loaded")
         self._files = files
 
     @staticmethod

@@ -57,13 +57,13 @@ def list_(output: str, folder: Folder) -> None:
 
 
 def _words(pipeline: "Pipeline") -> str:
-    from sqlflow.cli.text import seconds
+    from sqlflow.core.flow import written
 
     words = []
     if pipeline.schedule is not None:
         words.append(pipeline.schedule + (f" {pipeline.timezone}" if pipeline.timezone != "UTC" else ""))
     if pipeline.every is not None:
-        words.append(f"every {seconds(pipeline.every)}")
+        words.append(f"every {written(pipeline.every)}")
     words += [type(trigger).__name__.lower() for trigger in pipeline.triggers]
     return ", ".join(words)
 
