@@ -10,7 +10,7 @@ from sqlflow.plan import plan as planning
 from sqlflow.plan.current import Current
 from sqlflow.plan.graph import Graph
 from sqlflow.plan.parts import Stage, stages
-from sqlflow.plan.plan import Check, Plan, checks_of, taking_part
+from sqlflow.plan.plan import NOTHING_ABSENT, Check, Plan, checks_of, taking_part
 from sqlflow.plan.ranges import NOTHING_ASKED, Asked
 from sqlflow.plan.recipes import Cookbook
 from sqlflow.read.runtimes import missing
@@ -20,7 +20,6 @@ from sqlflow.run.conditions import unwanted
 from sqlflow.run.kept import contents_of, keep
 from sqlflow.run.listing import Lists
 
-NOTHING_ABSENT: Mapping[TableName, str] = {}
 NO_SESSIONS: Mapping[str, Session] = {}
 Version = Callable[[TableName, TableName], str]
 """Returns what tells the rows of a relation that holds a block from others; empty if that is not known."""

@@ -31,7 +31,7 @@ from sqlflow.run.columns import check_columns
 from sqlflow.run.compose import selectable
 from sqlflow.run.incremental import columns_with
 from sqlflow.run.key_places import key_place, key_text
-from sqlflow.run.recorded import key_holds, record_recipe
+from sqlflow.run.recorded import key_holds, known_key, record_recipe
 from sqlflow.run.sources import bound
 from sqlflow.run.work import Work
 
@@ -211,10 +211,7 @@ def _record(
     """Record the version, and how it was made."""
     key = work.plan.keys[block.name]
     inputs = {**dict(work.plan.ranges[block.name].reads), INTERVALS: dict(key.inputs)[INTERVALS]}
-    key = replace(key, inputs=tuple(sorted(inputs.items())))
-    if not key_holds(work, block.name, session):
-        work.doubtful.add(block.name)
-        key = replace(key, text="")
+    key = known_key(work, block.name, replace(key, inputs=tuple(sorted(inputs.items()))), session)
     parts = tuple(sorted({one.part for one in slices}))
     parts += state.names_of([new_rows(relation)]) if block.keeps_new_rows else ()
     state.record_versions(session, [state.Version(relation, str(block.name), "view", key, work.run, parts)])

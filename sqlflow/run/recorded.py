@@ -7,7 +7,7 @@ from sqlflow.core.engine import Column, Session
 from sqlflow.core.names import TableName
 from sqlflow.plan.plan import file_paths
 from sqlflow.plan.recipes import Entry, described
-from sqlflow.plan.versions import version_relation
+from sqlflow.plan.versions import Key, version_relation
 from sqlflow.run import source_versions, state
 from sqlflow.run.records import Record
 from sqlflow.run.work import Work
@@ -18,14 +18,19 @@ def record_of(
     columns: tuple[Column, ...], session: Session,
 ) -> Record:  # fmt: skip
     """Return what is to be kept of a version that has just been made from the relations `inputs`."""
-    key = work.plan.keys[block.name]
     if columns == work.plan.foreseen.get(block.name):
         work.as_foreseen.add(block.name)
-    if not key_holds(work, block.name, session):
-        work.doubtful.add(block.name)
-        key = replace(key, text="")
+    key = known_key(work, block.name, work.plan.keys[block.name], session)
     version = state.Version(relation, str(block.name), kind, key, work.run, state.names_of(inputs))
     return Record(version, None if block.name in work.doubtful else _recipe(work, block.name, relation, columns))
+
+
+def known_key(work: Work, name: TableName, key: Key, session: Session) -> Key:
+    """Return the key of a version of a block; one without text, and the block noted as doubtful, where it does not hold."""
+    if key_holds(work, name, session):
+        return key
+    work.doubtful.add(name)
+    return replace(key, text="")
 
 
 def record_recipe(

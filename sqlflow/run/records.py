@@ -99,11 +99,11 @@ class Records:
             self.waiting = [record for record in self.waiting if record not in due]
 
     def _write(self, session: Session, records: Iterable[Record]) -> None:
-        new = [one for one in records if one.version.relation not in self.unsure or not _is_there(one, session)]
+        new = [one for one in records if self._is_new(one, session)]
         state.record_versions(session, [record.version for record in new])
         recipes = [(record.recipe, record.version.run) for record in new if record.recipe]
         state.record_recipes(session, recipes)
 
-
-def _is_there(record: Record, session: Session) -> bool:
-    return state.is_recorded(session, record.version.relation)
+    def _is_new(self, record: Record, session: Session) -> bool:
+        relation = record.version.relation
+        return relation not in self.unsure or not state.is_recorded(session, relation)

@@ -14,6 +14,7 @@ from sqlflow.core.engine import Column, Connection, Session
 from sqlflow.core.errors import BuildError, Cancelled, SqlflowError, StatementError, TargetError
 from sqlflow.core.events import Listener
 from sqlflow.core.names import TableName, quoted
+from sqlflow.core.spans import Span
 from sqlflow.core.unit_test import Given, QueriedRows, UnitTest, WrittenRows
 from sqlflow.plan import unit_tests as planned
 from sqlflow.plan.graph import Graph, Resolver, graph
@@ -210,7 +211,7 @@ class UnitTests:
                 if work.binder.queries[name].dynamic:
                     work.binder.queries[name] = current_query(work, project.blocks[name], session)  # type: ignore[index]
             base = work.binder.relations.get(test.block)
-            span = whole_of(block.config, test.now or datetime.now(UTC)) if block.is_ranged else None
+            span = _span(block, test)
             query = current_query(work, block, session, base is not None, span=span)
             body = work.binder.bound(query, block.name.schema)
             if test.now is not None:
@@ -225,7 +226,7 @@ class UnitTests:
 
     def _call(self, work: Work, block: Block, relation: TableName, test: UnitTest, session: Session) -> None:
         assert block.function is not None
-        span = whole_of(block.config, test.now or datetime.now(UTC)) if block.is_ranged else None
+        span = _span(block, test)
         limit, place = block.config.timeout or work.binder.project.config.timeout, block.source.place(block.body)
         with work.workers.borrowed(block.function.runtime) as worker:
             with (
@@ -237,6 +238,11 @@ class UnitTests:
                 session.load(relation, table.to_reader())
             except StatementError as error:
                 raise BuildError(f"the rows of `{block.name}` cannot be stored: {error.message}", place) from error
+
+
+def _span(block: Block, test: UnitTest) -> Span | None:
+    """Return the time whose rows a test asks a block of time ranges for; None for another block."""
+    return whole_of(block.config, test.now or datetime.now(UTC)) if block.is_ranged else None
 
 
 def test_units(tests: UnitTests, chosen: tuple[UnitTest, ...], target: str) -> Report:
