@@ -6,7 +6,7 @@ that looks after the project does it within seconds. What the service itself wri
 
 import getpass
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from sqlflow.service.nouns import (
 )
 from sqlflow.service.processes import is_alive, is_here
 from sqlflow.service.rows import enter, insert
-from sqlflow.service.states import ACTIVE, RunStatus
+from sqlflow.service.states import RunStatus
 
 FILE = Path(".sqlflow") / "history.db"
 PAGE = 50
@@ -284,14 +284,6 @@ def _first_id(at: datetime | None) -> str:
 
 def _ended(run: Run) -> str:
     return run.status if run.status in ("succeeded", "failed") else f"was {run.status}"
-
-
-def _listed(statuses: Iterable[RunStatus]) -> str:
-    """Return states as SQL: they are words of ours."""
-    return ", ".join(f"'{status}'" for status in sorted(statuses))
-
-
-ACTIVE_LIST = _listed(ACTIVE)
 
 
 def somebody() -> str:
