@@ -66,6 +66,7 @@ select
 from staging.stg_orders
 where status <> 'returned'
 group by ordered_on
+order by ordered_on
 """,
     "assertions/revenue_matches_orders.sql": """\
 /*---
