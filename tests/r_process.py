@@ -12,6 +12,7 @@ from sqlflow.core.errors import BuildError
 from sqlflow.core.runtime import Call, Surroundings, Verdict, Worker
 from sqlflow.core.text import SourceFile
 from sqlflow.read.yaml import parse
+from sqlflow_duckdb.enums import reader
 from sqlflow_r import RUNTIME
 
 
@@ -61,7 +62,7 @@ class Bench:
 
     def _inputs(self, queries: Mapping[str, str]) -> Iterator[tuple[str, pa.RecordBatchReader]]:
         for name, query in queries.items():
-            yield name, self.connection.cursor().sql(query).to_arrow_reader()
+            yield name, reader(self.connection.cursor().sql(query))
 
     @contextmanager
     def _ask(self, sql: str) -> Iterator[pa.RecordBatchReader]:

@@ -4,11 +4,15 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import duckdb
+import pyarrow as pa
+
 from sqlflow.core.block import Block, Project, Query, TableUse, Target
 from sqlflow.core.config import BlockConfig, ProjectConfig
 from sqlflow.core.names import TableName
 from sqlflow.core.text import MappedText, SourceFile
 from sqlflow.read.engines import engine
+from sqlflow_duckdb.connection import DuckDBSession
 
 
 def times(few: int, many: int) -> int:
@@ -46,3 +50,9 @@ def block(name: str, reads: tuple[str, ...] = (), config: BlockConfig | None = N
 def project(*blocks: Block) -> Project:
     """Return a project of the blocks, with no folder behind it."""
     return Project(Path(), ProjectConfig(name="p"), target(), {found.name: found for found in blocks}, (), {}, {})
+
+
+def store(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
+    """Make a table of rows as a build does."""
+    connection.execute(f"drop table if exists {name}")
+    DuckDBSession(connection.cursor(), Path()).load(TableName.of("main", name), rows.to_reader())

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from support import store
 from test_python_frames import called
 
 from sqlflow.core.errors import BuildError
@@ -31,7 +32,11 @@ BECOMES: list[tuple[str, str, list[str | None]]] = [
     ('pd.DataFrame({"x": pd.Series([2**63, 1], dtype=object)})', "UBIGINT", ["9223372036854775808", "1"]),
     ('pd.DataFrame({"x": pd.Series([None, None], dtype="float64")})', "DOUBLE", [None, None]),
     ('pd.DataFrame({"x": pd.Series([], dtype="int16")})', "SMALLINT", []),
-    ('pd.DataFrame({"x": pd.Categorical(["a", None, "b"], categories=["b", "a"])})', "VARCHAR", ["a", None, "b"]),
+    (
+        'pd.DataFrame({"x": pd.Categorical(["a", None, "b"], categories=["b", "a"])})',
+        "ENUM('b', 'a')",
+        ["a", None, "b"],
+    ),
     ('pd.DataFrame({"x": pd.Categorical([3, 1])})', "BIGINT", ["3", "1"]),
     ('pd.DataFrame({"x": pd.to_datetime(["2024-01-01", None])})', "TIMESTAMP", ["2024-01-01 00:00:00", None]),
     (
@@ -67,7 +72,7 @@ BECOMES: list[tuple[str, str, list[str | None]]] = [
     ('pl.DataFrame({"x": [[1, None], None]})', "BIGINT[]", ["[1, NULL]", None]),
     ('pl.DataFrame({"x": [{"a": 1}, None]})', "STRUCT(a BIGINT)", ["{'a': 1}", None]),
     ('pl.DataFrame({"x": pl.Series(["a", None], dtype=pl.Categorical)})', "VARCHAR", ["a", None]),
-    ('pl.DataFrame({"x": pl.Series(["a"], dtype=pl.Enum(["a", "b"]))})', "VARCHAR", ["a"]),
+    ('pl.DataFrame({"x": pl.Series(["a"], dtype=pl.Enum(["b", "a"]))})', "ENUM('b', 'a')", ["a"]),
     ('pl.DataFrame({"x": [dt.time(1, 2, 3)]})', "TIME", ["01:02:03"]),
     ('pl.DataFrame({"x": [dt.timedelta(days=1)]})', "INTERVAL", ["24:00:00"]),
     ('pl.DataFrame({"x": [decimal.Decimal("1.5")]})', "DECIMAL(38,1)", ["1.5"]),
@@ -80,7 +85,7 @@ BECOMES: list[tuple[str, str, list[str | None]]] = [
     ('pa.table({"x": pa.array([1, None], pa.int8())})', "TINYINT", ["1", None]),
     ('pa.table({"x": pa.array([1], pa.duration("s"))})', "INTERVAL", ["00:00:01"]),
     ('pa.table({"x": pa.array([1.5], pa.float16())})', "FLOAT", ["1.5"]),
-    ('pa.table({"x": pa.array(["a"]).dictionary_encode()})', "VARCHAR", ["a"]),
+    ('pa.table({"x": pa.array(["a"]).dictionary_encode()})', "ENUM('a')", ["a"]),
     ('pa.record_batch({"x": [1]})', "BIGINT", ["1"]),
     ('nw.from_native(pa.table({"x": [1]}))', "BIGINT", ["1"]),
     ('nw.from_native(pl.LazyFrame({"x": [1]}))', "BIGINT", ["1"]),
@@ -190,9 +195,8 @@ def test_what_a_result_becomes(
 ) -> None:
     (tmp_path / "scratch").mkdir()
     with called(worker, IMPORTS + code, {}, tmp_path) as rows, duckdb.connect() as connection:
-        connection.register("rows", rows)
         connection.execute("set timezone = 'UTC'")
-        connection.execute("create table made as from rows")
+        store(connection, "made", rows.read_all())
         assert connection.execute("describe made").fetchall()[0][:2] == ("x", kind)
         assert [value for (value,) in connection.execute("select x::varchar from made").fetchall()] == values
 

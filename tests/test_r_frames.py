@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from r_process import Bench
+from support import store
 
 from sqlflow.core.errors import BuildError
 
@@ -83,7 +84,7 @@ TYPES: dict[str, tuple[st.SearchStrategy[str], str]] = {
     ),
     "timestamptz": (_times(*NEAR) | _times(*FAR), "TIMESTAMP WITH TIME ZONE"),
     "time": (st.times().map(str) | st.just("24:00:00"), "TIME"),
-    "enum('a', 'é', '', 'NA')": (st.sampled_from(["a", "é", "", "NA"]), "VARCHAR"),
+    "enum('a', 'é', '', 'NA')": (st.sampled_from(["a", "é", "", "NA"]), "ENUM('a', 'é', '', 'NA')"),
 }
 NAMES = {kind: f"c{number}" for number, kind in enumerate(TYPES)}
 ROWS = st.lists(st.tuples(*(st.none() | values for values, _ in TYPES.values())), max_size=8)
@@ -97,8 +98,7 @@ def test_every_type_comes_back_as_it_went(bench: Bench, first: tuple[str, ...], 
 
     back = bench.rows(f"#' @frame a {frame}\n{IDENTITY}", {"a": "select * from before"})
 
-    bench.connection.register("back", back)
-    bench.connection.execute("create or replace table after as select * from back")
+    store(bench.connection, "after", back)
     described = bench.connection.execute("describe after").fetchall()
     assert [kind for _, kind, *_ in described] == [kind for _, kind in TYPES.values()]
     wrong = {kind: _differing(bench.connection, name, kind) for kind, name in NAMES.items()}
@@ -130,8 +130,7 @@ def test_every_type_comes_back_from_inside_of(
 
     back = bench.rows(f"#' @frame a {frame}\n{IDENTITY}", {"a": "select * from before"})
 
-    bench.connection.register("back", back)
-    bench.connection.execute("create or replace table after as select * from back")
+    store(bench.connection, "after", back)
     wrong = {kind: _differing(bench.connection, name, kinds[name]) for kind, name in NAMES.items()}
     assert not {kind: rows for kind, rows in wrong.items() if rows}, before
 
@@ -176,8 +175,8 @@ def test_many_rows_come_back_chunk_by_chunk(bench: Bench) -> None:
 def test_an_empty_table_keeps_its_types(bench: Bench) -> None:
     _before(bench.connection, [])
     found = bench.rows(IDENTITY, {"a": "select * from before"})
-    bench.connection.register("back", found)
-    kinds = [kind for _, kind, *_ in bench.connection.execute("describe from back").fetchall()]
+    store(bench.connection, "empty", found)
+    kinds = [kind for _, kind, *_ in bench.connection.execute("describe empty").fetchall()]
     assert (len(found), kinds) == (0, [kind for _, kind in TYPES.values()])
 
 
@@ -251,9 +250,9 @@ def test_doubles_are_asked_for_by_the_frame_line(bench: Bench) -> None:
         ('bit64::as.integer64(c("9223372036854775807", NA))', "BIGINT", [LONGEST, None]),
         ('c("", NA)', "VARCHAR", ["", None]),
         ('iconv(c("\\u00e9", NA), "UTF-8", "latin1")', "VARCHAR", ["é", None]),
-        ('factor(c("b", NA), levels = c("a", "b"))', "VARCHAR", ["b", None]),
+        ('factor(c("b", NA), levels = c("b", "a"))', "ENUM('b', 'a')", ["b", None]),
         ('addNA(factor(c("b", NA)))', "VARCHAR", ["b", None]),
-        ('factor(c("low", NA), c("low", "high"), ordered = TRUE)', "VARCHAR", ["low", None]),
+        ('factor(c("low", NA), c("low", "high"), ordered = TRUE)', "ENUM('low', 'high')", ["low", None]),
         ('as.Date(c("2024-02-29", NA))', "DATE", [date(2024, 2, 29), None]),
         ('seq(as.Date("2024-01-01"), by = "day", length.out = 1)', "DATE", [date(2024, 1, 1)]),
         ('as.POSIXct(c("2024-01-01 10:00:00", NA))', "TIMESTAMP", [datetime(2024, 1, 1, 10), None]),
@@ -279,8 +278,8 @@ def test_what_an_r_value_becomes(bench: Bench, code: str, kind: str, value: list
     found = bench.rows(
         f"block <- function() structure(list(x = {code}), class = 'data.frame', row.names = c(NA, -{len(value)}L))"
     )
-    bench.connection.register("back", found)
-    assert bench.connection.execute("describe from back").fetchall()[0][1] == kind
+    store(bench.connection, "made", found)
+    assert bench.connection.execute("describe made").fetchall()[0][1] == kind
     assert found.column("x").to_pylist() == value
 
 

@@ -13,7 +13,7 @@ import duckdb
 from sqlflow.core.engine import Column, Holder, Relation, Rows
 from sqlflow.core.errors import StatementError, TargetError
 from sqlflow.core.names import TableName, literal
-from sqlflow_duckdb import copy, spill
+from sqlflow_duckdb import copy, enums, spill
 from sqlflow_duckdb.errors import open_error, refused
 from sqlflow_duckdb.settings import DuckDBSettings
 
@@ -165,7 +165,7 @@ class DuckDBSession:
 
     def batches(self, sql: str) -> "pa.RecordBatchReader":
         try:
-            return self._cursor.sql(sql).to_arrow_reader()
+            return enums.reader(self._cursor.sql(sql))
         except duckdb.Error as error:
             raise refused(error, sql, self._path) from error
 
@@ -176,7 +176,7 @@ class DuckDBSession:
         name = f"sqlflow_batches_{self._names}"
         self._cursor.register(name, batches)
         try:
-            self.execute(f"create table {relation.sql} as select * from {name}")
+            self.execute(f"create table {relation.sql} as select *{enums.clause(batches.schema)} from {name}")
         finally:
             with suppress(duckdb.Error):  # in a transaction that has failed DuckDB 2.0 refuses this too
                 self._cursor.unregister(name)

@@ -25,10 +25,24 @@ def arrow_column(series: Any, column: str) -> Any:
     if isinstance(dtype, (pd.PeriodDtype, pd.IntervalDtype)):
         raise Refused(f"the column `{column}` is `{dtype}`, which no table can hold", "make text or times of it")
     if isinstance(dtype, pd.CategoricalDtype):
-        return arrow_column(series.astype(dtype.categories.dtype), column)
+        return _categories(series, column)
     if isinstance(dtype, np.dtype):
         return _numpy_column(series, column)
     return _converted(series, column)
+
+
+def _categories(series: Any, column: str) -> Any:
+    """Return a column of categories: as a dictionary if these are text, else as its values."""
+    import pyarrow as pa
+    import pyarrow.types as is_
+
+    categories = series.dtype.categories
+    if len(categories):
+        levels = arrow_column(categories.to_series(), column)
+        if is_.is_string(levels.type) or is_.is_large_string(levels.type):
+            codes = series.cat.codes.to_numpy()
+            return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32(), mask=codes < 0), levels)
+    return arrow_column(series.astype(categories.dtype), column)
 
 
 def _numpy_column(series: Any, column: str) -> Any:

@@ -1,12 +1,14 @@
 """From what a function returned to a stream of Arrow batches of types that a table can hold."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from math import isnan
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from sqlflow.core.runtime import levels_of
 from sqlflow_python.columns import arrow_column
 from sqlflow_python.types import Refused, cast, stored, without_nanoseconds
 
@@ -57,7 +59,7 @@ def _pieces(value: Any, scratch: Path) -> Iterator[Any]:
             yield _checked(pa.Table.from_batches([batch], schema))
         return
     if (table := _as_table(value)) is not None:
-        yield _checked(table)
+        yield _checked(table, _levels(table))
         return
     if hasattr(value, "__next__") or (
         hasattr(value, "__iter__") and type(value).__name__ in ("map", "filter", "chain")
@@ -147,7 +149,17 @@ def _of_polars(value: Any) -> Any:
             raise Refused(
                 f"the column `{name}` is `{kind}`, which no table can hold", "convert it before it is returned"
             )
-    return _microsecond_times(value.to_arrow())
+    table = _microsecond_times(value.to_arrow())
+    for number, kind in enumerate(value.schema.values()):
+        if kind == pl.Categorical:  # the pool of its levels is the process's, and has those of other frames
+            table = table.set_column(number, table.column_names[number], _decoded(table.column(number)))
+    return table
+
+
+def _decoded(column: Any) -> Any:
+    import pyarrow as pa
+
+    return pa.chunked_array([chunk.dictionary_decode() for chunk in column.chunks], column.type.value_type)
 
 
 def _microsecond_times(rows: Any) -> Any:
@@ -189,13 +201,30 @@ def _check_names(names: Iterable[str]) -> None:
         seen.add(name.lower())
 
 
-def _checked(table: Any) -> Any:
-    """Return a table with the types under which it is stored."""
+def _levels(table: Any) -> dict[str, Any]:
+    """Return the metadata of the columns whose values are some out of a list of texts, which a whole frame tells."""
+    import pyarrow.types as is_
+
+    told = {}
+    for name, column in zip(table.schema.names, table.columns, strict=True):
+        kind = column.type
+        if is_.is_dictionary(kind) and column.num_chunks and (
+            is_.is_string(kind.value_type) or is_.is_large_string(kind.value_type)
+        ):  # fmt: skip
+            told[name] = levels_of(column.unify_dictionaries().chunk(0).dictionary.to_pylist())
+    return told
+
+
+def _checked(table: Any, metadata: Mapping[str, Any] = MappingProxyType({})) -> Any:
+    """Return a table with the types under which it is stored, and what is told of its columns beside."""
     import pyarrow as pa
 
     if not table.num_columns:
         raise Refused("the frame has no columns", "return at least one column")
     _check_names(table.schema.names)
     columns = [stored(table.column(number), field.name) for number, field in enumerate(table.schema)]
-    fields = [pa.field(field.name, column.type) for field, column in zip(table.schema, columns, strict=True)]
+    fields = [
+        pa.field(field.name, column.type, metadata=metadata.get(field.name))
+        for field, column in zip(table.schema, columns, strict=True)
+    ]
     return pa.table(columns, schema=pa.schema(fields))

@@ -146,6 +146,7 @@ write_column <- function(value, about, folder, bounds) {
   if (about$kind == "factor") {
     levels <- levels(value)
     value <- as.integer(value)
+    about$named <- !anyNA(levels)
     value[is.na(levels)[value]] <- NA
     levels[is.na(levels)] <- ""
     about$levels <- I(utf8(levels, bad))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sqlflow.core.runtime import levels_of
 from sqlflow_r.sending import DAYS_FOREVER, MICROS_FOREVER, NA_INTEGER, NA_INTEGER64, Refused, Values, in_micros
 
 if TYPE_CHECKING:
@@ -55,7 +56,12 @@ def schema(told: dict[str, Any]) -> "pa.Schema":
     """Return the schema of a result."""
     import pyarrow as pa
 
-    return pa.schema([(about["name"], _type(about)) for about in told["columns"]])
+    return pa.schema([pa.field(about["name"], _type(about), metadata=_levels(about)) for about in told["columns"]])
+
+
+def _levels(about: dict[str, Any]) -> dict[bytes, bytes] | None:
+    """Return the metadata of a factor whose levels are all texts."""
+    return levels_of(about["levels"]) if about["kind"] == "factor" and about["named"] else None
 
 
 def _type(about: dict[str, Any]) -> "pa.DataType":

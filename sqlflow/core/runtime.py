@@ -4,7 +4,8 @@ An adapter is a module-level object named in the entry points `sqlflow.runtimes`
 A function runs in a process that can be killed; what goes in and comes out are streams of Arrow batches.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +25,17 @@ OUTPUT = "output"
 """The parameter of an assertion that gets the block's rows."""
 CONTEXT = "context"
 """The parameter that gets what a function may know beside its inputs."""
+LEVELS = b"sqlflow.levels"
+"""Metadata of a column of text of which no other values can be: all of them, in their order, as a JSON list."""
+LEVELS_AT_MOST = 1000
+"""A column with more levels is told as text: they would be a part of its type, which people read."""
+
+
+def levels_of(values: Sequence[str | None]) -> dict[bytes, bytes] | None:
+    """Return the metadata of a column with these levels; None where they cannot be those of a type."""
+    if not 0 < len(values) <= LEVELS_AT_MOST or None in values or len(set(values)) < len(values):
+        return None
+    return {LEVELS: json.dumps(values).encode()}
 
 
 @dataclass(frozen=True, slots=True)

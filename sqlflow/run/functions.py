@@ -10,7 +10,7 @@ from sqlflow.core.block import Block, Function, Query, TableUse
 from sqlflow.core.engine import Session
 from sqlflow.core.errors import BuildError, ProjectError, StatementError
 from sqlflow.core.names import TableName, quoted
-from sqlflow.core.runtime import Ask, Call, Inputs, Say, Surroundings, Verdict, Worker
+from sqlflow.core.runtime import LEVELS, Ask, Call, Inputs, Say, Surroundings, Verdict, Worker
 from sqlflow.core.secrets import masked
 from sqlflow.core.spans import Span
 from sqlflow.core.text import MappedText, Place
@@ -39,7 +39,15 @@ def result(
         call = _call(work, block, function, scratch, span)
         inputs = _inputs(work, block, function, session)
         with worker.run(call, inputs, ask, _say(work, block)) as batches:
-            yield batches
+            yield batches if span is None else _without_levels(batches)
+
+
+def _without_levels(batches: "pa.RecordBatchReader") -> "pa.RecordBatchReader":
+    """Return the rows of a part as other parts have theirs: levels that differ from part to part would be types that differ."""
+    import pyarrow as pa
+
+    fields = [field.remove_metadata() if LEVELS in (field.metadata or {}) else field for field in batches.schema]
+    return batches.from_batches(pa.schema(fields), batches)
 
 
 def verdict(work: Work, block: Block, function: Function, worker: Worker, session: Session) -> Verdict:
