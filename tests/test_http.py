@@ -6,6 +6,7 @@ import select
 import socket
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
 from datetime import UTC, datetime
 from http.client import HTTPConnection
@@ -29,6 +30,7 @@ from sqlflow.service.http.problems import Refused
 from sqlflow.service.http.rules import Head, check_host
 from sqlflow.service.http.server import Address, check_address, listening
 from sqlflow.service.http.table import ENDPOINTS
+from sqlflow.service.nouns import RunFilter
 
 API = "/api/v1"
 
@@ -79,6 +81,21 @@ def test_a_run_is_asked_for_shown_cancelled_and_tried_again(service: Called) -> 
     assert service.post(f"{API}/runs/{run}/cancel").json["status"] == "cancelled"
     again = service.post(f"{API}/runs/{run}/retry").json
     assert {"retry_of": run, "cause": "retry", "vars": {"day": "2026-02-03", "rows": 5}}.items() <= again.items()
+
+
+@pytest.mark.parametrize("retries", [False, True])
+def test_of_starts_in_the_same_instant_one_passes(service: Called, retries: bool) -> None:
+    failed = service.history.request_cancel(service.history.request_run("free").id).id
+
+    def start(_: int) -> int:
+        if retries:
+            return service.post(f"{API}/runs/{failed}/retry").status
+        return service.post(f"{API}/runs", {"pipeline": "free"}).status
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = sorted(pool.map(start, range(8)))
+    assert statuses == [202] + [409] * 7
+    assert len(service.history.runs(RunFilter(statuses=("queued",)))) == 1
 
 
 def test_runs_are_listed_page_by_page_and_filtered(service: Called) -> None:

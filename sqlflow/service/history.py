@@ -169,8 +169,12 @@ class History:
 
     def request_run(
         self, pipeline: str, *, by: str = "", vars: Mapping[str, Any] | None = None, cause: Cause = "manual", retry_of: str = "",
+        only: bool = False,
     ) -> Run:  # fmt: skip
-        """Ask for a run of a pipeline, and return it as it stands in the queue. Whether there is such a pipeline is not asked."""
+        """Ask for a run of a pipeline, and return it as it stands in the queue. Whether there is such a pipeline is not asked.
+
+        Raise UsageError if it shall be the `only` one, and a run of the pipeline has not ended.
+        """
         made = Run(
             new_id(),
             pipeline,
@@ -182,6 +186,8 @@ class History:
             retry_of=retry_of,
         )
         with self.database.transaction(deciding=True) as transaction:
+            if only:
+                _refuse_second(transaction, pipeline)
             insert(transaction, made)
         return made
 
@@ -210,10 +216,10 @@ class History:
             )
         return now
 
-    def request_retry(self, id: str, *, by: str = "") -> Run:
+    def request_retry(self, id: str, *, by: str = "", only: bool = False) -> Run:
         """Ask for a new run of what has failed in a run that has ended. What was built is used again.
 
-        Raise UsageError if it has not ended, or has ended well.
+        Raise UsageError if it has not ended, or has ended well; for `only` as `request_run` does.
         """
         run = self.run(id)
         if not run.has_ended:
@@ -223,7 +229,7 @@ class History:
                 f"the run {run.id} {_ended(run)}: nothing of it has failed",
                 hint=f"`sqlflow schedule run {run.pipeline}` runs the pipeline again",
             )
-        return self.request_run(run.pipeline, by=by, vars=run.vars, cause="retry", retry_of=run.id)
+        return self.request_run(run.pipeline, by=by, vars=run.vars, cause="retry", retry_of=run.id, only=only)
 
     def pause(self, pipeline: str, *, by: str = "") -> None:
         """Let a pipeline's schedule and triggers rest. Its ticks are recorded as skipped; who asks for a run gets it."""
@@ -254,6 +260,18 @@ class History:
             return transaction.execute(
                 "insert into seen values (?, ?) on conflict do nothing", key, values.text(at + keep)
             ) == 1  # fmt: skip
+
+
+def _refuse_second(transaction: database.Transaction, pipeline: str) -> None:
+    """Raise UsageError if a run of a pipeline has not ended."""
+    rows = transaction.rows(
+        "select id, status from runs where pipeline = ? and finished_at is null order by id limit 1", pipeline
+    )
+    for id, status in rows:
+        raise UsageError(
+            f"the run {id} of `{pipeline}` is already {status}",
+            hint=f"`sqlflow cancel {id}` ends it, or wait for its end",
+        )
 
 
 _ATTEMPT = "coalesce(?, (select max(attempt) from {table} where run = ?))"

@@ -1,6 +1,6 @@
 """Runs: list, show, start, cancel, retry."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlflow.core.errors import UsageError
@@ -10,7 +10,6 @@ from sqlflow.service.http.endpoints import Call
 from sqlflow.service.http.problems import Refused
 from sqlflow.service.http.vars import checked
 from sqlflow.service.nouns import Run, RunFilter
-from sqlflow.service.states import ACTIVE
 
 BODY = {
     "type": "object",
@@ -83,9 +82,8 @@ def started(call: Call) -> dict[str, Any]:
         raise Refused(400, f"the body has an unknown key `{unknown[0]}`; it may have `pipeline` and `vars`")
     pipeline = pipeline_of(call.service.pipelines(), body["pipeline"])
     vars = checked(body.get("vars"), pipeline.vars, pipeline.vars)
-    if pipeline.overlap != "queue" and (active := _active(call, pipeline.name)):
-        raise Refused(409, f"the run {active.id} of `{pipeline.name}` is already {active.status}")
-    return views.run(call.service.history.request_run(pipeline.name, by=call.by, vars=vars))
+    only = pipeline.overlap != "queue"
+    return _asked(lambda: call.service.history.request_run(pipeline.name, by=call.by, vars=vars, only=only))
 
 
 def cancelled(call: Call) -> dict[str, Any]:
@@ -93,20 +91,21 @@ def cancelled(call: Call) -> dict[str, Any]:
     run = _run(call)
     if run.has_ended:
         raise Refused(409, f"the run {run.id} has finished: it is {run.status}")
-    try:
-        return views.run(call.service.history.request_cancel(run.id, by=call.by))
-    except UsageError as error:  # it has ended in this moment
-        raise Refused(409, error.problems[0].message) from error
+    return _asked(lambda: call.service.history.request_cancel(run.id, by=call.by))
 
 
 def retried(call: Call) -> dict[str, Any]:
     """Ask for a new run of what has failed."""
     run = _run(call)
     pipeline = pipeline_of(call.service.pipelines(), run.pipeline)
-    if pipeline.overlap != "queue" and (active := _active(call, pipeline.name)):
-        raise Refused(409, f"the run {active.id} of `{pipeline.name}` is already {active.status}")
+    only = pipeline.overlap != "queue"
+    return _asked(lambda: call.service.history.request_retry(run.id, by=call.by, only=only))
+
+
+def _asked(ask: Callable[[], Run]) -> dict[str, Any]:
+    """Return the run that was asked for, or asked to end. Raise Refused (409) if the history says that it cannot be."""
     try:
-        return views.run(call.service.history.request_retry(run.id, by=call.by))
+        return views.run(ask())
     except UsageError as error:
         raise Refused(409, error.problems[0].message) from error
 
@@ -116,11 +115,6 @@ def _run(call: Call) -> Run:
         return call.service.history.run(call.values["run"])
     except UsageError as error:
         raise Refused(404, f"there is no run `{call.values['run']}`") from error
-
-
-def _active(call: Call, pipeline: str) -> Run | None:
-    found = call.service.history.runs(RunFilter((pipeline,), ACTIVE), limit=1)
-    return found[0] if found else None
 
 
 def pipeline_of(pipelines: Mapping[str, Pipeline], name: str) -> Pipeline:
