@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ import yaml
 from serving import ended, gated, process, project, served, waited
 from test_cases import called, normalised
 
+from sqlflow.read.pipelines import read_pipelines
 from sqlflow.service import installed
 from sqlflow.service.history import History
+from sqlflow.service.ticks import Asked, tick_key, triggered
 
 BAD = "/*---\nassert:\n  - id > 1\n---*/\nselect * from one\n"
 PIPELINES = {
@@ -95,6 +98,33 @@ def test_schedules_are_listed_with_what_rests(folder: Path) -> None:
     assert (code, len(text.splitlines())) == (0, 4)
     code, text = said("schedule next after", folder)
     assert (code, "has no schedule" in text) == (2, True)
+
+
+def test_what_came_of_ticks_is_shown_the_latest_first(folder: Path) -> None:
+    assert said("schedule ticks", folder) == (0, "no tick has come yet: `sqlflow serve` waits for them\n")
+    history = History.open(folder)
+    pipelines = read_pipelines(folder)
+    history.pause("often", by="ann")
+    for name, hour in (("nightly", 4), ("often", 5), ("nightly", 6)):
+        at = datetime(2026, 3, 29, hour, tzinfo=UTC)
+        triggered(history, pipelines[name], Asked("schedule", tick_key(at), at), at)
+    code, text = said("schedule ticks", folder)
+    assert (code, [line.split()[:5] for line in text.splitlines()[2:]]) == (
+        0,
+        [
+            ["2026-03-29", "06:00:00", "nightly", "schedule", "skipped"],
+            ["2026-03-29", "05:00:00", "often", "schedule", "skipped"],
+            ["2026-03-29", "04:00:00", "nightly", "schedule", "fired"],
+        ],
+    )
+    (line,) = called("schedule ticks OFTEN -o json")[1].splitlines()
+    tick = json.loads(line)
+    assert (tick["pipeline"], tick["outcome"], tick["reason"], tick["run"]) == ("often", "skipped", "paused by ann", "")
+    assert len(called("schedule ticks --limit 2")[1].splitlines()) == 4
+    (folder / "pipelines/often.yml").unlink()
+    assert "paused by ann" in called("schedule ticks often")[1]
+    code, text = said("schedule ticks nigtly", folder)
+    assert (code, "did you mean `nightly`?" in text) == (2, True)
 
 
 def test_a_run_that_waits_is_cancelled_at_once(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """`sqlflow schedule`"""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,13 +10,14 @@ from sqlflow.cli.options import json_option
 
 if TYPE_CHECKING:
     from sqlflow.core.pipeline import Pipeline
+    from sqlflow.service.history import History
 
 pipeline_argument = click.argument("pipeline", shell_complete=pipeline_names)
 
 
 @click.group("schedule")
 def command() -> None:
-    """Show schedules, pause them, or run a pipeline now."""
+    """Show schedules and what came of them, pause them, or run a pipeline now."""
 
 
 @command.command("list")
@@ -99,17 +101,38 @@ def next_(pipeline: str, limit: int, folder: Folder) -> None:
     echo(table((found.timezone, "UTC"), rows))
 
 
+@command.command("ticks")
+@click.argument("pipeline", required=False, shell_complete=pipeline_names)
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, help="How many ticks are shown.  [default: 20]")
+@json_option
+@folder_options
+def ticks(pipeline: str | None, limit: int, output: str, folder: Folder) -> None:
+    """Show what came of times of schedules and of triggers, the latest first: of a pipeline, or of all."""
+    from sqlflow.cli import as_json
+    from sqlflow.cli.output import echo
+    from sqlflow.cli.text import table
+
+    name = (pipeline or "").lower()
+    with folder.history() as history:
+        found = history.ticks(name, limit=limit)
+    if name and not found:
+        folder.pipeline(name)  # one that is no longer there is still asked for by its name
+    if output == "json":
+        for tick in found:
+            echo(as_json.text(as_json.plain(tick)))
+    elif found:
+        cells = [(when(one.due_at), one.pipeline, one.cause, one.outcome, one.reason, one.run) for one in found]
+        echo(table(("due (UTC)", "pipeline", "cause", "outcome", "reason", "run"), cells))
+    else:
+        echo("no tick has come yet: `sqlflow serve` waits for them")
+
+
 @command.command("pause")
 @pipeline_argument
 @folder_options
 def pause(pipeline: str, folder: Folder) -> None:
     """Let the schedule and the triggers of a pipeline rest. Its ticks are recorded as skipped."""
-    from sqlflow.cli.output import echo
-
-    found = folder.pipeline(pipeline)
-    with folder.history() as history:
-        history.pause(found.name)
-    echo(f"paused: {found.name}")
+    _change(pipeline, folder, "paused", lambda history, name: history.pause(name))
 
 
 @command.command("resume")
@@ -117,12 +140,16 @@ def pause(pipeline: str, folder: Folder) -> None:
 @folder_options
 def resume(pipeline: str, folder: Folder) -> None:
     """Let a pipeline run again by its schedule and its triggers. What it has missed is not made up for."""
+    _change(pipeline, folder, "resumed", lambda history, name: history.resume(name))
+
+
+def _change(pipeline: str, folder: Folder, told: str, change: "Callable[[History, str], None]") -> None:
     from sqlflow.cli.output import echo
 
     found = folder.pipeline(pipeline)
     with folder.history() as history:
-        history.resume(found.name)
-    echo(f"resumed: {found.name}")
+        change(history, found.name)
+    echo(f"{told}: {found.name}")
 
 
 @command.command("run")

@@ -1,6 +1,6 @@
 """Pipelines and their schedules: list, show, pause, resume; what comes next, and what came of each tick."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from heapq import heapify, heappop, heappush
 from itertools import islice
@@ -9,6 +9,7 @@ from typing import Any
 import sqlflow
 from sqlflow.core.pipeline import Pipeline
 from sqlflow.service import figures
+from sqlflow.service.history import History
 from sqlflow.service.http import views
 from sqlflow.service.http.answers.runs import pipeline_of
 from sqlflow.service.http.endpoints import Call
@@ -42,15 +43,16 @@ def shown(call: Call) -> dict[str, Any]:
 
 def paused(call: Call) -> dict[str, Any]:
     """Let a pipeline's schedule and triggers rest."""
-    pipeline = pipeline_of(call.service.pipelines(), call.values["pipeline"])
-    call.service.history.pause(pipeline.name, by=call.by)
-    return shown(call)
+    return _changed(call, lambda history, name: history.pause(name, by=call.by))
 
 
 def resumed(call: Call) -> dict[str, Any]:
     """Let a pipeline's schedule and triggers go on."""
-    pipeline = pipeline_of(call.service.pipelines(), call.values["pipeline"])
-    call.service.history.resume(pipeline.name)
+    return _changed(call, lambda history, name: history.resume(name))
+
+
+def _changed(call: Call, change: Callable[[History, str], None]) -> dict[str, Any]:
+    change(call.service.history, pipeline_of(call.service.pipelines(), call.values["pipeline"]).name)
     return shown(call)
 
 
