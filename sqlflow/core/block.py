@@ -214,6 +214,11 @@ class Block:
         """The word for it in listings: how SQL is materialized, else its kind."""
         return self.config.materialize if self.kind == "sql" else self.kind
 
+    @property
+    def pool(self) -> str:
+        """The pool in which it takes places: the one that it names, else its runtime's; empty for none."""
+        return self.config.pool or (self.kind if self.function else "")
+
     def key_place(self, key: str) -> Place:
         """Return where a key of its settings is written; the file's begin if it is not, as for a default."""
         end = self.body if self.kind == "sql" else None

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from sqlflow.core.block import Block
 from sqlflow.core.errors import Problem, ProjectError, UsageError, did_you_mean
 from sqlflow.core.names import TableName
 from sqlflow.core.pipeline import Pipeline, Webhook
@@ -26,7 +27,7 @@ def resolved(graph: Graph, pipelines: Iterable[Pipeline]) -> tuple[Resolved, ...
     for pipeline in pipelines:
         problems += _unknown(graph, pipeline)
         try:
-            found.append(Resolved(pipeline, blocks_of(graph, pipeline)))
+            found.append(Resolved(pipeline, fitting(graph, pipeline, blocks_of(graph, pipeline))))
         except ProjectError as error:
             problems += error.problems
     if problems:
@@ -65,6 +66,29 @@ def blocks_of(graph: Graph, pipeline: Pipeline, exclude: Iterable[str] = ()) -> 
     if words:
         left_out |= selected(graph, words)
     return (chosen | graph.upstream(chosen)) - left_out
+
+
+def fitting(graph: Graph, pipeline: Pipeline, blocks: frozenset[TableName]) -> frozenset[TableName]:
+    """Return the blocks. Raise ProjectError, at the size, for those that take more places than the pipeline's pool has."""
+    problems = [
+        _too_heavy(graph.project.blocks[name], pipeline)
+        for name in sorted(blocks)
+        if (block := graph.project.blocks[name]).config.weight > pipeline.pools.get(block.pool, block.config.weight)
+    ]
+    if problems:
+        raise ProjectError(problems)
+    return blocks
+
+
+def _too_heavy(block: Block, pipeline: Pipeline) -> Problem:
+    weight, pool = block.config.weight, block.pool
+    node = pipeline.node.get("pools")
+    size = node.get(pool) if node is not None else None
+    return Problem(
+        f"`pools.{pool}: {pipeline.pools[pool]}` is less than the weight of `{block.name}`: {weight}",
+        size.place if size is not None else pipeline.place("pools"),
+        f"give the pool {weight} places, or leave the block out with `exclude: [{block.name}]`",
+    )
 
 
 def reached(plan: Plan, pipelines: Iterable[Resolved]) -> tuple[str, ...]:

@@ -8,10 +8,8 @@ from typing import Any
 import msgspec
 
 from sqlflow.core.block import Project
-from sqlflow.core.errors import ProjectError
 from sqlflow.core.pipeline import Pipeline
 from sqlflow.read.cache import LoadCache
-from sqlflow.read.flow import refuse_heavy
 from sqlflow.read.project import load
 
 
@@ -26,11 +24,7 @@ def load_for(
     loaded = load(
         root, target or pipeline.target, {**pipeline.vars, **(variables or {})}, cache=cache, asked_at=asked_at
     )
-    ready = with_resources(loaded, pipeline)
-    problems = tuple(refuse_heavy(loaded.blocks.values(), ready.config.pools))
-    if problems:
-        raise ProjectError(problems)
-    return ready
+    return with_resources(loaded, pipeline)
 
 
 def with_resources(project: Project, pipeline: Pipeline) -> Project:

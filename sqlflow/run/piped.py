@@ -25,10 +25,14 @@ def pipelines_of(graph: Graph) -> "tuple[Resolved, ...]":
 def selected_for(
     graph: Graph, pipeline: "Pipeline | None", select: Iterable[str], exclude: Iterable[str]
 ) -> frozenset[TableName]:
-    """Return the blocks that a selection names; without one, those of the pipeline. Raise UsageError if it names none."""
-    words = tuple(select)
-    if pipeline is None or words:
-        return selected(graph, words, exclude)
-    from sqlflow.plan.pipelines import blocks_of
+    """Return the blocks that a selection names; without one, those of the pipeline.
 
-    return blocks_of(graph, pipeline, exclude)
+    Raise UsageError if it names none, and ProjectError for a block that is heavier than the pipeline's pool.
+    """
+    words = tuple(select)
+    if pipeline is None:
+        return selected(graph, words, exclude)
+    from sqlflow.plan.pipelines import blocks_of, fitting
+
+    chosen = selected(graph, words, exclude) if words else blocks_of(graph, pipeline, exclude)
+    return fitting(graph, pipeline, chosen)

@@ -83,15 +83,16 @@ def pool_of(plan: Plan, node: Node) -> str:
     """Return the pool of a block or an assertion: the one it names, else its runtime's, else none."""
     if isinstance(node, TableName):
         block = plan.block(node)
-        if node in plan.built:
-            return block.config.pool or (block.kind if block.function else "")
-        return ""
+        return block.pool if node in plan.built else ""
     function = getattr(node.assertion.code, "runtime", None)
     return function.name if function else ""
 
 
 def weight_of(plan: Plan, node: Node) -> int:
-    """Return how many places a node takes in its pool: one that is heavier than all of it has it for itself."""
+    """Return how many places a node takes in its pool: one that is heavier than all of it has it for itself.
+
+    Loading refuses such blocks; a size that a command gives can be too small.
+    """
     if not isinstance(node, TableName):
         return 1
     weight = plan.block(node).config.weight
