@@ -326,13 +326,12 @@ def test_a_history_that_cannot_be_reached_for_a_while_loses_no_run(tmp_path: Pat
     with served(project(tmp_path, {**ALL, "blocks/a/gated.py": text})) as service:
         run = service.history.request_run("all")
         until(service, lambda: any(one.block == "a.gated" for one in service.history.blocks(run.id)))
-        connect = service.history.database.connect
-        service.history.close()
+        check = service.history.database.check
 
-        def refused() -> object:
+        def refused() -> None:
             raise OSError("no such disk")
 
-        service.history.database.connect = refused
+        service.history.database.check = refused  # also the connections that other threads have now
         gate.touch()
         told: list[str] = []
         service.tell = told.append
@@ -340,7 +339,7 @@ def test_a_history_that_cannot_be_reached_for_a_while_loses_no_run(tmp_path: Pat
         service.guarded_round()
         service.guarded_round()
         assert len(told) == 1
-        service.history.database.connect = connect
+        service.history.database.check = check
         assert ended(service, run.id)[0].status == "succeeded"
 
 
