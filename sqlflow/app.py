@@ -167,20 +167,20 @@ class Project:
         self, select: Iterable[str] = (), exclude: Iterable[str] = (), *, threads: int | None = None,
         publish_what: Literal["all", "passing"] = "all", fail_fast: bool = False, prune: bool = False, adopt: bool = False,
         cascade: bool = False, timeout: float | None = None, full_refresh: bool = False,
-        plan_file: str | Path | None = None, lock_timeout: float = LOCK_SECONDS, listener: Listener = _silent,
-        asked: Asked = NOTHING_ASKED,
+        plan_file: str | Path | None = None, lock_timeout: float = LOCK_SECONDS, wait_for: bool = True,
+        listener: Listener = _silent, asked: Asked = NOTHING_ASKED,
     ) -> Report:  # fmt: skip
         """Build, check and publish the selected blocks, or what a plan's file says, and return the report.
 
         Raise UsageError if the plan of the file is not true any more. Raise BuildError before anything has run if a name in
         the target is taken by a relation that sqlflow did not make, and BusyError if somebody else still holds the target
-        after `lock_timeout` seconds. What fails while running is in the report.
+        after `lock_timeout` seconds. Without `wait_for` it begins at once, whatever that of the pipeline says. What fails while running is in the report.
         """
         document = None if plan_file is None else saved.read(saved.text_of(plan_file), str(plan_file))
         chosen = self.selected(document["select"], document["exclude"]) if document else self.selected(select, exclude)
         keep(self.loaded.root, self.cache, make_folder=True)
         limit = self.pipeline.timeout if timeout is None and self.pipeline else timeout
-        if self.pipeline and self.pipeline.waits:
+        if wait_for and self.pipeline and self.pipeline.waits:
             wait_before(self.loaded, self.pipeline.waits, listener)
         options = Options(
             threads or self.loaded.config.threads, publish_what, fail_fast, prune, adopt, cascade, limit or None

@@ -79,6 +79,7 @@ def served(folder: Path, url: str = "") -> Iterator[Service]:
         yield service
     finally:
         service.watches.close()
+        service.waits.close()
         service.runner.kill()
         service.member.leave()
         service.history.close()

@@ -3,14 +3,22 @@
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from sqlflow.core.errors import StateError, TargetError, UsageError
+from sqlflow.core.node import Node
+from sqlflow.core.pipeline import Pipeline
+from sqlflow.core.text import SourceFile
+from sqlflow.service import migrations
 from sqlflow.service.history import FILE, History
+from sqlflow.service.leases import Membership
+from sqlflow.service.migrations import FORM
 from sqlflow.service.nouns import RunFilter
+from sqlflow.service.queue import Limits
 from sqlflow.service.states import ACTIVE, ENDED, NEXT, STATUSES
 
 
@@ -118,10 +126,8 @@ def test_a_history_of_a_newer_sqlflow_is_refused_and_left_as_it_is(history: Hist
     asked = history.request_run("nightly")
     with history.database.transaction() as transaction:
         transaction.execute("update form set form = 99")
-    from sqlflow.service.migrations import migrate
-
     with pytest.raises(StateError, match="newer sqlflow"):
-        migrate(history.database)
+        migrations.migrate(history.database)
     assert history.runs() == [asked]
 
 
@@ -137,9 +143,27 @@ def test_a_history_that_cannot_be_reached_is_told(tmp_path: Path) -> None:
         History.open(tmp_path, "postgresql://nobody@127.0.0.1:1/none")
 
 
-def test_a_migration_that_is_cut_off_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sqlflow.service import migrations
+@pytest.mark.parametrize("place", ["file", "postgres"])
+@pytest.mark.parametrize("form", range(1, FORM))
+def test_a_history_of_an_older_sqlflow_is_brought_up_to_date(
+    form: int, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    url = request.getfixturevalue("postgres_url") if place == "postgres" else ""
+    monkeypatch.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:form])
+    monkeypatch.setattr(migrations, "FORM", form)
+    with closing(History.open(tmp_path, url)) as history:
+        asked = history.request_run("nightly")
+    monkeypatch.undo()
+    with closing(History.open(tmp_path, url)) as history:
+        assert history.runs() == [asked]
+        known = {"nightly": Pipeline("nightly", Node("mapping", SourceFile("p.yml", ""), 0))}
+        assert [claim.run.id for claim in Membership(history).claim(known, Limits())] == [asked.id]
+    if not url:
+        with sqlite3.connect(tmp_path / f"{FILE}.form-{form}") as kept:
+            assert kept.execute("select form, status from form, runs").fetchall() == [(form, "queued")]
 
+
+def test_a_migration_that_is_cut_off_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(migrations, "MIGRATIONS", ((*migrations.MIGRATIONS[0][:5], "create nonsense"),))
     with pytest.raises(TargetError):
         History.open(tmp_path)

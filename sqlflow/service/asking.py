@@ -1,6 +1,6 @@
-"""Asks the query of a trigger, in a process of its own: `python -m sqlflow.service.asking FOLDER PIPELINE NUMBER`.
+"""Asks a query of a pipeline, in a process of its own: `python -m sqlflow.service.asking FOLDER PIPELINE trigger|wait NUMBER`.
 
-It prints a text that is another one when the rows are others. The service itself never opens a target.
+Of a trigger it prints a text that is another one when the rows are others, of a wait whether it has come: `True` or `False`.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ from sqlflow.core.pipeline import Pipeline, Query
 from sqlflow.core.secrets import masked
 from sqlflow.read.pipelines import read_pipelines
 from sqlflow.run.target import opened
+from sqlflow.run.waits import is_true
 
 ROWS_AT_MOST = 10_000
 
@@ -26,14 +27,23 @@ def answer(pipeline: Pipeline, sql: str) -> str:
     return hashlib.sha256(repr([tuple(map(str, row)) for row in rows]).encode()).hexdigest()
 
 
-def main(folder: str, name: str, number: str) -> int:
-    """Print the answer to the query of a pipeline's trigger, and return the exit code."""
+def has_come(pipeline: Pipeline, number: int) -> bool:
+    """Tell whether what a pipeline waits for by a query has come."""
+    project = Project.load(".", pipeline.target, dict(pipeline.vars), pipeline.environment)
+    return is_true(project.loaded, pipeline.waits[number])
+
+
+def main(folder: str, name: str, kind: str, number: str) -> int:
+    """Print the answer to a query of a pipeline, and return the exit code."""
     os.chdir(folder)
     pipeline = read_pipelines(Path(), problems=[])[name]
-    trigger = pipeline.triggers[int(number)]
-    assert isinstance(trigger, Query)
     try:
-        print(answer(pipeline, trigger.sql))
+        if kind == "wait":
+            print(has_come(pipeline, int(number)))
+        else:
+            trigger = pipeline.triggers[int(number)]
+            assert isinstance(trigger, Query)
+            print(answer(pipeline, trigger.sql))
     except SqlflowError as error:
         print(masked(str(error)), file=sys.stderr)
         return error.exit_code

@@ -55,6 +55,8 @@ class Database:
     faults: tuple[type[Exception], ...]
     check: Callable[[], None] = lambda: None
     """Raises one of the `faults` if the connections that are open lead nowhere any more."""
+    file: Path | None = None
+    """The file of a SQLite database."""
     _free: "LifoQueue[Any]" = field(default_factory=LifoQueue)
     _places: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(CONNECTIONS_AT_MOST))
 
@@ -145,7 +147,7 @@ def sqlite(path: Path) -> Database:
         files.add(path.stat().st_ino)
         return connection
 
-    return Database(f"`{path}`", False, connect, (sqlite3.Error, OSError), check)
+    return Database(f"`{path}`", False, connect, (sqlite3.Error, OSError), check, path)
 
 
 def postgres(url: str) -> Database:

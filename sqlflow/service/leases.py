@@ -136,8 +136,8 @@ class Membership:
     def _begun(self, transaction: Transaction, id: str, share: Share, now: datetime) -> Claim:
         at = values.text(now)
         transaction.execute(
-            "update runs set attempt = attempt + 1, started_at = coalesce(started_at, ?), not_before = null, service = ?,"
-            " takes = ? where id = ?",
+            "update runs set attempt = attempt + 1, started_at = coalesce(started_at, ?), not_before = null,"
+            " waits_since = null, service = ?, takes = ? where id = ?",
             at, self.id, share.text(), id,
         )  # fmt: skip
         enter(transaction, id, "running", "", now)
@@ -186,6 +186,22 @@ def finish(
     if cancel_at is not None and end.status in ("lost", "failed"):
         return enter(transaction, run, "cancelled", end.reason, now)
     return enter(transaction, run, end.status, end.reason, now)
+
+
+def give_up(transaction: Transaction, run: str, reason: str, retries: Retries, now: datetime) -> bool:
+    """End the try of a run that has waited in vain, and the run or let it wait for the next try; False if it waits no more."""
+    rows = transaction.rows("select tries from runs where id = ? and status in ('queued', 'waiting')", run)
+    if not rows:
+        return False
+    left = retries.pause(rows[0][0] + 1)
+    transaction.execute("update runs set tries = tries + 1, waits_since = null where id = ?", run)
+    if left is None:
+        return enter(transaction, run, "failed", reason, now)
+    tell(transaction, run, 0, "wait_failed", {"reason": reason})
+    again = values.text(now + timedelta(seconds=left))
+    reason = f"{reason}; waits again{_in(left)}"
+    enter(transaction, run, "waiting", reason, now)
+    return transaction.execute("update runs set not_before = ?, reason = ? where id = ?", again, reason, run) == 1
 
 
 def _was(status: RunStatus) -> str:

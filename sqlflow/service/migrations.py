@@ -1,6 +1,9 @@
 """The form of the history, and how an older one becomes today's: each step is one transaction, and a newer form is refused."""
 
+from pathlib import Path
+
 from sqlflow.core.errors import StateError, TargetError
+from sqlflow.core.names import literal
 from sqlflow.service.database import Database, made
 
 _FIRST = (
@@ -58,15 +61,19 @@ _FIRST = (
          beats bigint not null, heartbeat text not null)""",
     "create table seen (seen_key text primary key, until text not null)",
 )  # fmt: skip
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+_WAITS = ("alter table runs add column waits_since text",)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _WAITS)
 """Step n makes the form n + 1 from the form n. A step that has been released is never changed."""
 FORM = len(MIGRATIONS)
 
 
 def migrate(database: Database) -> None:
-    """Bring a history to today's form. Raise StateError, and change nothing, if it is of a newer sqlflow."""
-    if _form(database) == FORM:
+    """Bring a history to today's form; a file is kept as it was, beside it. Raise StateError, and change nothing, if it is newer."""
+    found_form = _form(database)
+    if found_form == FORM:
         return
+    if found_form is not None and found_form < FORM and database.file is not None:
+        _keep(database, database.file.with_name(f"{database.file.name}.form-{found_form}"))
     if database.is_postgres:
         with database.transaction(deciding=True) as transaction:
             for statement in made((), is_postgres=True):
@@ -85,6 +92,12 @@ def migrate(database: Database) -> None:
                 transaction.execute(statement)
         transaction.execute("delete from form")
         transaction.execute("insert into form values (?)", FORM)
+
+
+def _keep(database: Database, file: Path) -> None:
+    """Copy a history into a file, unless that is there."""
+    if not file.exists():
+        database.rows(f"vacuum into {literal(str(file))}")
 
 
 def _form(database: Database) -> int | None:

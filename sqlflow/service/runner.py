@@ -26,7 +26,7 @@ def command(root: Path, claim: Claim, program: tuple[str, ...] = ()) -> list[str
     run, share = claim.run, claim.share
     words = [*(program or (sys.executable, "-m", "sqlflow")), "build", "--pipeline", run.pipeline, "--output", "jsonl"]
     words += ["--project-dir", str(root), "--retries", "0"]  # each try is an attempt of its own here
-    words += ["--lock-timeout", LOCK_TIMEOUT]
+    words += ["--lock-timeout", LOCK_TIMEOUT, "--no-wait-for"]  # what it waits for has come before it began
     if run.vars:
         words += ["--vars", json.dumps(run.vars)]
     if share.threads is not None:

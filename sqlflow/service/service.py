@@ -27,6 +27,7 @@ from sqlflow.service.runner import Runner
 from sqlflow.service.schedule import next_time
 from sqlflow.service.ticks import Asked, decide, forget_others, triggered
 from sqlflow.service.trimming import BATCH, trim
+from sqlflow.service.waits import Waits
 from sqlflow.service.watches import Watches
 
 ROUND_SECONDS = 1.0
@@ -60,6 +61,7 @@ class Service:
         self.member = Membership(self.history, clock=self.clock)
         self.runner = Runner(self.root, self.history, self.wake)
         self.watches = Watches(self.root, self.history)
+        self.waits = Waits(self.root, self.history)
         self._is_ours = True
 
     # What others may ask, from any thread
@@ -185,7 +187,8 @@ class Service:
         if not rows or self._stopping:
             return
         pipelines = self.pipelines()
-        for claim in self.member.claim(pipelines, self._loaded.limits):
+        self.waits.look(pipelines, self.clock())
+        for claim in self.member.claim(pipelines, self._loaded.limits, self.waits.held):
             self.tell(f"{claim.run.pipeline}: run {claim.run.id}, attempt {claim.run.attempt}")
             self.runner.begin(claim, pipelines[claim.run.pipeline], pipelines)
 
@@ -234,6 +237,7 @@ class Service:
 
     def _end(self) -> None:
         self.watches.close()
+        self.waits.close()
         if self.runner.running:
             self.tell(f"runs that are ended, and go on with the next service: {len(self.runner.running)}")
         try:

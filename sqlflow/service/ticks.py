@@ -4,7 +4,7 @@ All of a decision is one transaction in which nobody else decides.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -81,6 +81,7 @@ def _fired(
     run = ""
     if asked.outcome == "fired":
         run = new_id()
+        asked = _waiting(asked, pipeline)
         insert(
             transaction,
             Run(run, pipeline.name, "queued", asked.cause, now, asked.key, asked.by, asked.vars, asked.due_at),
@@ -91,6 +92,13 @@ def _fired(
         tick.pipeline, tick.key, tick.cause, values.text(tick.due_at), values.text(now), tick.outcome, tick.reason, run,
     )  # fmt: skip
     return tick
+
+
+def _waiting(asked: Asked, pipeline: Pipeline) -> Asked:
+    """Return what asks for a run with what that waits for among its reasons."""
+    if not pipeline.waits:
+        return asked
+    return _because(asked, "the run waits for " + ", ".join(wait.what for wait in pipeline.waits))
 
 
 def _by_overlap(
@@ -115,8 +123,11 @@ def _by_overlap(
 
 
 def _skipped(asked: Asked, why: str) -> Asked:
-    reason = f"{asked.reason}; {why}" if asked.reason else why
-    return Asked(asked.cause, asked.key, asked.due_at, reason, asked.vars, asked.by, "skipped")
+    return replace(_because(asked, why), outcome="skipped")
+
+
+def _because(asked: Asked, why: str) -> Asked:
+    return replace(asked, reason=f"{asked.reason}; {why}" if asked.reason else why)
 
 
 def _active(transaction: Transaction, pipeline: str) -> list[tuple[str, str]]:

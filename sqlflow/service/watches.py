@@ -1,7 +1,5 @@
 """The triggers of all pipelines, looked at when it is time: each knows when that is."""
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,15 +7,15 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from threading import Event, Thread
 
+from sqlflow.core.errors import BusyError
 from sqlflow.core.pipeline import After, Files, Pipeline, Query
-from sqlflow.core.process import launched
 from sqlflow.read.pipelines import FOLDER
 from sqlflow.service.history import History
 from sqlflow.service.nouns import Tick
+from sqlflow.service.questions import Answer, Question
 from sqlflow.service.ticks import Asked, triggered
 from sqlflow.service.triggers import FileWatch, digest, ended_well, noticed, query_name
 
-QUERY_SECONDS = 120.0
 _LOOK_AGAIN_SECONDS = 60.0
 """What no notice comes of, as on a disk of another machine, is found so soon."""
 _IN_ROOT_SECONDS = 5.0
@@ -33,46 +31,33 @@ class QueryWatch:
     pipeline: str
     number: int
     trigger: Query
-    _process: "subprocess.Popen[str] | None" = None
-    _began: float = 0.0
+    _question: Question | None = None
     _next: float = 0.0
     _error: str = ""
 
     def look(self, history: History, pipeline: Pipeline, now: datetime, seconds: float) -> Tick | None:
         """Begin to ask when it is time, and fire when the answer is another one. An error is recorded once."""
-        if self._process is None:
+        if self._question is None:
             if seconds >= self._next:
-                self._ask(seconds)
+                self._question = Question(self.root, self.pipeline, "trigger", self.number, seconds)
             return None
-        code = self._process.poll()
-        if code is None:
-            if seconds - self._began > QUERY_SECONDS:
-                self._process.kill()
+        answer = self._question.answer(seconds)
+        if answer is None:
             return None
-        out, err = self._process.communicate()
-        self._process, self._next = None, self._began + self.trigger.every
-        if code == 0:
+        self._next, self._question = self._question.began + self.trigger.every, None
+        if answer.exit_code == 0:
             self._error = ""
             name = query_name(self.trigger.sql)
-            return noticed(history, pipeline, name, "query", {"rows": out.strip()}, now, what="the rows are others")
-        return self._failed(history, pipeline, code, err, now)
+            return noticed(history, pipeline, name, "query", {"rows": answer.text}, now, what="the rows are others")
+        return self._failed(history, pipeline, answer, now)
 
     def close(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
+        if self._question is not None:
+            self._question.close()
 
-    def _ask(self, seconds: float) -> None:
-        command = [sys.executable, "-m", "sqlflow.service.asking", str(self.root), self.pipeline, str(self.number)]
-        self._began = seconds
-        self._process = subprocess.Popen(
-            launched(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-
-    def _failed(self, history: History, pipeline: Pipeline, code: int, err: str, now: datetime) -> Tick | None:
-        busy = 3  # somebody builds into the file at this moment: it is asked again
-        what = err.strip()[:1000] or "it took too long" if code < 0 else err.strip()[:1000]
-        if code == busy or what == self._error:
+    def _failed(self, history: History, pipeline: Pipeline, answer: Answer, now: datetime) -> Tick | None:
+        what = answer.error
+        if answer.exit_code == BusyError.exit_code or what == self._error:  # busy: it is asked again
             return None
         self._error = what
         key = f"{query_name(self.trigger.sql)}:error:{now.isoformat()}:{digest(what)}"

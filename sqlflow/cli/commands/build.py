@@ -75,6 +75,7 @@ class _Places(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     metavar="NAME=N",
     help="How many blocks of a pool are built at once; can be given several times.",
 )
+@click.option("--no-wait-for", is_flag=True, help="Begin at once, whatever the pipeline's `wait_for` says.")
 @lock_timeout_option
 @events_option
 @quiet_option
@@ -94,6 +95,7 @@ def command(
     timeout: float | None,
     retries: int | None,
     pools: tuple[tuple[str, int], ...],
+    no_wait_for: bool,
     lock_timeout: float,
     output: str,
     quiet: bool,
@@ -122,7 +124,7 @@ def command(
             lambda listener: project.build(
                 selection.select, selection.exclude, threads=threads, publish_what=publish_what, fail_fast=fail_fast,
                 prune=prune, adopt=adopt, cascade=cascade, timeout=timeout, full_refresh=full_refresh, plan_file=plan_file,
-                lock_timeout=lock_timeout, listener=listener,
+                lock_timeout=lock_timeout, wait_for=not no_wait_for, listener=listener,
             ),
             project, output, quiet, place.flags_for(project),
         )  # fmt: skip
