@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,24 @@ FRAME = """
 """
 
 
+@dataclass
+class Taken:
+    """CPU seconds of a step: of this process, and of the function's."""
+
+    here: float = 0
+    there: float = 0
+
+
 @contextmanager
-def timed(what: str, worker: Any = None) -> Iterator[None]:
+def timed(what: str, worker: Any = None) -> Iterator[Taken]:
     wall, cpu, child = time.perf_counter(), time.process_time(), _cpu_of(worker)
-    yield
-    here, there = time.process_time() - cpu, _cpu_of(worker) - child
-    print(f"{what}: {time.perf_counter() - wall:.3f} s, CPU {here:.2f} s here and {there:.2f} s there", flush=True)
+    taken = Taken()
+    yield taken
+    taken.here, taken.there = time.process_time() - cpu, _cpu_of(worker) - child
+    print(
+        f"{what}: {time.perf_counter() - wall:.3f} s, CPU {taken.here:.2f} s here and {taken.there:.2f} s there",
+        flush=True,
+    )
 
 
 def _cpu_of(worker: Any) -> float:

@@ -7,5 +7,5 @@ read <- proc.time()
 data.table::fwrite(frame, given[[2]])
 written <- proc.time()
 for (step in list(list("fread", read - started), list("fwrite", written - read))) {
-  cat(sprintf("    %s %.1f s, CPU %.1f s\n", step[[1]], step[[2]][["elapsed"]], sum(step[[2]][1:2])))
+  cat(sprintf("    %s %.1f s, CPU %.2f s\n", step[[1]], step[[2]][["elapsed"]], sum(step[[2]][1:2])))
 }

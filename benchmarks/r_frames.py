@@ -1,4 +1,6 @@
-"""How long rows take into R and back, beside the same way over CSV files with data.table's fread and fwrite, and an empty call.
+"""How long rows take into R and back, beside the same rows over CSV with data.table's fread and fwrite, and an empty call.
+
+Compared is like with like: R's process with fread and fwrite of the same frame, and the whole way with the whole way over CSV.
 
     python benchmarks/r_frames.py [ROWS]
 
@@ -12,7 +14,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import duckdb
-from frames import FRAME, timed
+from frames import FRAME, Taken, timed
 
 from sqlflow.core.runtime import Call, Surroundings, Worker
 from sqlflow.core.text import SourceFile
@@ -34,31 +36,45 @@ def main() -> None:
             connection.execute("create table copied as from frame")
             for _ in connection.cursor().sql("from frame").to_arrow_reader():
                 pass
-        with timed(f"{rows:,} rows × 6 columns in and out", worker):
-            called(worker, folder, "identity <- function(frame) frame", connection, {"frame": "from frame"}, "back")
+        ours = []
+        for which in ("first", "second"):
+            with timed(f"{rows:,} rows × 6 columns in and out, {which}", worker) as taken:
+                called(worker, folder, "identity <- function(frame) frame", connection, {"frame": "from frame"}, "back")
+            ours.append(taken)
         wrong = connection.execute(
             "select count(*) from (from frame except all from back union all (from back except all from frame))"
         ).fetchall()
         print(f"rows that are not as they were: {wrong[0][0]}")
         worker.close()
         for threads in ("1", "2"):
-            over_csv(connection, folder, threads)
+            theirs = over_csv(connection, folder, threads)
+            for which, mine in zip(("first", "second"), ours, strict=True):
+                whole = (mine.here + mine.there) / (theirs.here + theirs.there)
+                print(f"    {which}: R alone {mine.there / theirs.there:.2f} of it, the whole way {whole:.2f}")
 
 
-def over_csv(connection: duckdb.DuckDBPyConnection, folder: Path, threads: str) -> None:
-    """Take the same rows the way that a person would go without sqlflow: DuckDB, CSV, fread, fwrite, CSV, DuckDB."""
+def over_csv(connection: duckdb.DuckDBPyConnection, folder: Path, threads: str) -> Taken:
+    """Take the same rows the way that a person would go without sqlflow: DuckDB, CSV, fread, fwrite, CSV, DuckDB.
+
+    Return the CPU seconds of DuckDB (here), and of fread and fwrite (there).
+    """
     script, there, back = Path(__file__).with_suffix(".R"), folder / "frame.csv", folder / "back.csv"
     print(f"the same over CSV, data.table with {threads} threads:")
-    with timed("    DuckDB writes"):
+    with timed("    DuckDB writes") as writing:
         connection.execute(f"copy frame to '{there}' (header)")
-    subprocess.run(["Rscript", "--vanilla", script, there, back, threads], check=True)
-    with timed("    DuckDB reads"):
+    ran = subprocess.run(
+        ["Rscript", "--vanilla", script, there, back, threads], check=True, capture_output=True, text=True
+    )
+    print(ran.stdout, end="")
+    with timed("    DuckDB reads") as reading:
         connection.execute(
             f"create or replace table back as from read_csv('{back}', header = true, columns = "
             "{i: 'integer', big: 'bigint', d: 'double', s: 'varchar', day: 'date', t: 'timestamp'})"
         )
     wrong = connection.execute("select count(*) from (from frame except all from back)").fetchall()
     print(f"    rows that are not as they were: {wrong[0][0]:,}")
+    in_r = sum(float(line.split("CPU ")[1].split()[0]) for line in ran.stdout.splitlines())
+    return Taken(writing.here + reading.here, in_r)
 
 
 def called(
