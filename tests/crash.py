@@ -185,6 +185,12 @@ def faults_after(folder: Path, **options: Any) -> list[str]:
     return faults + [f"left over: {name}" for name in left_over(folder)]
 
 
+def tell(file: Path, faults: Iterable[str]) -> None:
+    """Write faults down at once: a test that tries for hours may be ended before it says what it has found."""
+    with file.open("a") as lines:
+        lines.writelines(f"{fault}\n" for fault in faults)
+
+
 def _child(folder: Path, failure: str, threads: int, said: Any) -> None:
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 1)

@@ -2,7 +2,6 @@
 
 import gc
 import os
-import signal
 import sys
 from importlib import import_module
 from typing import NoReturn
@@ -10,6 +9,7 @@ from typing import NoReturn
 import click
 
 import sqlflow
+from sqlflow.cli import stopping
 
 COMMANDS = {
     "init": "Make a project that builds at once.",
@@ -91,19 +91,11 @@ def cli() -> None:
     """
 
 
-class _Terminated(BaseException):
-    """SIGTERM, where nothing is running that it would have to stop."""
-
-
-def _terminate(number: int, frame: object) -> None:
-    raise _Terminated
-
-
 def main() -> NoReturn:
     """Run the command line and exit with the code that says how it went."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    signal.signal(signal.SIGTERM, _terminate)
+    stopping.listen()
     gc.set_threshold(_NEW_OBJECTS)
     try:
         code = cli.main(prog_name="sqlflow", standalone_mode=False)
@@ -111,9 +103,9 @@ def main() -> NoReturn:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort, _Terminated) as error:
+    except (KeyboardInterrupt, click.Abort, stopping.Terminated) as error:
         click.echo("cancelled", err=True)
-        sys.exit(143 if isinstance(error, _Terminated) else 130)
+        sys.exit(143 if isinstance(error, stopping.Terminated) else 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
@@ -121,4 +113,6 @@ def main() -> NoReturn:
         from sqlflow.cli.faults import told
 
         sys.exit(told(error))
+    finally:
+        stopping.too_late()
     sys.exit(code if isinstance(code, int) else 0)

@@ -4,12 +4,12 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sqlflow.cli import as_json
+from sqlflow.cli import as_json, stopping
 from sqlflow.cli.faults import told
 from sqlflow.cli.output import echo
 from sqlflow.cli.terminal import listening, summary
 from sqlflow.core.errors import SqlflowError
-from sqlflow.core.events import Event, Listener
+from sqlflow.core.events import Event, Listener, RunFinished
 from sqlflow.core.flow import Retries
 from sqlflow.run.report import Report
 
@@ -30,14 +30,25 @@ def run_and_tell(run: Callable[[Listener], Report], project: "Project", output: 
         for warning in project.loaded.warnings:
             echo(f"warning: {warning}")
         with listening(quiet) as listener:
-            report = run(listener)
+            report = run(_until_finished(listener))
         echo("\n" + summary(report, flags))
     elif output == "jsonl":
-        report = run(as_line)
+        report = run(_until_finished(as_line))
     else:
-        report = run(unheard)
+        report = run(_until_finished(unheard))
         echo(as_json.text(as_json.plain(report)))
     return report.exit_code
+
+
+def _until_finished(listener: Listener) -> Listener:
+    """Return the listener; once it has been told how the run has ended, no signal makes it another end."""
+
+    def hear(event: Event) -> None:
+        if isinstance(event, RunFinished):
+            stopping.too_late()
+        listener(event)
+
+    return hear
 
 
 _MAY_PASS = (1, 3, 4)
@@ -61,5 +72,6 @@ def tried_again(run: Callable[[], int], retries: Retries) -> int:
             code = told(error)
         if pause is None or code not in _MAY_PASS:
             return code
+        stopping.once_more()
         echo(f"\ntried again in {pause:g} s: try {tried + 1} of {retries.count + 1}\n", err=True)
         time.sleep(pause)

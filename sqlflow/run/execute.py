@@ -145,18 +145,17 @@ class _Execution:
 
     def report(self) -> Report:
         whole = self.whole
-        self.tell(
-            events.RunStarted(
-                self.run,
-                self.tally.targets,
-                whole.environment.name,
-                whole.blocks,
-                whole.assertions,
-                whole.unit_tests,
-                whole.pools,
-            )
+        started = events.RunStarted(
+            self.run,
+            self.tally.targets,
+            whole.environment.name,
+            whole.blocks,
+            whole.assertions,
+            whole.unit_tests,
+            whole.pools,
         )
         with told_to(self._signal), _alarm(self.options.timeout, self._signal):
+            self.tell(started)
             try:
                 for make in self.shares:
                     self._work_through(make(self.tally.results))

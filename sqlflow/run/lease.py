@@ -26,7 +26,7 @@ from sqlflow.core.environment import PROD, Environment
 from sqlflow.core.errors import BusyError, StatementError, TargetError, UsageError
 from sqlflow.core.names import literal
 from sqlflow.run import state
-from sqlflow.run.signals import told_to
+from sqlflow.run.signals import unheard
 
 BEAT_SECONDS = 3.0
 DEAD_SECONDS = 12.0
@@ -245,5 +245,5 @@ def beating(lease: Lease, session: Callable[[], Session]) -> Iterator[None]:
         yield
     finally:
         ended.set()
-        with told_to(lambda exit_code: None):
+        with unheard():
             thread.join()

@@ -14,8 +14,9 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM)
 def told_to(stop: Callable[[int], None]) -> Iterator[None]:
     """Call `stop` with the exit code when a signal asks to end; a second signal ends the process at once.
 
-    A terminal that goes away ends nothing: the work is finished without it. Python lets the main thread alone hear signals: elsewhere this does nothing. `stop` may be called between any two
-    instructions, so it must do no more than put a message into a queue.
+    A terminal that goes away ends nothing: the work is finished without it. Python lets the main thread alone hear
+    signals: elsewhere this does nothing. `stop` may be called between any two instructions, so it must do no more than
+    put a message into a queue.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -35,3 +36,10 @@ def told_to(stop: Callable[[int], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Finish what has begun: a signal changes nothing, and a second one ends the process."""
+    with told_to(lambda exit_code: None):
+        yield

@@ -12,7 +12,7 @@ from sqlflow.core.failpoints import failing, point
 from sqlflow.plan.graph import Graph
 from sqlflow.run import state
 from sqlflow.run.lease import Lease, Taking, beating, new_run, over
-from sqlflow.run.signals import told_to
+from sqlflow.run.signals import unheard
 from sqlflow.run.waiting import waited
 
 
@@ -47,7 +47,7 @@ def waited_for(project: Project, seconds: float, tell: Listener) -> Iterator[tup
         finally:
             session.close()
     finally:
-        with told_to(_unheard):
+        with unheard():
             connection.close()
 
 
@@ -119,7 +119,3 @@ def all_held(parts: Mapping[str, Graph], seconds: float, tell: Listener) -> Iter
 def _location(project: Project) -> tuple[str, str, str]:
     target = project.target
     return target.engine.name, target.engine.catalog(target.settings), target.name
-
-
-def _unheard(exit_code: int) -> None:
-    """What has been done is done: closing is not cut off by a signal."""

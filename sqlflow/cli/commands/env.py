@@ -40,8 +40,10 @@ def drop(name: str, lock_timeout: float, place: Place) -> None:
     from sqlflow.cli.output import echo
     from sqlflow.cli.terminal import listening
     from sqlflow.cli.text import count
+    from sqlflow.run.signals import unheard
 
     project = place.load()
-    with listening(quiet=False) as listener:
-        gone = project.drop_environment(name, lock_timeout=lock_timeout, listener=listener)
-    echo(f"dropped the environment `{name}`: {count(len(gone), 'relation')}")
+    with unheard():  # but while it waits
+        with listening(quiet=False) as listener:
+            gone = project.drop_environment(name, lock_timeout=lock_timeout, listener=listener)
+        echo(f"dropped the environment `{name}`: {count(len(gone), 'relation')}")

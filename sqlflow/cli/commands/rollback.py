@@ -19,15 +19,17 @@ def command(lock_timeout: float, output: str, place: Place) -> None:
     from sqlflow.cli.output import echo
     from sqlflow.cli.terminal import listening
     from sqlflow.cli.text import count
+    from sqlflow.run.signals import unheard
 
     project = place.load()
-    if output == "json":
-        echo(as_json.text(as_json.plain(project.rollback(lock_timeout=lock_timeout))))
-        return
-    with listening(quiet=False) as listener:
-        done = project.rollback(lock_timeout=lock_timeout, listener=listener)
-    echo(f"took back the run {done.undone}, published {str(done.published_at)[:19]} UTC")
-    if done.put_back:
-        echo(f"put back {count(len(done.put_back), 'relation')}: " + ", ".join(map(str, done.put_back)))
-    if done.dropped:
-        echo("dropped: " + ", ".join(map(str, done.dropped)))
+    with unheard():  # but while it waits
+        if output == "json":
+            echo(as_json.text(as_json.plain(project.rollback(lock_timeout=lock_timeout))))
+            return
+        with listening(quiet=False) as listener:
+            done = project.rollback(lock_timeout=lock_timeout, listener=listener)
+        echo(f"took back the run {done.undone}, published {str(done.published_at)[:19]} UTC")
+        if done.put_back:
+            echo(f"put back {count(len(done.put_back), 'relation')}: " + ", ".join(map(str, done.put_back)))
+        if done.dropped:
+            echo("dropped: " + ", ".join(map(str, done.dropped)))

@@ -1,0 +1,50 @@
+"""What SIGINT and SIGTERM do while no run hears them: they end the command, as long as there is something to end."""
+
+import os
+import signal
+from dataclasses import dataclass
+from types import FrameType
+
+
+class Terminated(BaseException):
+    """SIGTERM, as KeyboardInterrupt is SIGINT."""
+
+
+_STOPPING: dict[int, type[BaseException]] = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
+
+
+@dataclass
+class _Hearing:
+    """What becomes of the next signal; `late` is the one that came when it was too late."""
+
+    is_over: bool = False
+    late: int = 0
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if not self.is_over:
+            raise _STOPPING[number]
+        if self.late:
+            os._exit(128 + number)
+        self.late = number
+
+
+_hearing = _Hearing()
+
+
+def listen() -> None:
+    """Raise what signals stand for where they come. What the command's caller has ignored stays ignored."""
+    signal.signal(signal.SIGTERM, _hearing)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _hearing)
+
+
+def too_late() -> None:
+    """Let the exit code be what has been told: a signal changes nothing any more, and a second one ends the process."""
+    _hearing.is_over = True
+
+
+def once_more() -> None:
+    """Let signals end the command again, as the one does that came when it was too late for what is over now."""
+    _hearing.is_over = False
+    if _hearing.late:
+        raise _STOPPING[_hearing.late]
