@@ -3,8 +3,7 @@
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from decimal import Decimal
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,40 +14,10 @@ from sqlflow.core.config import BlockConfig, IndexConfig
 from sqlflow.core.engine import Connection, Engine, Relation, Session
 from sqlflow.core.errors import StatementError
 from sqlflow.core.names import TableName, quoted
+from sqlflow.testing.values import CARRIED, EXACT, FROM_OTHERS
 
 _MADE = TableName("conformance", "made")
-_TEXTS = [
-    "",
-    " ",
-    "null",
-    "NULL",
-    "\\N",
-    "\\",
-    '"',
-    "'",
-    ",",
-    "a\nb",
-    "a\r\nb",
-    "\t",
-    "é",
-    "日本",
-    "👩‍👩‍👧",
-    "𝔘",
-    "x" * 100_000,
-]
-_EXACT: dict[str, tuple[pa.DataType, list[Any]]] = {
-    "bool": (pa.bool_(), [True, False]),
-    "int16": (pa.int16(), [-(2**15), 2**15 - 1]),
-    "int32": (pa.int32(), [-(2**31), 2**31 - 1]),
-    "int64": (pa.int64(), [-(2**63), 2**63 - 1, 2**53 + 1]),
-    "float32": (pa.float32(), [float("inf"), float("-inf"), 1.5, -0.0, 3.4028234663852886e38]),
-    "float64": (pa.float64(), [float("inf"), float("-inf"), 0.1, 5e-324, 1.7976931348623157e308, -0.0]),
-    "decimal": (pa.decimal128(38, 9), [Decimal("99999999999999999999999999999.999999999"), Decimal("-0.000000001")]),
-    "text": (pa.string(), _TEXTS),
-    "bytes": (pa.binary(), [b"", b"\x00\xff\\x00", bytes(range(256))]),
-    "date": (pa.date32(), [date(1, 1, 1), date(1582, 10, 15), date(2000, 2, 29), date(9999, 12, 31)]),
-    "time": (pa.timestamp("us"), [datetime(1, 1, 1), datetime(1969, 12, 31, 23, 59, 59, 999999), datetime(9999, 12, 31, 23, 59, 59, 999999)]),
-}  # fmt: skip
+_ARRIVED = TableName("conformance", "arrived")
 
 
 @dataclass
@@ -200,9 +169,9 @@ class EngineSuite:
             thread.join()
         assert session.rows("select 1 as one").rows == ((1,),)
 
-    @pytest.mark.parametrize("name", _EXACT)
+    @pytest.mark.parametrize("name", EXACT)
     def test_values_come_back_from_arrow_to_arrow_as_they_were(self, session: Session, name: str) -> None:
-        kind, values = _EXACT[name]
+        kind, values = EXACT[name]
         table = pa.table({"id": pa.array(range(len(values) + 1), pa.int32()), "value": pa.array([*values, None], kind)})
         session.load(_MADE, table.to_reader())
         back = session.batches(f"select id, value from {_MADE.sql} order by id").read_all()
@@ -244,6 +213,36 @@ class EngineSuite:
             session.load(_MADE, pa.RecordBatchReader.from_batches(schema, broken()))
         assert connection.relations(["conformance"]) == ()
         assert session.rows("select 1 as one").rows == ((1,),)
+
+    @pytest.mark.parametrize("kind", CARRIED)
+    def test_a_column_is_carried_to_another_target_as_what_it_was(
+        self, connection: Connection, session: Session, target: OpenTarget, kind: str
+    ) -> None:
+        """What arrives elsewhere is what the engine itself would read back: the same values, in the same type."""
+        own = quoted('a "value"')
+        value = f"select cast(1 as integer) as id, cast({CARRIED[kind]} as {kind}) as {own}"
+        session.execute(f"create table {_MADE.sql} as {value} union all select 2, cast(null as {kind})")
+        (column,) = session.columns(f"select {own} from {_MADE.sql}")
+        carried = target.engine.carried(column)
+        assert carried is not None
+        other = connection.session()
+        other.load(_ARRIVED, session.batches(f"select id, {carried} as {own} from {_MADE.sql}"))
+        (arrived,) = other.columns(f"select {own} from {_ARRIVED.sql}")
+        assert (arrived.name, target.engine.type_name(arrived.type)) == (
+            column.name,
+            target.engine.type_name(column.type),
+        )
+        same = f"{_MADE.sql} as a join {_ARRIVED.sql} as b on a.id = b.id and (a.{own} = b.{own} or a.id = 2)"
+        assert other.rows(f"select a.id, b.{own} is null from {same} order by a.id").rows == ((1, False), (2, True))
+        other.close()
+
+    @pytest.mark.parametrize("name", FROM_OTHERS)
+    def test_what_other_engines_carry_arrives(self, session: Session, name: str) -> None:
+        kind, values = FROM_OTHERS[name]
+        table = pa.table({"id": pa.array(range(len(values) + 1), pa.int32()), "value": pa.array([*values, None], kind)})
+        session.load(_MADE, table.to_reader())
+        back = session.batches(f"select value from {_MADE.sql} order by id").read_all()
+        assert back.column("value").to_pylist() == [*values, None]
 
     def test_a_unique_index_refuses_what_comes_twice(self, session: Session, target: OpenTarget) -> None:
         session.execute(f"create table {_MADE.sql} as select 1 as id")
