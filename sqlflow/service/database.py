@@ -16,6 +16,8 @@ from typing import Any
 from sqlflow.core.errors import StateError, TargetError
 
 CONNECTIONS_AT_MOST = 8
+FILE_AWAY = "move the file away: a new one is begun, and no data of blocks is lost with it"
+"""What helps where the history is not what was written."""
 _BUSY_SECONDS = 10.0
 _POSTGRES_SCHEMA = "sqlflow_history"
 _ONE_AT_A_TIME = 0x73716C666C6F77
@@ -118,7 +120,7 @@ class Database:
 def _told(name: str, error: Exception) -> Exception:
     message = f"the run history in {name} cannot be used: {str(error).strip() or type(error).__name__}"
     if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
-        return StateError(message, hint="move the file away: a new one is begun, and no data of blocks is lost with it")
+        return StateError(message, hint=FILE_AWAY)
     return TargetError(message, hint="the history is a file in `.sqlflow`, or the database that `history` names")
 
 

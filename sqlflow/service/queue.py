@@ -5,7 +5,6 @@ says, or what is free of that. Once it has planned, and tells what its blocks ca
 at a time. A run that waits for room lets nobody past who would take what it waits for, so that each comes to its turn.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,7 +39,7 @@ class Share:
 
     @classmethod
     def of(cls, text: str) -> "Share":
-        kept = json.loads(text) if text else {}
+        kept = values.from_json(text) if text else {}
         return cls(kept.get("threads"), kept.get("pools", {}))
 
 

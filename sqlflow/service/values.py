@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlflow.core.errors import StateError
+from sqlflow.service.database import FILE_AWAY
 from sqlflow.service.nouns import AssertionRun, Attempt, BlockRun, Change, LogLine, Run, RunEvent, ScheduleState, Tick
 
 RUN = (
@@ -19,6 +21,7 @@ EVENT = "id, run, attempt, at, kind, body"
 TICK = "pipeline, tick_key, cause, due_at, recorded_at, outcome, reason, run"
 SCHEDULE = "pipeline, since, paused_at, paused_by, decided_to, definition"
 CHANGE = "id, at, kind, pipeline, run, body"
+_SHOWN = 60
 
 
 def now() -> datetime:
@@ -35,21 +38,38 @@ def text(at: datetime | None) -> str | None:
 
 
 def time(kept: str | None) -> datetime | None:
-    return datetime.fromisoformat(kept) if kept else None
+    return at(kept) if kept else None
 
 
 def at(kept: str) -> datetime:
-    return datetime.fromisoformat(kept)
+    """Return a time that the history has kept. Raise StateError for a text that is none."""
+    try:
+        return datetime.fromisoformat(kept)
+    except (ValueError, TypeError) as error:
+        raise _damaged("a time", kept) from error
 
 
 def as_json(value: Mapping[str, Any] | list[Any]) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
+def from_json(kept: str) -> Any:
+    """Return what `as_json` has made a text of. Raise StateError for another text."""
+    try:
+        return json.loads(kept)
+    except (ValueError, TypeError) as error:
+        raise _damaged("an object", kept) from error
+
+
+def _damaged(what: str, kept: object) -> StateError:
+    shown = repr(kept)[:_SHOWN]
+    return StateError(f"the run history is damaged: {shown} is not {what}", hint=FILE_AWAY)
+
+
 def run(row: tuple[Any, ...]) -> Run:
     id, pipeline, status, cause, requested, key, by, vars, due, started, finished, *others = row
     return Run(
-        id, pipeline, status, cause, at(requested), key, by, json.loads(vars), time(due), time(started), time(finished),
+        id, pipeline, status, cause, at(requested), key, by, from_json(vars), time(due), time(started), time(finished),
         *others,
     )  # fmt: skip
 
@@ -66,7 +86,7 @@ def block_run(row: tuple[Any, ...]) -> BlockRun:
 
 def assertion_run(row: tuple[Any, ...]) -> AssertionRun:
     run, attempt, block, assertion, status, failing, seconds, error, sample = row
-    kept = json.loads(sample) if sample else {}
+    kept = from_json(sample) if sample else {}
     columns, rows = tuple(kept.get("columns", ())), tuple(tuple(one) for one in kept.get("rows", ()))
     return AssertionRun(run, attempt, block, assertion, status, failing, seconds, error, columns, rows)
 
@@ -78,7 +98,7 @@ def log_line(row: tuple[Any, ...]) -> LogLine:
 
 def run_event(row: tuple[Any, ...]) -> RunEvent:
     id, run, attempt, when, kind, body = row
-    return RunEvent(id, run, attempt, at(when), kind, json.loads(body))
+    return RunEvent(id, run, attempt, at(when), kind, from_json(body))
 
 
 def tick(row: tuple[Any, ...]) -> Tick:
@@ -93,4 +113,4 @@ def schedule(row: tuple[Any, ...]) -> ScheduleState:
 
 def change(row: tuple[Any, ...]) -> Change:
     id, when, kind, pipeline, run, body = row
-    return Change(id, at(when), kind, pipeline, run, json.loads(body))
+    return Change(id, at(when), kind, pipeline, run, from_json(body))
