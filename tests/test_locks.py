@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from sqlflow import Project
 from sqlflow.core import events
 from sqlflow.core.errors import BusyError
 from sqlflow.run import lease
+from sqlflow.run.waiting import waited
 
 FILES = {
     "sqlflow.yml": "name: p\nvars: {edition: 0}\n",
@@ -103,6 +105,20 @@ def test_waiting_ends_in_time_and_says_how_long_it_was(tmp_path: Path) -> None:
         done = build(tmp_path, "--lock-timeout", "0.2s")
     assert (done.returncode, "; waited 0.2 s for it" in done.stderr) == (3, True), done.stderr
     assert done.stdout.count("waiting for the target") == 1
+
+
+def test_who_waits_is_told_for_whom_although_it_took_longer_to_find_out_than_to_wait() -> None:
+    told: list[events.Event] = []
+
+    def attempt() -> None:
+        end = time.monotonic() + 0.02
+        while time.monotonic() < end:
+            pass
+        raise BusyError("somebody has it")
+
+    with pytest.raises(BusyError, match=r"somebody has it; waited 0\.01 s for it"):
+        waited(attempt, 0.01, told.append)
+    assert told == [events.Waiting("somebody has it", 0.01)]
 
 
 def test_the_signal_that_ends_waiting_is_obeyed_at_once(tmp_path: Path) -> None:

@@ -20,17 +20,21 @@ T = TypeVar("T")
 def waited(attempt: Callable[[], T], seconds: float, tell: Listener) -> T:
     """Return what `attempt` gives as soon as it does not raise BusyError any more.
 
-    Each holder is told once. Raise its BusyError after `seconds`, and Cancelled if a signal asks to end.
+    Each holder is told once. Raise its BusyError after `seconds`, counted from when it is known that somebody has it, and
+    Cancelled if a signal asks to end.
     """
     stop: queue.SimpleQueue[int] = queue.SimpleQueue()
-    deadline, pause, told = time.monotonic() + seconds, _PAUSE_SECONDS[0], ""
+    deadline: float | None = None
+    pause, told = _PAUSE_SECONDS[0], ""
     with told_to(stop.put):
         while True:
             try:
                 return attempt()
             except BusyError as error:
                 busy = error
-            left = deadline - time.monotonic()
+            now = time.monotonic()
+            deadline = now + seconds if deadline is None else deadline  # finding out who it is takes its time, too
+            left = deadline - now
             if left <= 0:
                 raise _after(busy, seconds)
             if busy.problems[0].message != told:
