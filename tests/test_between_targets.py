@@ -143,6 +143,108 @@ def test_a_type_that_does_not_carry_over_is_refused_by_the_name_of_its_column(
     assert f"the column `odd` of `t.there` cannot be carried over: it is {kind}".replace("\\", "") in problem.message
 
 
+@pytest.mark.parametrize(
+    ("expression", "value", "kind"),
+    [
+        ("numeric '0.1234567890123456789'", "0.1234567890123456789", "decimal(38, 18)"),
+        ("1 / 3::numeric", "0.33333333333333333333", "decimal(38, 18)"),
+        ("1e20::numeric", "100000000000000000000", "decimal(38, 18)"),
+        ("numeric '-354729586612345678901234567890'", "-354729586612345678901234567890", "decimal(38, 18)"),
+        ("1e99::numeric", "1" + "0" * 79 + "…", "decimal(38, 18)"),
+        ("numeric 'NaN'", "NaN", "decimal(38, 18)"),
+        ("'NaN'::numeric(4, 1)", "NaN", "decimal(4, 1)"),
+        ("1e40::numeric(50, 2)", "1" + "0" * 40 + ".00", "decimal(38, 2)"),
+        ("1.5::numeric(99, 60) / 1e40", "0." + "0" * 39 + "15", "decimal(38, 18)"),
+    ],
+)
+def test_a_number_that_does_not_fit_is_refused_by_its_column_and_is_rounded_nowhere(
+    expression: str, value: str, kind: str, tmp_path: Path, postgres_url: str
+) -> None:
+    function = "import pyarrow as pa\nfrom sqlflow import block\n\n\n@block(target='serve')\ndef f(there: pa.Table) -> pa.Table:\n    return there\n"
+    rows = f"select id, {expression} as odd from generate_series(1, 3) as r (id)"
+    folder = project(
+        tmp_path, postgres_url,
+        **{
+            "blocks/t/there.sql": f"/*---\ntarget: serve\n---*/\n{rows}",
+            "blocks/t/here.sql": "select id from t.there",
+            "blocks/t/f.py": function,
+        },
+    )  # fmt: skip
+    report = build(folder)
+    assert report.published_in == ()
+    told = {str(failed.block): [problem.message for problem in failed.problems] for failed in report.failed()}
+    odd = f"the column `odd` holds {value}, which does not fit {kind} exactly"
+    assert told == {
+        "t.here": [f"the rows of `t.there` cannot be carried over: {odd}"],
+        "t.f": [f"the input `there` cannot be read: {odd}"],
+    }
+
+
+def test_numbers_without_a_precision_are_carried_over_as_far_as_a_decimal_goes(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    values = [
+        "99999999999999999999.999999999999999999", "-99999999999999999999.999999999999999999", "0.000000000000000001",
+        "0." + "0" * 60, "1.5" + "0" * 50, "-0.5",
+    ]  # fmt: skip
+    listed = ", ".join(f"({number}, numeric '{value}')" for number, value in enumerate(values))
+    folder = project(
+        tmp_path, postgres_url,
+        **{
+            "blocks/t/there.sql": f"/*---\ntarget: serve\n---*/\nselect * from (values {listed}) as made (id, x)",
+            "blocks/t/wide.sql": "/*---\ntarget: serve\n---*/\nselect id, (id * 1e30)::numeric(60, 3) as x from t.there",
+            "blocks/t/here.sql": "select * from t.there",
+            "blocks/t/wide_here.sql": "select * from t.wide",
+        },
+    )  # fmt: skip
+    report = build(folder)
+    assert report.ok, list(report.failed())
+    assert sorted(shown(folder, "t.here")) == [(number, Decimal(value)) for number, value in enumerate(values)]
+    assert sorted(shown(folder, "t.wide_here")) == [(number, number * Decimal("1e30")) for number in range(len(values))]
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("date 'infinity'", "infinity"),
+        ("timestamp '0044-03-15 BC'", "0044-03-15 00:00:00 BC"),
+        ("time '24:00'", "24:00:00"),
+    ],
+)
+def test_a_time_that_arrow_does_not_have_is_refused_by_its_column(
+    expression: str, value: str, tmp_path: Path, postgres_url: str
+) -> None:
+    folder = project(
+        tmp_path, postgres_url,
+        **{
+            "blocks/t/there.sql": f"/*---\ntarget: serve\n---*/\nselect 1 as id, {expression} as odd",
+            "blocks/t/here.sql": "select id from t.there",
+        },
+    )  # fmt: skip
+    (failed,) = build(folder).failed()
+    (problem,) = failed.problems
+    assert f"the column `odd` holds {value}, which no " in problem.message
+
+
+def test_a_view_that_breaks_while_it_is_carried_over_is_told_in_the_words_of_its_engine(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    folder = project(
+        tmp_path, postgres_url,
+        **{
+            "blocks/t/lake.sql": "/*---\nmaterialize: view\n---*/\nselect (id || 'x')::integer as id from range(5000) as r (id)",
+            "blocks/t/serve.sql": "/*---\nmaterialize: view\ntarget: serve\n---*/\nselect 1 / (id - 4999) as id from generate_series(1, 5000) as r (id)",
+            "blocks/t/from_lake.sql": "/*---\ntarget: serve\n---*/\nselect * from t.lake",
+            "blocks/t/from_serve.sql": "select * from t.serve",
+        },
+    )  # fmt: skip
+    told = {str(failed.block): [problem.message for problem in failed.problems] for failed in build(folder).failed()}
+    assert told == {
+        "t.from_lake": ["the rows of `t.lake` cannot be carried over: could not convert string '0x' to INT32"],
+        "t.from_serve": ["the rows of `t.serve` cannot be carried over: division by zero"],
+    }
+
+
 def test_only_what_has_changed_is_carried_over(tmp_path: Path, postgres_url: str) -> None:
     folder = project(tmp_path, postgres_url)
     assert built(folder) == ["staging.a", "marts.b", "marts.c"]

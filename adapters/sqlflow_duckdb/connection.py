@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from sqlflow.core import streams
 from sqlflow.core.engine import Column, Holder, Relation, Rows
 from sqlflow.core.errors import StatementError, TargetError
 from sqlflow.core.names import TableName, literal
@@ -164,10 +165,14 @@ class DuckDBSession:
         return Rows(columns, tuple(rows))
 
     def batches(self, sql: str) -> "pa.RecordBatchReader":
+        import pyarrow as pa
+
         try:
-            return enums.reader(self._cursor.sql(sql))
+            batches = enums.reader(self._cursor.sql(sql))
         except duckdb.Error as error:
             raise refused(error, sql, self._path) from error
+        kinds = (OSError, pa.ArrowException, duckdb.Error)
+        return streams.told(batches, kinds, lambda error: refused(error, sql, self._path))
 
     def load(
         self, relation: TableName, batches: "pa.RecordBatchReader", options: Mapping[str, Any] | None = None

@@ -6,22 +6,23 @@ COPY belongs to the session's own transaction and is stopped with it; measured o
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlflow.core.engine import Column
 from sqlflow.core.errors import StatementError
-from sqlflow.core.names import quoted
+from sqlflow.core.names import literal, quoted
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 ROWS_AT_ONCE = 65536
 BYTES_AT_ONCE = 4 << 20
-NUMERIC = "numeric(38,18)"
-"""How a numeric without a precision travels: rounded to 18 decimals, and an error if it has over 20 digits before them."""
+_DIGITS = 38
+_DECIMALS = 18
+"""Of a numeric without a precision. What does not fit is refused, and not rounded."""
 _KEPT_AS_TEXT = ("text", "character varying", "character", "name", "json", "jsonb", "uuid")
-_SIZED = re.compile(r"numeric\((\d+),(\d+)\)")
+_SIZED = re.compile(r"numeric\((?P<precision>\d+),(?P<scale>-?\d+)\)")
 
 
 def ddl_type(kind: "pa.DataType") -> str:
@@ -133,10 +134,9 @@ def arrow_type(kind: str) -> "pa.DataType":
     """Return the Arrow type of a Postgres type; what Arrow has no like of is text, as Postgres writes it."""
     import pyarrow as pa
 
-    sized = _SIZED.fullmatch(NUMERIC if kind == "numeric" else kind)
+    sized = _decimal(kind)
     if sized:
-        precision, scale = int(sized[1]), int(sized[2])
-        return pa.decimal128(precision, scale) if precision <= 38 else pa.decimal256(min(precision, 76), scale)
+        return pa.decimal128(*sized)
     plain = {
         "boolean": pa.bool_(), "smallint": pa.int16(), "integer": pa.int32(), "bigint": pa.int64(), "oid": pa.int64(),
         "real": pa.float32(), "double precision": pa.float64(), "date": pa.date32(), "bytea": pa.binary(),
@@ -144,6 +144,15 @@ def arrow_type(kind: str) -> "pa.DataType":
         "time without time zone": pa.time64("us"),
     }  # fmt: skip
     return plain.get(re.sub(r"\(\d+\)", "", kind), pa.string())
+
+
+def _decimal(kind: str) -> tuple[int, int] | None:
+    """Return the precision and the scale of the decimal that a numeric travels as; None for another type."""
+    sized = _SIZED.fullmatch(kind)
+    if not sized:
+        return (_DIGITS, _DECIMALS) if kind == "numeric" else None
+    precision, scale = int(sized["precision"]), int(sized["scale"])
+    return min(max(precision, scale, precision - scale), _DIGITS), min(max(scale, 0), _DIGITS)
 
 
 def copy_query(sql: str, columns: tuple[Column, ...]) -> str:
@@ -155,30 +164,27 @@ def copy_query(sql: str, columns: tuple[Column, ...]) -> str:
 
 
 def _selected(name: str, kind: str) -> str:
-    if kind == "numeric":
-        return f"{name}::{NUMERIC}"
+    """Return what is written of a column. Arrow takes a number of too many digits for another one: it gets a text instead."""
+    sized = _decimal(kind)
+    if sized and sized[0] == _DIGITS:
+        limit = f"1e{sized[0] - sized[1]}"
+        return f"case when abs({name}) < {limit} then trim_scale({name})::text else {literal(_TOO_WIDE)} || {name}::text end"
     return f"encode({name}, 'hex')" if kind == "bytea" else name
 
 
-def batch_of(content: bytes, schema: "pa.Schema") -> "pa.RecordBatch":
-    """Return the rows that COPY has written as CSV."""
-    import pyarrow as pa
-    from pyarrow import csv as arrow_csv
+_TOO_WIDE = ">"
+_SHOWN = 80
 
-    names = [str(number) for number in range(len(schema))]
+
+def batch_of(content: bytes, schema: "pa.Schema") -> "pa.RecordBatch":
+    """Return the rows that COPY has written as CSV. Raise StatementError for a value that its type cannot hold exactly."""
+    import pyarrow as pa
+
     types = [pa.string() if pa.types.is_binary(field.type) else field.type for field in schema]
     try:
-        table = arrow_csv.read_csv(
-            pa.py_buffer(content),
-            arrow_csv.ReadOptions(column_names=names, block_size=max(BYTES_AT_ONCE, len(content) + 1)),
-            arrow_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
-            arrow_csv.ConvertOptions(
-                column_types=dict(zip(names, types, strict=True)), strings_can_be_null=True, null_values=[""],
-                quoted_strings_can_be_null=False, true_values=["t"], false_values=["f"],
-            ),
-        )  # fmt: skip
+        table = _parsed(content, types)
     except pa.ArrowInvalid as error:
-        raise StatementError(f"a value cannot be held by Arrow: {_cause(error)}") from error
+        raise _misfit(content, schema, types, str(error)) from error
     columns = [
         pa.array([None if value is None else bytes.fromhex(value) for value in column.to_pylist()], pa.binary())
         if pa.types.is_binary(field.type)
@@ -188,5 +194,62 @@ def batch_of(content: bytes, schema: "pa.Schema") -> "pa.RecordBatch":
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _cause(error: Exception) -> str:
-    return str(error).partition("CSV conversion error to ")[2] or str(error)
+def _parsed(content: bytes, types: "Sequence[pa.DataType]") -> "pa.Table":
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    names = [str(number) for number in range(len(types))]
+    return arrow_csv.read_csv(
+        pa.py_buffer(content),
+        arrow_csv.ReadOptions(column_names=names, block_size=max(BYTES_AT_ONCE, len(content) + 1)),
+        arrow_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
+        arrow_csv.ConvertOptions(
+            column_types=dict(zip(names, types, strict=True)), strings_can_be_null=True, null_values=[""],
+            quoted_strings_can_be_null=False, true_values=["t"], false_values=["f"],
+        ),
+    )  # fmt: skip
+
+
+def _misfit(
+    content: bytes, schema: "pa.Schema", types: "Sequence[pa.DataType]", cause: str
+) -> StatementError:  # fmt: skip
+    """Return what is wrong with the first value of the first column that has one which its type cannot hold."""
+    import pyarrow as pa
+
+    texts = _parsed(content, [pa.string()] * len(types))
+    for field, kind, column in zip(schema, types, texts.columns, strict=True):
+        values = [value for value in column.to_pylist() if value is not None] if kind != pa.string() else []
+        if not _is_parsed(values, kind):
+            value = _first(values, kind).removeprefix(_TOO_WIDE)
+            shown = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…"
+            return StatementError(f"the column `{field.name}` holds {shown}, {_lacking(kind)}", hint=_HINT)
+    return StatementError(f"a value cannot be held by Arrow: {cause}")
+
+
+_HINT = "round it where it is made, or cast it to a type that holds it, such as `double precision` or `text`"
+
+
+def _lacking(kind: "pa.DataType") -> str:
+    import pyarrow as pa
+
+    if pa.types.is_decimal(kind):
+        return f"which does not fit decimal({kind.precision}, {kind.scale}) exactly"
+    return f"which no {kind} of Arrow is"
+
+
+def _is_parsed(values: list[str], kind: "pa.DataType") -> bool:
+    import pyarrow as pa
+
+    try:
+        _parsed("".join(f"{value}\n" for value in values).encode(), [kind])
+    except pa.ArrowInvalid:
+        return not values
+    return True
+
+
+def _first(values: list[str], kind: "pa.DataType") -> str:
+    """Return the first of the values that a type cannot hold; there is one."""
+    while len(values) > 1:
+        half = len(values) // 2
+        values = values[half:] if _is_parsed(values[:half], kind) else values[:half]
+    return values[0]

@@ -68,7 +68,10 @@ class Session(Protocol):
         """Return the first `limit` rows of a query, or all."""
 
     def batches(self, sql: str) -> "pa.RecordBatchReader":
-        """Return the rows of a query as a stream of Arrow batches."""
+        """Return the rows of a query as a stream of Arrow batches, each value as it is.
+
+        Raise StatementError, also while it is read, for what the engine refuses and for a value that Arrow cannot hold exactly.
+        """
 
     def load(
         self, relation: TableName, batches: "pa.RecordBatchReader", options: Mapping[str, Any] | None = None

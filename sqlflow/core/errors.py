@@ -112,10 +112,11 @@ class StatementError(SqlflowError):
 
     def __init__(
         self, message: str, position: int | None = None, missing_table: str = "", transient: bool = False,
-        of_columns: bool = False,
+        of_columns: bool = False, hint: str = "",
     ) -> None:  # fmt: skip
-        super().__init__(message)
+        super().__init__(message, hint=hint)
         self.message = self.problems[0].message
+        self.hint = self.problems[0].hint
         self.position = position
         self.missing_table = missing_table
         self.transient = transient

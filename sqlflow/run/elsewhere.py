@@ -9,6 +9,7 @@ from sqlflow.core.block import Block, Target
 from sqlflow.core.engine import Column, Engine, Session
 from sqlflow.core.errors import BuildError, StatementError
 from sqlflow.core.names import TableName, quoted
+from sqlflow.core.streams import own_errors
 from sqlflow.core.text import Place
 from sqlflow.plan.origins import hashed
 from sqlflow.plan.recipes import is_stored
@@ -60,9 +61,11 @@ def batches(
         columns = session.columns(f"select * from {origin.relation.sql}")
         selected = ", ".join(_carried(column, name, origin, where) for column in columns)
         try:
-            yield session.batches(f"select {selected} from {origin.relation.sql}")
+            with own_errors(session.batches(f"select {selected} from {origin.relation.sql}")) as rows:
+                yield rows
         except StatementError as error:
-            raise BuildError(f"the rows of `{name}` cannot be carried over: {error.message}", where) from error
+            message = f"the rows of `{name}` cannot be carried over: {error.message}"
+            raise BuildError(message, where, error.hint) from error
     finally:
         at_work.remove(session)
         session.close()

@@ -19,6 +19,7 @@ from sqlflow.core.errors import Problem, StatementError, TargetError
 from sqlflow.core.failpoints import point
 from sqlflow.core.flow import Export
 from sqlflow.core.names import TableName, literal, quoted
+from sqlflow.core.streams import own_errors
 from sqlflow.core.text import Place
 from sqlflow.run.kept import write
 from sqlflow.run.work import Work
@@ -156,13 +157,14 @@ def _write(work: Work, block: Block, export: Export, aside: Path, path: Path, ro
             left.unlink(missing_ok=True)
         with duckdb.connect(":memory:", config={"python_enable_replacements": "false"}) as writer:
             writer.execute("set TimeZone = 'UTC'; set preserve_insertion_order = true")
-            writer.register("rows_of_the_block", rows.of(query))
-            copied = writer.execute(
-                f"copy (from rows_of_the_block) to {literal(aside)} ({', '.join(_options(export))})"
-            )
-            return int(copied.fetchall()[0][0])
+            with own_errors(rows.of(query)) as read:
+                writer.register("rows_of_the_block", read)
+                copied = writer.execute(
+                    f"copy (from rows_of_the_block) to {literal(aside)} ({', '.join(_options(export))})"
+                )
+                return int(copied.fetchall()[0][0])
     except StatementError as error:
-        raise TargetError(Problem(f"`export` of `{block.name}`: {error.message}", export.place)) from error
+        raise TargetError(Problem(f"`export` of `{block.name}`: {error.message}", export.place, error.hint)) from error
     except (OSError, duckdb.Error) as error:
         if rows.is_stopped():
             raise ExportStopped("the run was told to end") from error

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlflow.core import events
@@ -13,6 +14,7 @@ from sqlflow.core.names import TableName, quoted
 from sqlflow.core.runtime import LEVELS, Ask, Call, Inputs, Say, Surroundings, Verdict, Worker
 from sqlflow.core.secrets import masked
 from sqlflow.core.spans import Span
+from sqlflow.core.streams import told
 from sqlflow.core.text import MappedText, Place
 from sqlflow.read.sql import infer
 from sqlflow.run.sources import bound
@@ -101,10 +103,17 @@ def _inputs(work: Work, block: Block, function: Function, session: Session) -> I
     for name, table in function.arguments:
         place = next((_place(function, use) for use in function.tables if use.name == table), None)
         text = _selected(work, block, table, session, place)
+        unread = partial(_unread, table, place)
         try:
-            yield name, session.batches(text)
+            batches = session.batches(text)
         except StatementError as error:
-            raise BuildError(f"the input `{table}` cannot be read: {error.message}", place) from error
+            raise unread(error) from error
+        yield name, told(batches, (StatementError,), unread)
+
+
+def _unread(table: TableName, place: Place | None, error: Exception) -> BuildError:
+    assert isinstance(error, StatementError)
+    return BuildError(f"the input `{table}` cannot be read: {error.message}", place, error.hint)
 
 
 def _place(function: Function, use: TableUse) -> Place | None:
@@ -120,7 +129,7 @@ def _selected(work: Work, block: Block, table: TableName, session: Session, plac
     try:
         columns = session.columns(text)
     except StatementError as error:
-        raise BuildError(f"the input `{table}` cannot be read: {error.message}", place) from error
+        raise _unread(table, place, error) from error
     expressions = []
     for column in columns:
         expression = engine.as_arrow(column)

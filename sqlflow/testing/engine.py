@@ -202,6 +202,11 @@ class EngineSuite:
         back = session.batches(f"select id from {_MADE.sql}")
         assert sum(batch.num_rows for batch in back) == 200_000
 
+    def test_a_stream_that_breaks_is_told_in_the_words_of_the_engine(self, session: Session) -> None:
+        session.load(_MADE, pa.table({"value": ["1", "no number"]}).to_reader())
+        with pytest.raises(StatementError, match="no number"):
+            session.batches(f"select cast(value as integer) as value from {_MADE.sql}").read_all()
+
     def test_a_load_that_fails_in_a_transaction_leaves_nothing(self, connection: Connection, session: Session) -> None:
         schema = pa.schema([("id", pa.int64())])
 
