@@ -203,6 +203,21 @@ def test_numbers_without_a_precision_are_carried_over_as_far_as_a_decimal_goes(
     assert sorted(shown(folder, "t.wide_here")) == [(number, number * Decimal("1e30")) for number in range(len(values))]
 
 
+def test_a_time_that_is_too_fine_for_postgres_is_refused_by_its_column(tmp_path: Path, postgres_url: str) -> None:
+    fine = "timestamp_ns '2026-01-01 00:00:00.123456789'"
+    folder = project(
+        tmp_path, postgres_url,
+        **{
+            "blocks/t/there.sql": f"select 1 as id, {fine} as odd",
+            "blocks/t/here.sql": "/*---\ntarget: serve\n---*/\nselect id from t.there",
+        },
+    )  # fmt: skip
+    (failed,) = build(folder).failed()
+    (problem,) = failed.problems
+    told = "the column `odd` holds 2026-01-01 00:00:00.123456789, which Postgres has no time for: it keeps microseconds"
+    assert problem.message == f"the rows of `t.there` cannot be carried over: {told}"
+
+
 @pytest.mark.parametrize(
     ("expression", "value"),
     [

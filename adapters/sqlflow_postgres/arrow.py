@@ -54,11 +54,19 @@ _PLAIN = (
 
 
 def csv(batch: "pa.RecordBatch") -> bytes:
-    """Return the rows as CSV without a header: NULL is nothing at all, an empty text is two quotes."""
+    """Return the rows as CSV without a header: NULL is nothing at all, an empty text is two quotes.
+
+    Raise StatementError for a value that Postgres cannot hold exactly.
+    """
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
-    columns = [_csv_column(column) for column in batch.columns]
+    columns = []
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        try:
+            columns.append(_csv_column(column))
+        except pa.ArrowInvalid as error:
+            raise StatementError(f"the column `{name}` {error}", hint=_HINT) from error
     names = [str(number) for number in range(len(columns))]
     written = io.BytesIO()
     arrow_csv.write_csv(
@@ -86,9 +94,9 @@ def _csv_column(column: "pa.Array") -> "pa.Array":
     if t.is_timestamp(kind):
         return _microseconds(column)
     if t.is_date64(kind) or t.is_time(kind):
-        return column.cast(pa.date32() if t.is_date64(kind) else pa.time64("us"))
+        return _cast(column, pa.date32() if t.is_date64(kind) else pa.time64("us"))
     if t.is_duration(kind):
-        return _texts(column.cast(pa.duration("us")), lambda value: f"{value // _microsecond()} microseconds")
+        return _texts(_cast(column, pa.duration("us")), lambda value: f"{value // _microsecond()} microseconds")
     if t.is_interval(kind):
         return _texts(
             column, lambda value: f"{value.months} months {value.days} days {value.nanoseconds / 1000} microseconds"
@@ -96,6 +104,19 @@ def _csv_column(column: "pa.Array") -> "pa.Array":
     if t.is_float16(kind):
         return column.cast(pa.float32())
     return column.cast(pa.string()) if t.is_decimal(kind) or "view" in str(kind) else column
+
+
+def _cast(column: "pa.Array", kind: "pa.DataType") -> "pa.Array":
+    """Return times of another kind. Raise ArrowInvalid, with the first of them, if one would be cut."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        return column.cast(kind)
+    except pa.ArrowInvalid as error:
+        is_cut = pc.not_equal(column.cast(kind, safe=False).cast(column.type, safe=False), column)
+        (first, *_) = column.filter(is_cut).slice(0, 1).cast(pa.string()).to_pylist() or [str(error)]
+        raise pa.ArrowInvalid(f"holds {first}, which Postgres has no time for: it keeps microseconds") from error
 
 
 def _microsecond() -> Any:
@@ -116,7 +137,7 @@ def _microseconds(column: "pa.Array") -> "pa.Array":
     import pyarrow.compute as pc
 
     zone = column.type.tz
-    times = column.cast(pa.timestamp("us", zone))
+    times = _cast(column, pa.timestamp("us", zone))
     if not zone:
         return times
     utc = times.cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us"))
