@@ -46,7 +46,7 @@ from sqlflow.run.planned import Across, published
 from sqlflow.run.report import Report, together_reported
 from sqlflow.run.rollback import Rollback
 from sqlflow.run.several import Several, overview
-from sqlflow.run.show import first_interval, frame, rows_of
+from sqlflow.run.show import frame, rendered, rows_of
 from sqlflow.run.static_check import Checked, checked_alone, together_checked, with_faults
 from sqlflow.run.target import Held, all_held, all_leased, all_waited_for, is_there, opened
 from sqlflow.run.unit_tests import UnitTests, test_units
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
 
     from sqlflow.core.pipeline import Pipeline
     from sqlflow.plan.pipelines import Resolved
+    from sqlflow.run.freshness import Freshness
 
 
 def _silent(event: Event) -> None:
@@ -308,9 +309,7 @@ class Project:
             return everywhere.promoted_from(self.graph, targets, source, self.selected(), options, listener)
 
     @contextmanager
-    def _held(
-        self, needed: Environment, lock_timeout: float, listener: Listener
-    ) -> Iterator[Mapping[str, Held]]:  # fmt: skip
+    def _held(self, needed: Environment, lock_timeout: float, listener: Listener) -> Iterator[Mapping[str, Held]]:
         """Hold the targets that there are. Raise UsageError if the environment that is `needed` shows nothing in any."""
         parts = self._there()
         if not parts:
@@ -337,11 +336,7 @@ class Project:
 
         That of a block of time ranges is for its first interval.
         """
-        block = self.block(name)
-        if block.code is None:
-            raise UsageError(f"`{block.name}` is a seed: it has no SQL")
-        is_asked = block.is_ranged and block.function is None
-        return first_interval(block, self._at(name).loaded) if is_asked else block.code.text
+        return rendered(self.block(name), self._at(name).loaded)
 
     def shown(self, name: str, limit: int = 10, cte: str = "") -> Rows:
         """Return the first rows of a block as it is published, or else of its query or one of its CTEs."""
@@ -358,6 +353,13 @@ class Project:
         is_assertion = any(assertion.name == name for assertion in self.loaded.assertions)
         wanted = str(self.block(name).name) if name and not is_assertion else name
         return everywhere.failures(self._there().values(), wanted)
+
+    def freshness(self, select: Iterable[str] = (), exclude: Iterable[str] = ()) -> "tuple[Freshness, ...]":
+        """Return how old the data of the selected blocks and of the sources that they read is, of those that say `fresh_within`."""
+        from sqlflow.run.freshness import freshness
+
+        parts = self._parts(all_targets(self.graph)).values()
+        return freshness(self.graph, parts, self.selected(select, exclude), self.pipelines)
 
     def diff(self, name: str, against: str = PROD.name, key: Iterable[str] = (), limit: int = 5) -> Difference:
         """Return how a block differs here from what the environment `against` shows. Raise UsageError where it is not shown."""

@@ -30,6 +30,7 @@ COMMANDS = {
     "diff": "Compare what two environments show of a block.",
     "env": "List environments, or drop one.",
     "failures": "Show the rows that broke assertions in the latest run.",
+    "freshness": "Show how old the data of sources and blocks is.",
     "lineage": "Show what a block is made from and what is made from it.",
     "serve": "Run pipelines by their schedules and triggers.",
     "notify": "Send a message to one of the project's notifications.",

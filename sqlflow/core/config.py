@@ -214,6 +214,7 @@ class BlockConfig(Struct, frozen=True, kw_only=True):
     priority: Annotated[
         int, Meta(description="What is built first of blocks that could be: the higher, the sooner.", ge=-1000, le=1000)
     ] = 0
+    fresh_within: Annotated[Duration | None, Meta(description="How old the block's data may be, such as `6h`.")] = None
     retries: Annotated[
         RetriesConfig | None, Meta(description="How often the block is tried again when building it has failed.")
     ] = None
@@ -304,6 +305,10 @@ class SourceConfig(Struct, frozen=True, kw_only=True):
     ] = None
     version: Annotated[
         Text | None, Meta(description="A query whose result is another one whenever the table holds something else.")
+    ] = None
+    fresh_within: Annotated[Duration | None, Meta(description="How old its newest data may be, such as `6h`.")] = None
+    loaded_at: Annotated[
+        Text | None, Meta(description="Tables: the column that tells when a row was loaded, or a SELECT of one time.")
     ] = None
     options: Annotated[dict[str, Any], Meta(description="Options of the engine's reader, such as `nullstr: NA`.")] = {}
     columns: Annotated[dict[str, ColumnConfig], Meta(description="The columns, by name.")] = {}

@@ -173,6 +173,7 @@ def _refuse_what_does_not_fit(config: BlockConfig, file: front_matter.SqlFile, r
     if config.materialize == "ephemeral":
         unfit |= {key: f"an ephemeral block is never run by itself: it takes no `{key}`" for key in STATEMENT_KEYS}
         unfit |= {key: f"an ephemeral block is never built by itself: it takes no `{key}`" for key in _OF_RUNS}
+        unfit["fresh_within"] = "an ephemeral block is never built by itself: it takes no `fresh_within`"
         unfit["grants"] = "an ephemeral block is not published: it takes no `grants`"
     for key, message in unfit.items():
         if getattr(config, key):

@@ -129,6 +129,7 @@ def settings(
     variables = dict(config.vars) | _declared_types(given_vars, config.vars)
     _check_vars(variables, problems)
     _check_paths(config, node, problems)
+    _check_freshness(config, node, problems)
     defaults = _defaults(config, problems)
     sources = {
         TableName.of(schema, name): source_config
@@ -294,6 +295,35 @@ def _check_paths(config: ProjectConfig, node: Node, problems: list[Problem]) -> 
         if pure.is_absolute() or ".." in pure.parts:
             place = given.place if given else None
             problems.append(Problem(f"`block_paths`: `{path}` is outside the project", place))
+
+
+def _check_freshness(config: ProjectConfig, node: Node, problems: list[Problem]) -> None:
+    """Tell the sources that say how old they may be and not how old they are, or the other way round."""
+    for schema, tables in config.sources.items():
+        for name, source in tables.items():
+            given = _at(node, "sources", schema, name)
+            if source.files and source.loaded_at:
+                hint = "leave `loaded_at` out: files are as old as the newest of them"
+                problems.append(
+                    Problem("`loaded_at` is for a table, not for `files`", _place(given, "loaded_at"), hint)
+                )
+            elif source.loaded_at and source.fresh_within is None:
+                hint = "add how old the newest data may be, such as `fresh_within: 6h`"
+                problems.append(Problem("`loaded_at` needs `fresh_within`", _place(given, "loaded_at"), hint))
+            elif source.fresh_within is not None and not source.files and not source.loaded_at:
+                hint = "add the column that tells when a row was loaded: `loaded_at: loaded_at`"
+                problems.append(Problem("`fresh_within` needs `loaded_at`", _place(given, "fresh_within"), hint))
+
+
+def _at(node: Node | None, *keys: str) -> Node | None:
+    for key in keys:
+        node = node.get(key) if node is not None else None
+    return node
+
+
+def _place(node: Node | None, key: str) -> Place:
+    value = node.get(key) if node is not None else None
+    return value.place if value is not None else Place(PROJECT_FILE)
 
 
 def _defaults(config: ProjectConfig, problems: list[Problem]) -> dict[str, Node]:

@@ -30,7 +30,7 @@ class FileVersions:
 
     def hold(self, path: str) -> bool:
         """Tell whether the files at `path` are still what they were: they are read again only if they were touched."""
-        found = _found(self.root, path)
+        found = files_at(self.root, path)
         touched = len(found) != 1 or found[0].stat().st_ctime >= self.seconds - _CLOCK_STEP_SECONDS
         return not touched or _version(self.root, path, Contents()) == self.of(path)
 
@@ -59,7 +59,7 @@ def _paths(project: Project) -> Iterable[str]:
 
 
 def _version(root: Path, path: str, contents: Contents) -> str:
-    found = _found(root, path)
+    found = files_at(root, path)
     whole = hashlib.blake2b(digest_size=16)
     try:
         for file in found:
@@ -70,7 +70,7 @@ def _version(root: Path, path: str, contents: Contents) -> str:
     return whole.hexdigest() if found else ""
 
 
-def _found(root: Path, path: str) -> list[Path]:
+def files_at(root: Path, path: str) -> list[Path]:
     """Return the files that a path or glob matches; none where it cannot be told which ones an engine would read."""
     pure = Path(path)
     if "://" in path or "**" in path:

@@ -87,3 +87,11 @@ def frame(project: Project, block: Block) -> "pd.DataFrame":
         table = session.batches(f"select * from {shown.sql}").read_all()
         rows: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
         return rows
+
+
+def rendered(block: Block, project: Project) -> MappedText:
+    """Return a block's text as it runs, a block of time ranges for its first interval. Raise UsageError for a seed."""
+    if block.code is None:
+        raise UsageError(f"`{block.name}` is a seed: it has no SQL")
+    is_asked = block.is_ranged and block.function is None
+    return first_interval(block, project) if is_asked else block.code.text
