@@ -80,6 +80,7 @@ def served(folder: Path, url: str = "") -> Iterator[Service]:
     finally:
         service.watches.close()
         service.waits.close()
+        service.freshness.close()
         service.runner.kill()
         service.member.leave()
         service.history.close()

@@ -17,7 +17,7 @@ from sqlflow.core.secrets import hide
 from sqlflow.read.config import project_config
 from sqlflow.read.notifications import Notification, notifications, unknown_notices
 from sqlflow.read.pipelines import read_pipelines
-from sqlflow.service import messages
+from sqlflow.service import freshness, messages
 from sqlflow.service.history import History
 from sqlflow.service.messages import Ended, Message, of_run
 from sqlflow.service.notices import PAUSES_SECONDS, TRIES, Notices
@@ -170,10 +170,13 @@ def test_success_after_a_failure_is_a_recovery_and_tells_each_name_once(told: To
 
 @pytest.mark.parametrize(("status", "before", "names"), [
     ("failed", "", ("ops",)), ("lost", "succeeded", ("ops",)), ("cancelled", "", ()), ("cancelled", "failed", ()),
-    ("succeeded", "", ("all",)), ("succeeded", "failed", ("ops", "all")), ("warned", "succeeded", ("ops", "all")),
+    ("succeeded", "", ("all",)), ("succeeded", "late", ("ops", "all")), ("succeeded", "failed", ("ops", "all")), ("warned", "succeeded", ("ops", "all")),
 ])  # fmt: skip
 def test_who_is_told_of_an_end(told: Told, status: str, before: str, names: tuple[str, ...]) -> None:
-    ended = Change(1, AT, "ended", "nightly", "r", {"status": status, "before": before})
+    body = (
+        {"status": status, "before": before} if before != "late" else {"status": status, "before": "", "was_late": True}
+    )
+    ended = Change(1, AT, "ended", "nightly", "r", body)
     assert messages.targets(ended, told.notices.pipelines()["nightly"]) == names
 
 
@@ -189,6 +192,45 @@ def test_lateness_is_told(told: Told, inbox: Inbox, kind: str, body: dict[str, A
     (message,) = inbox.messages
     assert message["title"] == title
     assert message["message"] == f"{text}\n\nits runs: sqlflow runs --pipeline nightly"
+
+
+def data(
+    status: str, newest: str | None, reason: str = "", pipelines: tuple[str, ...] = ("nightly",)
+) -> dict[str, Any]:
+    return {
+        "name": "raw.orders", "kind": "source", "target": "dev", "status": status, "newest": newest, "within": 21600.0,
+        "reason": reason, "pipelines": list(pipelines),
+    }  # fmt: skip
+
+
+def test_data_that_is_too_old_and_fresh_again_is_told_once_each(told: Told, inbox: Inbox) -> None:
+    old, new = "2026-01-30 05:00:00+00:00", "2026-01-31 09:00:00+00:00"
+    for found in (data("stale", old), data("stale", old), data("fresh", new), data("fresh", new)):
+        freshness.recorded(told.history, [found], told.now)
+        told.notices.round()
+    assert [(one["title"], one["message"]) for one in inbox.messages] == [
+        (
+            "raw.orders is not fresh",
+            "its newest data is of 2026-01-30 05:00 UTC: that is longer ago than 6:00:00\npipelines: nightly\n\n"
+            "to look again: sqlflow freshness",
+        ),
+        (
+            "raw.orders is fresh again",
+            "its newest data is of 2026-01-31 09:00 UTC\npipelines: nightly\n\nto look again: sqlflow freshness",
+        ),
+    ]
+
+
+def test_data_that_is_not_known_to_be_fresh_is_told_and_what_nobody_asks_for_any_more_is_not(
+    told: Told, inbox: Inbox
+) -> None:
+    freshness.recorded(told.history, [data("unknown", None, "its table is not there", ("gone", "nightly"))], told.now)
+    freshness.recorded(told.history, [], told.now)
+    freshness.recorded(told.history, [data("fresh", "2026-01-31 09:00:00+00:00")], told.now)
+    told.notices.round()
+    (message,) = inbox.messages
+    assert message["title"] == "raw.orders is not known to be fresh"
+    assert message["message"].startswith("its table is not there\npipelines: gone, nightly\n")
 
 
 def test_what_could_not_be_sent_is_recorded_and_tried_again_a_few_times(told: Told, inbox: Inbox) -> None:

@@ -113,6 +113,15 @@ def test_a_pipeline_that_has_never_run_is_stale_from_when_it_was_new(tmp_path: P
     assert told(history) == [("stale", "2026-06-01T00:00:00.000000Z")]
 
 
+def test_a_run_that_ends_well_after_the_pipeline_was_late_tells_so_once(tmp_path: Path) -> None:
+    history, often = History.open(tmp_path), pipeline(None, deadline=None, fresh_within=3600.0)
+    watch(history, often, LONG_AGO, at("2026-06-01T00:00"))
+    for minutes, status in enumerate(("failed", "succeeded", "succeeded")):
+        ran(history, often, status, at("2026-06-01T01:00") + timedelta(minutes=minutes))  # type: ignore[arg-type]
+    found = [change.body.get("was_late") for change in history.changes() if change.kind == "ended"]
+    assert found == [None, True, None]
+
+
 def test_what_a_run_was_before_tells_whether_it_has_recovered(tmp_path: Path) -> None:
     history, nightly = History.open(tmp_path), pipeline()
     for number, status in enumerate(("succeeded", "failed", "succeeded")):

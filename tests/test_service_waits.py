@@ -1,5 +1,6 @@
-"""What runs wait for before they begin: real files, real queries, a real clock that is turned."""
+"""What the service looks for in files and targets: real files, real queries, a real clock that is turned."""
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -87,3 +88,20 @@ def test_the_time_of_a_run_that_waits_goes_on_with_the_next_service(tmp_path: Pa
         service.clock = lambda: datetime.now(UTC) + timedelta(minutes=61)
         (found,) = ended(service, run)
     assert found.reason == "timeout: waited for the file `x.txt` longer than 1h"
+
+
+def test_the_service_asks_how_old_data_is_and_tells_of_it(tmp_path: Path) -> None:
+    files = {
+        "sqlflow.yml": "name: p\nnotifications: {ops: 'json://127.0.0.1:1/'}\n"
+        "sources: {raw: {files: {files: 'in/*.csv', fresh_within: 1h}}}\n",
+        "blocks/a/three.sql": "select * from raw.files\n",
+        "in/x.csv": "id\n1\n",
+        "pipelines/all.yml": "on_late: [ops]\n",
+    }
+    project(tmp_path, files)
+    os.utime(tmp_path / "in/x.csv", (0, 0))
+    with served(tmp_path) as service:
+        until(service, lambda: bool(service.history.changes()))
+        (change,) = service.history.changes()
+    assert (change.kind, change.body["name"], change.body["pipelines"]) == ("data_stale", "raw.files", ["all"])
+    assert change.body["newest"] == "1970-01-01 00:00:00+00:00"

@@ -113,10 +113,12 @@ class PipelineConfig(Struct, frozen=True, kw_only=True):
         tuple[NoticeConfig, ...], Meta(description="Who is told when a run has ended well but with warnings.")
     ] = ()
     on_recovery: Annotated[
-        tuple[NoticeConfig, ...], Meta(description="Who is told when a run has ended well after one that failed.")
+        tuple[NoticeConfig, ...],
+        Meta(description="Who is told when a run has ended well after one that failed or was late."),
     ] = ()
     on_late: Annotated[
-        tuple[NoticeConfig, ...], Meta(description="Who is told when `deadline` or `fresh_within` is missed.")
+        tuple[NoticeConfig, ...],
+        Meta(description="Who is told when `deadline` or `fresh_within` is missed, also that of its data."),
     ] = ()
     deadline: Annotated[
         Text | None, Meta(description="The time of day by which a run must have ended well, such as `07:00`.")

@@ -1,6 +1,6 @@
 """What people are told of a change: pure functions from the history's nouns to a title and a text, masked and bounded."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -36,6 +36,8 @@ class Ended:
     """The status of the pipeline's run before it; empty if there was none."""
     blocks: Sequence[BlockRun] = ()
     assertions: Sequence[AssertionRun] = ()
+    was_late: bool = False
+    """Whether the pipeline was late, or its result too old."""
 
 
 def targets(change: Change, pipeline: Pipeline) -> tuple[str, ...]:
@@ -47,10 +49,32 @@ def targets(change: Change, pipeline: Pipeline) -> tuple[str, ...]:
     elif status in BAD:
         wanted += pipeline.on_failure
     elif status in GOOD:
-        wanted += pipeline.on_recovery if before in BAD else ()
+        wanted += pipeline.on_recovery if before in BAD or change.body.get("was_late") else ()
         wanted += pipeline.on_warn if status == "warned" else ()
         wanted += pipeline.on_success
     return tuple(dict.fromkeys(notice.notify for notice in wanted))
+
+
+def targets_of_data(change: Change, pipelines: Mapping[str, Pipeline]) -> tuple[str, ...]:
+    """Return the names of the notifications of all pipelines that a source or a block has to do with, each once."""
+    concerned = [pipelines[name] for name in change.body["pipelines"] if name in pipelines]
+    notices = (one.on_late if change.kind == "data_stale" else one.on_recovery for one in concerned)
+    return tuple(dict.fromkeys(notice.notify for listed in notices for notice in listed))
+
+
+def of_data(change: Change, flags: str = "") -> Message:
+    """Return the message of a source or a block whose data is too old, or fresh again."""
+    body, name = change.body, change.body["name"]
+    newest = _time(body["newest"])
+    if change.kind == "data_fresh":
+        title, line = f"{name} is fresh again", f"its newest data is of {newest}"
+    elif body["newest"]:
+        title = f"{name} is not fresh"
+        line = f"its newest data is of {newest}: that is longer ago than {_duration(float(body['within']))}"
+    else:
+        title, line = f"{name} is not known to be fresh", str(body["reason"])
+    used = f"pipelines: {', '.join(body['pipelines'])}"
+    return _message(title, [line, used, "", f"to look again: sqlflow freshness{flags}"])
 
 
 def of_run(ended: Ended, flags: str = "") -> Message:
@@ -59,9 +83,10 @@ def of_run(ended: Ended, flags: str = "") -> Message:
     if run.status in BAD:
         title = f"{run.pipeline} failed" if run.status == "failed" else f"{run.pipeline} was lost"
         lines = [*_failed(ended), "", f"to run again what has failed: sqlflow retry {run.id}{flags}"]
-    elif ended.before in BAD:
+    elif ended.before in BAD or ended.was_late:
         title = f"{run.pipeline} has recovered" + (", with warnings" if run.status == "warned" else "")
-        lines = [f"the run before {'has failed' if ended.before == 'failed' else 'was lost'}", *_held_not(ended)]
+        was = {"failed": "the run before has failed", "lost": "the run before was lost"}
+        lines = [was.get(ended.before, "it was late, or its result too old"), *_held_not(ended)]
     else:
         title = f"{run.pipeline} {'has warnings' if run.status == 'warned' else 'succeeded'}"
         lines = list(_held_not(ended))

@@ -92,9 +92,7 @@ class Notices:
     def _take(self, change: Change) -> None:
         """Make the notices of a change, in the transaction that marks it as told: no other service makes them too."""
         run = self._run_of(change)
-        pipeline = self.pipelines().get(change.pipeline)
-        names = messages.targets(change, pipeline) if pipeline else ()
-        message = self._message(change, pipeline, run) if pipeline and names else None
+        names, message = self._told_of(change, run)
         now = values.text(self.clock())
         with self.history.database.transaction() as transaction:
             ours = transaction.execute(
@@ -108,6 +106,15 @@ class Notices:
         if run is not None and change.kind == "ended":
             for heard in self.heard:
                 heard(run)
+
+    def _told_of(self, change: Change, run: Run | None) -> tuple[tuple[str, ...], Message | None]:
+        """Return who is told of a change, and what."""
+        pipelines = self.pipelines()
+        if change.kind in ("data_stale", "data_fresh"):
+            return messages.targets_of_data(change, pipelines), messages.of_data(change, self.flags)
+        pipeline = pipelines.get(change.pipeline)
+        names = messages.targets(change, pipeline) if pipeline else ()
+        return names, self._message(change, pipeline, run) if pipeline and names else None
 
     def _put(self, transaction: Transaction, change: Change, name: str, message: Message, now: str | None) -> None:
         for number in range(len(self._urls(name)) or 1):
@@ -132,7 +139,8 @@ class Notices:
         if run is None:
             return None
         before = str(change.body.get("before", ""))
-        ended = Ended(run, before, self.history.blocks(run.id), self.history.assertions(run.id))
+        was_late = bool(change.body.get("was_late"))
+        ended = Ended(run, before, self.history.blocks(run.id), self.history.assertions(run.id), was_late)
         return messages.of_run(ended, self.flags)
 
     def _urls(self, name: str) -> tuple[str, ...]:
@@ -164,7 +172,7 @@ class Notices:
                 tell(transaction, notice.run, 0, f"notice_{status}", body)
         if error:
             again = "it is tried again" if status == "waiting" else f"given up after {TRIES} tries"
-            self.tell(f"{notice.pipeline}: `{notice.target}` could not be told: {error}; {again}")
+            self.tell(f"{notice.pipeline or 'freshness'}: `{notice.target}` could not be told: {error}; {again}")
 
     def _fault(self, name: str) -> str:
         known = self.notifications().get(name)

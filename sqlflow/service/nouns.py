@@ -158,14 +158,16 @@ class ScheduleState:
 class Change:
     """Something that people may want to be told, once: it stays in the history until it is marked as told.
 
-    `ended`: a run has ended (`body`: its `status` and `before`, the status of the pipeline's run before it, or "");
+    `ended`: a run has ended (`body`: its `status` and `before`, the status of the pipeline's run before it, or "", and `was_late` if the
+    pipeline was late or stale);
     `late`: no run of the day has ended well by the `deadline`; `stale`: the latest good result is of `since`, which is
-    longer ago than `fresh_within` seconds.
+    longer ago than `fresh_within` seconds. `data_stale` and `data_fresh` are of no pipeline: the data of a source or a block has
+    become too old, or is fresh again (`body`: what `sqlflow freshness` tells of it).
     """
 
     id: int
     at: datetime
-    kind: Literal["ended", "late", "stale"]
+    kind: Literal["ended", "late", "stale", "data_stale", "data_fresh"]
     pipeline: str
     run: str
     body: Mapping[str, Any]

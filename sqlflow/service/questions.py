@@ -1,10 +1,12 @@
-"""Queries that pipelines ask in their targets, each in a process of its own: the service itself never opens a target."""
+"""What the service asks of targets, each time in a process of its own: the service itself never opens one."""
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from tempfile import TemporaryFile
+from typing import IO, Literal
 
 from sqlflow.core.process import launched
 
@@ -22,16 +24,21 @@ class Answer:
 
 
 class Question:
-    """The query of one trigger or one wait of a pipeline, being asked."""
+    """A process of Python that answers something, by words such as `-m sqlflow freshness`. It prints into files: no pipe fills up."""
 
-    def __init__(
-        self, root: Path, pipeline: str, kind: Literal["trigger", "wait"], number: int, seconds: float
-    ) -> None:
+    def __init__(self, words: Sequence[str], seconds: float) -> None:
         self.began = seconds
-        command = [sys.executable, "-m", "sqlflow.service.asking", str(root), pipeline, kind, str(number)]
+        self._out, self._err = _file(), _file()
         self._process = subprocess.Popen(
-            launched(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            launched([sys.executable, *words]), stdin=subprocess.DEVNULL, stdout=self._out, stderr=self._err
         )
+
+    @classmethod
+    def of_pipeline(
+        cls, root: Path, pipeline: str, kind: Literal["trigger", "wait"], number: int, seconds: float
+    ) -> "Question":
+        """Ask the query of one trigger or one wait of a pipeline."""
+        return cls(("-m", "sqlflow.service.asking", str(root), pipeline, kind, str(number)), seconds)
 
     def answer(self, seconds: float) -> Answer | None:
         """Return the answer, or None as long as there is none. One that takes too long is killed."""
@@ -40,10 +47,22 @@ class Question:
             if seconds - self.began > QUESTION_SECONDS:
                 self._process.kill()
             return None
-        out, err = self._process.communicate()
-        return Answer(code, out.strip(), err.strip()[:1000] or ("it took too long" if code < 0 else ""))
+        out, err = (_text(file) for file in (self._out, self._err))
+        return Answer(code, out, err[:1000] or ("it took too long" if code < 0 else ""))
 
     def close(self) -> None:
         """End it, and forget what it would have said."""
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
+        self._out.close()
+        self._err.close()
+
+
+def _file() -> IO[str]:
+    return TemporaryFile("w+", encoding="utf-8", errors="replace")
+
+
+def _text(file: IO[str]) -> str:
+    with file:
+        file.seek(0)
+        return file.read().strip()

@@ -7,7 +7,7 @@ from typing import Any
 from sqlflow.service import values
 from sqlflow.service.database import Transaction
 from sqlflow.service.nouns import Run
-from sqlflow.service.states import ENDED, RunStatus, before
+from sqlflow.service.states import ENDED, GOOD, RunStatus, before
 
 
 def insert(transaction: Transaction, run: Run) -> None:
@@ -48,9 +48,23 @@ def enter(transaction: Transaction, run: str, status: RunStatus, reason: str, at
             " order by finished_at desc limit 1",
             pipeline, run,
         )  # fmt: skip
-        body = {"status": status, "before": previous[0][0] if previous else ""}
+        body: dict[str, Any] = {"status": status, "before": previous[0][0] if previous else ""}
+        if status in GOOD and _was_late(transaction, pipeline, run):
+            body["was_late"] = True
         change(transaction, "ended", pipeline, run, run, body, at)
     return True
+
+
+def _was_late(transaction: Transaction, pipeline: str, run: str) -> bool:
+    """Tell whether a pipeline was late, or its result too old, since the run before this one that has ended well."""
+    good = ", ".join(f"'{one}'" for one in GOOD)
+    return bool(
+        transaction.rows(
+            "select 1 from changes where pipeline = ? and kind in ('late', 'stale') and at > coalesce("
+            f"(select max(finished_at) from runs where pipeline = ? and id <> ? and status in ({good})), '') limit 1",
+            pipeline, pipeline, run,
+        )
+    )  # fmt: skip
 
 
 def change(

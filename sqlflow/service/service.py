@@ -20,6 +20,7 @@ from sqlflow.core.pipeline import Pipeline
 from sqlflow.read.notifications import Notification
 from sqlflow.service import facts, values
 from sqlflow.service.catalog import Loaded, fingerprint, loaded
+from sqlflow.service.freshness import FreshnessWatch
 from sqlflow.service.history import History
 from sqlflow.service.leases import BEAT_SECONDS, Membership
 from sqlflow.service.nouns import Tick
@@ -62,6 +63,7 @@ class Service:
         self.runner = Runner(self.root, self.history, self.wake)
         self.watches = Watches(self.root, self.history)
         self.waits = Waits(self.root, self.history)
+        self.freshness = FreshnessWatch(self.root, self.history)
         self._is_ours = True
 
     # What others may ask, from any thread
@@ -144,6 +146,8 @@ class Service:
         if self._is_time("members", BEAT_SECONDS):
             self._take_over()
         self._begin()
+        for line in self.freshness.look(self.pipelines(), now, time.monotonic()):
+            self.tell(line)
         if self._is_time("facts", _FACTS_SECONDS):
             self._watch_facts(now)
         if self._is_time("trim", _TRIM_SECONDS) and trim(self.history, self._loaded.keep, now) == BATCH:
@@ -238,6 +242,7 @@ class Service:
     def _end(self) -> None:
         self.watches.close()
         self.waits.close()
+        self.freshness.close()
         if self.runner.running:
             self.tell(f"runs that are ended, and go on with the next service: {len(self.runner.running)}")
         try:

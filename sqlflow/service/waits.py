@@ -57,7 +57,7 @@ class _Waiting:
     def _is_true(self, wait: Wait, root: Path, seconds: float) -> bool:
         if self.question is None:
             if seconds >= self.look_at:
-                self.question = Question(root, self.pipeline, "wait", self.come, seconds)
+                self.question = Question.of_pipeline(root, self.pipeline, "wait", self.come, seconds)
             return False
         answer = self.question.answer(seconds)
         if answer is None:

@@ -39,7 +39,7 @@ class QueryWatch:
         """Begin to ask when it is time, and fire when the answer is another one. An error is recorded once."""
         if self._question is None:
             if seconds >= self._next:
-                self._question = Question(self.root, self.pipeline, "trigger", self.number, seconds)
+                self._question = Question.of_pipeline(self.root, self.pipeline, "trigger", self.number, seconds)
             return None
         answer = self._question.answer(seconds)
         if answer is None:
