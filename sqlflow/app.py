@@ -23,7 +23,7 @@ from sqlflow.plan.current import Current
 from sqlflow.plan.find import block_named, column_named
 from sqlflow.plan.graph import Graph, graph
 from sqlflow.plan.origins import Read
-from sqlflow.plan.parts import all_targets, part, targets_of
+from sqlflow.plan.parts import all_targets, exported_to, part, targets_of
 from sqlflow.plan.parts import problems as misplaced
 from sqlflow.plan.plan import Plan
 from sqlflow.plan.ranges import NOTHING_ASKED, Asked
@@ -144,7 +144,7 @@ class Project:
     def _overview(
         self, chosen: frozenset[TableName], offline: bool = False, adopt: bool = False, full_refresh: bool = False
     ) -> Across:
-        parts = self._parts(targets_of(self.graph, chosen))
+        parts = self._parts(targets_of(self.graph, chosen, exports=True))
         return overview(self.graph, parts, chosen, offline, adopt, full_refresh)
 
     def _parts(self, targets: Iterable[str]) -> dict[str, Graph]:
@@ -186,7 +186,7 @@ class Project:
         options = Options(
             threads or self.loaded.config.threads, publish_what, fail_fast, prune, adopt, cascade, limit or None
         )
-        parts = self._parts(targets_of(self.graph, chosen))
+        parts = self._parts(targets_of(self.graph, chosen, exports=True))
         new = {name for name, one in parts.items() if not is_there(one.project)}
         checked = {
             name: with_faults(planning.plan(parts[name], chosen & parts[name].inputs.keys(), Current({})))
@@ -304,24 +304,26 @@ class Project:
         source = Environment.parse(environment)
         if source == self.loaded.environment:
             raise UsageError(f"`{source.name}` cannot be promoted to itself", hint="name the environment to promote")
-        with self._held(source, lock_timeout, listener) as targets:
+        with self._held(source, lock_timeout, listener, exports=True) as targets:
             options = Options(threads or self.loaded.config.threads)
             return everywhere.promoted_from(self.graph, targets, source, self.selected(), options, listener)
 
     @contextmanager
-    def _held(self, needed: Environment, lock_timeout: float, listener: Listener) -> Iterator[Mapping[str, Held]]:
+    def _held(
+        self, needed: Environment, lock_timeout: float, listener: Listener, exports: bool = False
+    ) -> Iterator[Mapping[str, Held]]:  # fmt: skip
         """Hold the targets that there are. Raise UsageError if the environment that is `needed` shows nothing in any."""
-        parts = self._there()
-        if not parts:
+        if not self._there():
             raise state.unknown(needed, ())
-        with all_held(parts, lock_timeout, listener) as targets:
+        with all_held(self._there(exports), lock_timeout, listener) as targets:
             everywhere.refuse_unknown(targets, needed)
             yield targets
 
-    def _there(self) -> dict[str, Graph]:
-        """Return what each target that can have anything sees of the project."""
-        parts = self._parts(all_targets(self.graph))
-        return {name: one for name, one in parts.items() if is_there(one.project)}
+    def _there(self, exports: bool = False) -> dict[str, Graph]:
+        """Return what each target that can have anything sees of the project; with `exports`, all that are exported to."""
+        tables = exported_to(self.graph, self.graph.order)
+        parts = self._parts(dict.fromkeys((*all_targets(self.graph), *sorted(tables))))
+        return {name: one for name, one in parts.items() if is_there(one.project) or (exports and name in tables)}
 
     def rollback(self, *, lock_timeout: float = LOCK_SECONDS, listener: Listener = _silent) -> Rollback:
         """Take the latest publish back, and return what that was.

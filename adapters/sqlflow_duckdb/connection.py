@@ -71,11 +71,15 @@ class DuckDBConnection:
         listed = ", ".join(literal(schema) for schema in schemas)
         here = "database_name = current_database() and not internal"
         found = self.session().rows(
-            f"select schema_name, table_name, 'table', '' from duckdb_tables() where {here} and schema_name in ({listed})"
-            f" union all select schema_name, view_name, 'view', sql from duckdb_views() where {here}"
+            "select schema_name, table_name, 'table', '', coalesce(comment, '') from duckdb_tables()"
+            f" where {here} and schema_name in ({listed})"
+            f" union all select schema_name, view_name, 'view', sql, '' from duckdb_views() where {here}"
             f" and schema_name in ({listed})"
         )
-        return tuple(Relation(TableName.of(schema, name), kind, sql) for schema, name, kind, sql in found.rows)
+        return tuple(
+            Relation(TableName.of(schema, name), kind, sql, comment=comment)
+            for schema, name, kind, sql, comment in found.rows
+        )
 
     def dependents(self, relations: Sequence[TableName]) -> tuple[tuple[TableName, TableName], ...]:
         return ()

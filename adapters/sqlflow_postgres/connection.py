@@ -77,7 +77,8 @@ class PostgresConnection:
         listed = ", ".join(literal(schema) for schema in schemas)
         found = self._asked(
             "select nspname, relname, case relkind when 'v' then 'view' when 'm' then 'materialized view' else 'table' end,"
-            f" case when relkind in ('v', 'm') then pg_get_viewdef(pg_class.oid) else '' end, {tables.IS_LOST}"
+            f" case when relkind in ('v', 'm') then pg_get_viewdef(pg_class.oid) else '' end, {tables.IS_LOST},"
+            " case when relkind in ('v', 'm') then '' else coalesce(obj_description(pg_class.oid, 'pg_class'), '') end"
             " from pg_class join pg_namespace on pg_namespace.oid = relnamespace"
             f" where relkind in ('r', 'p', 'v', 'm', 'f') and not relispartition and nspname in ({listed})"
         )

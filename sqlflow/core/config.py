@@ -81,7 +81,20 @@ class ExportConfig(Struct, frozen=True, kw_only=True):
         Literal["none", "gzip", "zstd", "snappy"] | None,
         Meta(description="How the file is packed; `snappy` is for Parquet, whose default is `zstd`."),
     ] = None
-    delimiter: Annotated[Text, Meta(description="CSV: what stands between values.")] = ","
+    delimiter: Annotated[Text | None, Meta(description="CSV: what stands between values, a comma without it.")] = None
+    target: Annotated[
+        Text | None, Meta(description="Another target: the rows go into a table of it instead of a file.")
+    ] = None
+    table: Annotated[
+        Raw, Meta(description="The table of the other target, as `schema.name`; without it, named like the block.")
+    ] = None
+    mode: Annotated[
+        Literal["replace", "append", "upsert"] | None,
+        Meta(description="What becomes of the rows that the table has; without it, `replace`."),
+    ] = None
+    key: Annotated[
+        tuple[Text, ...], Meta(description="With `upsert`: the columns that tell which rows are replaced.")
+    ] = ()
 
 
 class OriginConfig(Struct, frozen=True, kw_only=True):
@@ -231,7 +244,8 @@ class BlockConfig(Struct, frozen=True, kw_only=True):
         Raw, Meta(description="SQL statements that run when the block or an assertion on it has failed.")
     ] = None
     export: Annotated[
-        tuple[ExportConfig, ...], Meta(description="Files that get a copy of the block's rows when they are published.")
+        tuple[ExportConfig, ...],
+        Meta(description="Files, and tables of other targets, that get the block's rows when they are published."),
     ] = ()
     origin: Annotated[
         OriginConfig | None, Meta(description="The block that this one was copied from, by `sqlflow detach`.")

@@ -35,6 +35,8 @@ class Relation:
     definition: str = ""
     is_lost: bool = False
     """Whether its rows may be gone, as those of an unlogged table after a crash of the server."""
+    comment: str = ""
+    """A table's comment."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import time
 from typing import TYPE_CHECKING, Literal
 
+from sqlflow.core.names import TableName
 from sqlflow.core.text import Place
 
 if TYPE_CHECKING:
@@ -79,6 +80,22 @@ class Export:
 
 
 @dataclass(frozen=True, slots=True)
+class TableExport:
+    """A table of another target that gets the rows of what is published of a block; `table` is its name in `prod`.
+
+    `replace` lets it hold these rows alone, `append` adds them, `upsert` puts them in the place of those of the same `key`.
+    """
+
+    place: Place
+    target: str
+    target_place: Place
+    table: TableName
+    mode: Literal["replace", "append", "upsert"] = "replace"
+    key: tuple[str, ...] = ()
+    key_place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Flow:
     """The parts of a block's front matter that shape the run and not the rows.
 
@@ -90,6 +107,7 @@ class Flow:
     on_success: "tuple[Query, ...]" = ()
     on_failure: "tuple[Query, ...]" = ()
     exports: tuple[Export, ...] = ()
+    tables: tuple[TableExport, ...] = ()
 
 
 PLAIN = Flow()

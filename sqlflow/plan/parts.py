@@ -45,8 +45,10 @@ def _in_order(targets: Iterable[str], graph: Graph) -> tuple[str, ...]:
     return tuple(sorted(targets, key=lambda name: (first.get(name, len(graph.order)), name)))
 
 
-def targets_of(graph: Graph, chosen: frozenset[TableName]) -> tuple[str, ...]:
-    """Return the targets that building the chosen blocks may have to do with, in order."""
+def targets_of(graph: Graph, chosen: frozenset[TableName], exports: bool = False) -> tuple[str, ...]:
+    """Return the targets that building the chosen blocks may have to do with, in order; with `exports`, those that it exports
+    to as well.
+    """
     project = graph.project
     if not project.targets:
         return (project.target.name,)
@@ -54,7 +56,13 @@ def targets_of(graph: Graph, chosen: frozenset[TableName]) -> tuple[str, ...]:
     checks = checks_of(graph, along)
     names = graph.upstream(along.union(*(check.reads for check in checks)))
     found = {project.target_of(project.blocks[name]).name for name in names}
+    found |= exported_to(graph, names) if exports else set()
     return _in_order(found | {target_of(check.assertion, project) for check in checks}, graph)
+
+
+def exported_to(graph: Graph, names: Iterable[TableName]) -> frozenset[str]:
+    """Return the targets into whose tables blocks export."""
+    return frozenset(export.target for name in names for export in graph.project.blocks[name].flow.tables)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from sqlflow.core.errors import Problem, ProjectError
 from sqlflow.core.names import TableName
 from sqlflow.plan.changes import column_changes
 from sqlflow.plan.current import NOTHING_KNOWN, Current
+from sqlflow.plan.exports import Due
 from sqlflow.plan.graph import Graph, Resolver, blocks_read, gated
 from sqlflow.plan.incremental import base_of, continued_key, protected
 from sqlflow.plan.ranges import NOTHING_ASKED, Asked, Ranges, continued
@@ -76,6 +77,8 @@ class Plan:
     """The versions of the blocks of other targets; empty where they are not known."""
     as_published: frozenset[TableName] = frozenset()
     """Those of the blocks that are left out which readers read as they are published."""
+    exports: tuple[Due, ...] = ()
+    """The copies of blocks that are still to be made."""
     foreseen: Mapping[TableName, tuple[Column, ...]] = field(default_factory=dict)
     """The columns that the blocks are expected to have, of those of which that was found out; they may have others."""
 

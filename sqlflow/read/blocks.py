@@ -73,7 +73,7 @@ def table_name(path: str, folder: str, config: BlockConfig, reading: Reading) ->
     relative = PurePosixPath(path).relative_to(folder) if folder else PurePosixPath(path)
     schema = config.schema or (relative.parts[0] if len(relative.parts) > 1 else reading.schema)
     name = config.name or relative.name[: -len(relative.suffix)]
-    faults = [fault for part in (schema, name) if (fault := _name_fault(part))]
+    faults = [fault for part in (schema, name) if (fault := name_fault(part))]
     if schema.lower() in RESERVED_SCHEMAS or schema.lower().startswith("pg_"):
         faults.append((f"the schema `{schema}` is reserved", "choose another folder name, or set `schema`"))
     if name.lower().startswith(RESERVED_PREFIX):
@@ -82,7 +82,8 @@ def table_name(path: str, folder: str, config: BlockConfig, reading: Reading) ->
     return None if faults else TableName.of(*(unicodedata.normalize("NFC", part) for part in (schema, name)))
 
 
-def _name_fault(name: str) -> tuple[str, str] | None:
+def name_fault(name: str) -> tuple[str, str] | None:
+    """Return what keeps a text from being a name, and what to do; None for one that is good."""
     if len(name.encode()) > NAME_BYTES_AT_MOST:
         return f"the name `{name}` is {len(name.encode())} bytes long: at most {NAME_BYTES_AT_MOST} bytes", "shorten it"
     if name[:1].isdigit():

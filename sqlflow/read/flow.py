@@ -4,12 +4,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import time
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from sqlflow.core.block import Block, Query
 from sqlflow.core.config import BlockConfig, ExportConfig, WaitConfig
 from sqlflow.core.errors import Problem, ProjectError, did_you_mean
-from sqlflow.core.flow import PLAIN, Condition, Export, Flow, Wait
+from sqlflow.core.flow import PLAIN, Condition, Export, Flow, TableExport, Wait
 from sqlflow.core.names import TableName
 from sqlflow.core.node import Node
 from sqlflow.core.text import Place
@@ -25,6 +25,8 @@ _QUERY = re.compile(r"\s*(select|with|from|values)\b", re.IGNORECASE)
 _FORMATS: Mapping[str, Literal["parquet", "csv", "json"]] = {
     ".parquet": "parquet", ".csv": "csv", ".json": "json", ".jsonl": "json",
 }  # fmt: skip
+_TABLE_HINT = "such as `export: {target: serving, table: marts.revenue}`"
+T = TypeVar("T")
 _WORDS = {"true": True, "1": True, "false": False, "0": False, "none": False, "": False}
 
 
@@ -43,13 +45,17 @@ def flow_of(config: BlockConfig, this: TableName, reading: "Reading", given: Nod
         node = given.get(key) if given is not None else None
         return node.place if node is not None else Place("sqlflow.yml")
 
+    exports = [
+        (one, node, node.place if node else at("export")) for one, node in _paired(config.export, given, "export")
+    ]
     try:
         return Flow(
             found.condition(config.when) if config.when is not None else None,
             waits(config.wait_for, written, at("wait_for"), found.query),
             found.statements(config.on_success),
             found.statements(config.on_failure),
-            tuple(found.export(one, at("export")) for one in config.export),
+            tuple(found.file(*one) for one in exports if one[0].target is None and one[0].table is None),
+            tuple(found.table(*one) for one in exports if one[0].target is not None or one[0].table is not None),
         )
     except ProjectError as error:
         reading.problems.extend(error.problems)
@@ -94,11 +100,15 @@ class _Reader:
         items = () if node is None or node.is_null else node.items if node.kind == "list" else (node,)
         return tuple(self._statement(item) for item in items)
 
-    def export(self, config: ExportConfig, place: Place) -> Export:
+    def file(self, config: ExportConfig, written: Node | None, place: Place) -> Export:
+        for key in ("mode", "key"):
+            if getattr(config, key):
+                at = _place(written, key, place)
+                raise ProjectError(f"`export.{key}` is for tables: a file is always written anew", at, _TABLE_HINT)
         node = config.path
         if node is None or node.kind != "scalar" or node.is_null:
             raise ProjectError("`export.path` is required", place, "such as `export: exports/revenue.parquet`")
-        path = self.reading.renderer.render(embedded(node), self.this)[0].text.strip()
+        path = self._rendered(node)
         suffixes = [suffix for suffix in PurePosixPath(path).suffixes if suffix in _FORMATS]
         form = config.format or (_FORMATS[suffixes[-1]] if suffixes else None)
         if form is None:
@@ -107,7 +117,39 @@ class _Reader:
         packed = config.compression or ("gzip" if path.endswith(".gz") else "zstd" if form == "parquet" else "none")
         if packed == "snappy" and form != "parquet":
             raise ProjectError(f"`export.compression`: `snappy` is for Parquet, not for {form}", node.place)
-        return Export(node.place, path, form, packed, config.delimiter)
+        return Export(node.place, path, form, packed, config.delimiter or ",")
+
+    def table(self, config: ExportConfig, written: Node | None, place: Place) -> TableExport:
+        """Return an export to a table. Whether its target and its name can be is for the project to tell."""
+        for key in ("path", "format", "compression", "delimiter"):
+            if getattr(config, key) is not None:
+                at = _place(written, key, place)
+                raise ProjectError(f"`export.{key}` is for files: this goes into a table", at, "begin each with a `-`")
+        node = config.table
+        if config.target is None:
+            raise ProjectError("`export.table` needs `target`, the target that has the table", place, _TABLE_HINT)
+        if node is not None and (node.kind != "scalar" or node.is_null):
+            raise ProjectError("`export.table` must be `schema.name`", node.place, _TABLE_HINT)
+        table = self.this if node is None else TableName.parse(self._rendered(node))
+        if not table.schema or table.catalog:
+            at = node.place if node is not None else place
+            raise ProjectError(
+                f"`export.table` must be `schema.name`, not `{table}`", at, f"such as `marts.{table.name}`"
+            )
+        if (config.mode == "upsert") != bool(config.key):
+            named = "mode" if config.mode == "upsert" else "key"
+            message = (
+                "`mode: upsert` needs `key`: the columns that tell which rows are replaced"
+                if config.mode == "upsert"
+                else "`export.key` needs `mode: upsert`"
+            )
+            raise ProjectError(message, _place(written, named, place), "such as `mode: upsert` and `key: [order_id]`")
+        there, mode = _place(written, "target", place), config.mode or "replace"
+        where = node.place if node is not None else there
+        return TableExport(where, config.target, there, table, mode, config.key, _place(written, "key", place))
+
+    def _rendered(self, node: Node) -> str:
+        return self.reading.renderer.render(embedded(node), self.this)[0].text.strip()
 
     def _statement(self, node: Node) -> Query:
         if node.kind != "scalar" or node.is_null:
@@ -119,22 +161,17 @@ class _Reader:
         return Query(text, named_uses(text.text, frozenset({self.this}), self.reading.engine.dialect), reads=reads)
 
 
-def refuse_exports(blocks: Iterable[Block], folders: Iterable[str]) -> Iterator[Problem]:
-    """Yield the files that lie in none of the `folders`, and those that several blocks would write."""
-    allowed = [PurePosixPath(folder) for folder in folders]
-    owners: dict[PurePosixPath, TableName] = {}
-    for block in blocks:
-        for export in block.flow.exports:
-            path = PurePosixPath(export.path)
-            if ".." in path.parts or not any(path.is_relative_to(folder) and path != folder for folder in allowed):
-                listed = ", ".join(f"`{folder}`" for folder in allowed)
-                hint = f"export to {listed}, or add the folder to `export_paths` of sqlflow.yml"
-                yield Problem(f"`export`: `{path}` lies in no folder of `export_paths`", export.place, hint)
-            elif path in owners:
-                yield Problem(
-                    f"`export`: `{path}` is written by `{owners[path]}` too", export.place, "give it another name"
-                )
-            owners.setdefault(path, block.name)
+def _paired(configs: "tuple[T, ...]", given: Node | None, key: str) -> "Iterator[tuple[T, Node | None]]":
+    """Yield the settings of a key with the nodes that they were read from; None for those that this file does not say."""
+    written = given.get(key) if given is not None else None
+    items = () if written is None else written.items if written.kind == "list" else (written,)
+    yield from zip(configs, items or (None,) * len(configs), strict=True)
+
+
+def _place(written: Node | None, key: str, otherwise: Place) -> Place:
+    """Return the place of a key of a mapping, where it was written there."""
+    node = written.get(key) if written is not None else None
+    return node.place if node is not None else otherwise
 
 
 def waits(

@@ -18,7 +18,8 @@ from sqlflow.read import files
 from sqlflow.read.blocks import SEED_SUFFIXES, Reading, assertion_file, sql_block
 from sqlflow.read.cache import Context, LoadCache, context_of
 from sqlflow.read.config import Declared, Settings, clean_name, declared_environment, project_file, settings
-from sqlflow.read.flow import refuse_exports, refuse_heavy
+from sqlflow.read.exports import refuse_files, refuse_tables
+from sqlflow.read.flow import refuse_heavy
 from sqlflow.read.functions import FunctionReading, function_block
 from sqlflow.read.instances import Declared as Instance
 from sqlflow.read.instances import declared, instances
@@ -143,10 +144,14 @@ class _Loader:
         blocks = self._blocks()
         assertions = self._assertions()
         self.problems += refuse_heavy(blocks.values(), self.settings.config.pools)
-        self.problems += refuse_exports(blocks.values(), self.settings.config.export_paths)
+        self.problems += refuse_files(blocks.values(), self.settings.config.export_paths)
+        chosen, others = self.settings.target.name, self.settings.others
+        self.problems += refuse_tables(blocks.values(), chosen, {chosen, *others})
         tests = self._unit_tests(blocks)
         self._refuse_dead_defaults()
-        targets = self._used((*(block.config.target for block in blocks.values()), *(one.target for one in assertions)))
+        exported = (export.target for block in blocks.values() for export in block.flow.tables)
+        built = (block.config.target for block in blocks.values())
+        targets = self._used((*built, *exported, *(one.target for one in assertions)))
         if self.problems:
             raise ProjectError(_in_order(self.problems))
         return Project(

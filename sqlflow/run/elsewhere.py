@@ -49,17 +49,17 @@ def version(block: Block, relation: TableName, engine: Engine, session: Session,
 
 @contextmanager
 def batches(
-    name: TableName, origin: Origin, where: Place, at_work: list[Session]
+    name: TableName, origin: Origin, where: Place, at_work: list[Session], hint: str = ""
 ) -> Iterator["pa.RecordBatchReader"]:  # fmt: skip
     """Yield the rows of a block of another target, from a session that is `at_work` meanwhile.
 
-    Raise BuildError for a column that cannot be carried over.
+    Raise BuildError for a column that cannot be carried over; `hint` says what to do, if not to read a view of it.
     """
     session = origin.open_session()
     at_work.append(session)
     try:
         columns = session.columns(f"select * from {origin.relation.sql}")
-        selected = ", ".join(_carried(column, name, origin, where) for column in columns)
+        selected = ", ".join(_carried(column, name, origin, where, hint) for column in columns)
         try:
             with own_errors(session.batches(f"select {selected} from {origin.relation.sql}")) as rows:
                 yield rows
@@ -71,12 +71,12 @@ def batches(
         session.close()
 
 
-def _carried(column: Column, name: TableName, origin: Origin, where: Place) -> str:
+def _carried(column: Column, name: TableName, origin: Origin, where: Place, hint: str) -> str:
     expression, own = origin.target.engine.carried(column), quoted(column.name)
     if expression is None:
         raise BuildError(
             f"the column `{column.name}` of `{name}` cannot be carried over: it is {column.type} in `{origin.target.name}`",
             where,
-            f"read a view in `{origin.target.name}` that casts it or leaves it out",
+            hint or f"read a view in `{origin.target.name}` that casts it or leaves it out",
         )
     return own if expression == own else f"{expression} as {own}"

@@ -10,7 +10,7 @@ from sqlflow.core.engine import Connection, Session
 from sqlflow.core.environment import PROD
 from sqlflow.core.errors import SqlflowError
 from sqlflow.core.names import TableName, literal, quoted
-from sqlflow.run import history, state
+from sqlflow.run import exported, history, state
 from sqlflow.run.lease import Lease
 from sqlflow.run.publish import committed
 from sqlflow.run.state import table_of
@@ -49,20 +49,24 @@ def listed(session: Session) -> tuple[Listed, ...]:
 def drop(connection: Connection, session: Session, project: Project, lease: Lease) -> tuple[TableName, ...]:
     """Take the lease's environment away, and return its relations that were dropped.
 
-    What somebody else has put in the place of one stays. Versions stay until they are swept.
+    Those are views, and the tables that exports have made. What somebody else has put in the place of one stays. Versions stay
+    until they are swept.
     """
     environment = lease.environment
     shown = sorted(map(environment.relation, state.shown(connection, session, environment)))
+    made = sorted(exported.made_in(connection, session, environment))
 
     def change(session: Session) -> None:
         for view in shown:
             session.execute(f"drop view {view.sql}")
-        for table in (table_of("sqlflow_published"), history.TABLE):
-            session.execute(f"delete from {table} where {state.of(environment)}")
+        for table in made:
+            session.execute(f"drop table {table.sql}")
+        for known in (table_of("sqlflow_published"), history.TABLE, exported.TABLE):
+            session.execute(f"delete from {known} where {state.of(environment)}")
 
     committed(connection, session, project, lease, change)
-    _drop_empty({view.schema for view in shown}, connection, session)
-    return tuple(shown)
+    _drop_empty({relation.schema for relation in (*shown, *made)}, connection, session)
+    return (*shown, *made)
 
 
 def _drop_empty(schemas: Iterable[str], connection: Connection, session: Session) -> None:

@@ -57,10 +57,10 @@ Next = Callable[[Results], Share]
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """What is known of a run before it begins: the graph of the project, and how much is to be done in which targets."""
+    """What is known of a run before it begins: the graph of the project, the targets, and how much is to be done."""
 
     graph: Graph
-    targets: tuple[str, ...]
+    held: Mapping[str, Held]
     environment: Environment
     blocks: int
     assertions: int
@@ -78,12 +78,10 @@ def binder_of(plan: Plan, published: Mapping[TableName, TableName], run: str) ->
     return Binder(plan.project, Resolver(plan.project), relations, queries)
 
 
-def whole_of(plan: Plan, graph: Graph, targets: Iterable[str], with_unit_tests: bool) -> Whole:
+def whole_of(plan: Plan, graph: Graph, held: Mapping[str, Held], with_unit_tests: bool) -> Whole:
     """Return what is known of the run of a plan over some targets."""
     tested = len(tests_of(graph, plan.built)) if with_unit_tests else 0
-    return Whole(
-        graph, tuple(targets), graph.project.environment, len(plan.built), len(plan.checks), tested, pools_of(plan)
-    )
+    return Whole(graph, held, graph.project.environment, len(plan.built), len(plan.checks), tested, pools_of(plan))
 
 
 def execute(whole: Whole, shares: Iterable[Next], run: str, options: Options, tell: Listener) -> Report:
@@ -94,7 +92,7 @@ def execute(whole: Whole, shares: Iterable[Next], run: str, options: Options, te
     publishes nothing.
     """
     tell = _one_at_a_time(tell)
-    tally = Tally(whole.graph, ", ".join(whole.targets), run, tell, options.fail_fast)
+    tally = Tally(whole.graph, ", ".join(whole.held), run, tell, options.fail_fast)
     return _Execution(whole, shares, run, options, tell, tally).report()
 
 
@@ -166,7 +164,7 @@ class _Execution:
                 return self.tally.report("failed", problems=error.problems, exit_code=error.exit_code)
             if signal := heard(self.done):
                 return stopped(signal, self.tally, self.options, self.tell)
-            return Publishing(self.worked, self.tally, self.options, self.done, self.tell).report()
+            return Publishing(self.worked, self.tally, self.options, self.done, self.tell, held=whole.held).report()
 
     def _signal(self, exit_code: int) -> None:
         """Say that the run has been told to end. Any thread and any signal handler may call this."""

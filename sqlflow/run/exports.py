@@ -55,13 +55,13 @@ def written_aside(
     Raise ExportStopped soon after `is_stopped` has begun to tell so, and TargetError, at the block's place, for what cannot be written; nothing lies aside then.
     """
     project, found = work.plan.project, []
-    kept = _kept(project.root)
+    kept = kept_in(project.root)
     try:
         for name in passing:
             block = project.blocks[name]
             for export in block.flow.exports:
                 shown, path = place_of(export, project)
-                mark = f"{work.binder.relations[name].name} {export.format} {export.compression} {export.delimiter}"
+                mark = _mark(work.binder.relations[name], export)
                 if kept.get(shown) == mark and path.exists():
                     continue
                 aside = path.with_name(f".{path.name}.{work.run}.new")
@@ -89,7 +89,7 @@ def put_in_place(written: Iterable[Written], work: Work) -> None:
         except OSError as error:
             raise TargetError(_problem(one.place, one.shown, error)) from error
         point("exported")
-        kept = {**_kept(work.plan.project.root), one.shown: one.mark}
+        kept = {**kept_in(work.plan.project.root), one.shown: one.mark}
         content = json.dumps(kept, indent=1, sort_keys=True).encode()
         write(work.plan.project.root / KEPT, lambda content=content: content, make_folder=True)  # type: ignore[misc]
         work.tell(events.Exported(work.run, str(one.block.name), one.shown, one.rows))
@@ -100,9 +100,7 @@ def place_of(export: Export, project: Project) -> tuple[str, Path]:
 
     Raise TargetError where a link leads out of the folders that the project allows.
     """
-    told = Path(export.path)
-    if not project.environment.is_prod:
-        told = told.with_name(f"{project.environment.name}__{told.name}")
+    told = Path(shown_path(export, project))
     path = project.root / told
     allowed = [(project.root / folder).resolve() for folder in project.config.export_paths]
     if not told.is_absolute():
@@ -113,7 +111,23 @@ def place_of(export: Export, project: Project) -> tuple[str, Path]:
     return str(told), path
 
 
-def _kept(root: Path) -> Mapping[str, str]:
+def shown_path(export: Export, project: Project) -> str:
+    """Return the path of a file as it is told."""
+    told = Path(export.path)
+    return str(told if project.environment.is_prod else told.with_name(f"{project.environment.name}__{told.name}"))
+
+
+def is_in_place(export: Export, version: TableName, project: Project, kept: Mapping[str, str]) -> bool:
+    """Tell whether a file is there and holds a version; `kept` is what `kept_in` returns."""
+    shown = shown_path(export, project)
+    return kept.get(shown) == _mark(version, export) and (project.root / shown).exists()
+
+
+def _mark(version: TableName, export: Export) -> str:
+    return f"{version.name} {export.format} {export.compression} {export.delimiter}"
+
+
+def kept_in(root: Path) -> Mapping[str, str]:
     """Return which version each file holds; nothing where that cannot be read."""
     try:
         kept = json.loads((root / KEPT).read_bytes())

@@ -21,6 +21,9 @@ from sqlflow.run.order import Node
 from sqlflow.run.records import Records
 from sqlflow.run.report import Report, RunStatus
 from sqlflow.run.sweep import sweep
+from sqlflow.run.table_exports import Staged, staged
+from sqlflow.run.table_exports import forget as forget_tables
+from sqlflow.run.table_moves import put_in_place as put_into_tables
 from sqlflow.run.tally import Outcome, Tally
 from sqlflow.run.target import Held
 from sqlflow.run.work import Work
@@ -128,7 +131,11 @@ class Publishing:
     tell: Listener
     before: list[tuple[str, int]] = field(default_factory=list)
     """The targets that have published, and how many relations."""
+    held: Mapping[str, Held] = field(default_factory=dict)
+    """All targets that the run holds, those that it only exports to among them."""
     exports: list[tuple[Work, tuple[Written, ...]]] = field(default_factory=list)
+    staged: dict[str, list[Staged]] = field(default_factory=dict)
+    """What lies aside for tables, by target."""
     shown: list[TableName] = field(default_factory=list)
     dropped: list[TableName] = field(default_factory=list)
 
@@ -152,6 +159,8 @@ class Publishing:
         finally:
             for _, written in self.exports:
                 forget(written)
+            for target, staged in self.staged.items():
+                forget_tables(staged, self.held[target])
 
     def _published(self, passing: list[TableName], is_whole: bool, sessions: Mapping[str, Session]) -> Report:
         tally = self.tally
@@ -173,9 +182,9 @@ class Publishing:
         try:
             for work, written in self.exports:
                 put_in_place(written, work)
-            for target, session in sessions.items():
-                held = self.worked[target][0].held
-                publish.copy(held.connection, session, held.lease.environment)
+            for target, staged in self.staged.items():
+                put_into_tables(staged, self.held[target], self.tell)
+            self._tidy(sessions)
         except SqlflowError as error:
             return self._reported("failed", error)
         is_good = is_whole and (publishing or not tally.failures())
@@ -186,6 +195,15 @@ class Publishing:
         report = self.tally.report(status, tuple(self.shown), tuple(self.dropped), problems, exit_code)
         return replace(report, published_in=tuple(self.before))
 
+    def _tidy(self, sessions: Mapping[str, Session]) -> None:
+        """Sweep the targets that nothing is built in, and let each target have its copy."""
+        for target, held in self.held.items():
+            with closing(held.connection.session()) as fresh:
+                if target not in sessions:
+                    swept(held, fresh, [], self.tell)
+                if target in sessions or target in self.staged:
+                    publish.copy(held.connection, fresh, held.lease.environment)
+
     def _write_exports(self, passing: list[TableName], sessions: Mapping[str, Session]) -> None:
         """Write aside what blocks export, in all targets."""
         for target, works in self.worked.items():
@@ -193,6 +211,8 @@ class Publishing:
                 own = [name for name in passing if name in worked.plan.nodes]
                 written = written_aside(worked.work, own, sessions[target], lambda: not self.done.empty())
                 self.exports.append((worked.work, written))
+                for one in staged(worked.work, own, self.held, self.options.adopt, lambda: not self.done.empty()):
+                    self.staged.setdefault(one.export.target, []).append(one)
 
     def _call_back(self, published: Iterable[TableName]) -> None:
         """Run the statements that blocks want to be run now, if there are any."""
@@ -262,6 +282,7 @@ class Publishing:
         self.dropped += dropped
         built = (worked.work.binder.relations for worked in self.worked[target])
         aside = [relations[name].name for relations in built for name in self.tally.bad if name in relations]
+        aside += [one.aside.name for one in self.staged.get(target, ())]
         with closing(held.connection.session()) as fresh:  # the server may have been started again meanwhile
             swept(held, fresh, aside, self.tell)
 

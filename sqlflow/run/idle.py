@@ -30,13 +30,12 @@ def free_leases(connection: Lists, session: Session) -> Leases | None:
 def is_idle(
     plan: Plan, options: Options, connection: Connection, listing: Lists, session: Session, environment: Environment
 ) -> bool:  # fmt: skip
-    """Tell whether a build would change nothing: not what is shown, nor what is kept, nor a file that a block exports."""
+    """Tell whether a build would change nothing: not what is shown, nor what is kept."""
     to_do = plan.built, plan.checks, plan.renewed, plan.left_out, plan.problems, options.prune and plan.removed
     return (
         not any(to_do)
         and not options.adopt
         and not connection.wants_copy
-        and not any(plan.block(name).flow.exports for name in plan.reused)
         and not publish.to_show(plan, plan.reused, listing, session, environment)
         and is_swept(listing, session, [name.name for name in plan.reused.values()], plan.project.config.keep)
     )

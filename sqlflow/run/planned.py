@@ -17,6 +17,7 @@ from sqlflow.read.runtimes import missing
 from sqlflow.read.versions import file_versions
 from sqlflow.run import publish, source_versions, state
 from sqlflow.run.conditions import unwanted
+from sqlflow.run.due import NO_EXPORTS, Exports
 from sqlflow.run.kept import contents_of, keep
 from sqlflow.run.listing import Lists
 
@@ -71,16 +72,21 @@ def made_plan(
 
 @dataclass(frozen=True, slots=True)
 class Across:
-    """What a run over several targets does: `plans` by target, each of all that is done in it, and in which `stages`."""
+    """What a run over several targets does: `plans` by target, each of all that is done in it, and in which `stages`.
+
+    `exports` are the copies that it makes, and what stands against them.
+    """
 
     graph: Graph
     plans: Mapping[str, Plan]
     stages: tuple[Stage, ...]
+    exports: Exports = NO_EXPORTS
 
     @property
     def plan(self) -> Plan:
         """All of it as one plan, to be looked at."""
-        return merged(self.graph, self.plans)
+        made, exports = merged(self.graph, self.plans), self.exports
+        return replace(made, exports=exports.due, problems=(*made.problems, *exports.problems))
 
 
 def across(

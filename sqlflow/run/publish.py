@@ -14,7 +14,7 @@ from sqlflow.core.text import Place
 from sqlflow.plan.current import Current
 from sqlflow.plan.plan import Plan
 from sqlflow.plan.versions import NAME_BYTES, STATE_SCHEMA
-from sqlflow.run import history, ledger, state
+from sqlflow.run import exported, history, ledger, state
 from sqlflow.run.lease import Lease
 from sqlflow.run.listing import Listing, Lists
 from sqlflow.run.retry import TRIES, is_lost, paused, retried
@@ -119,7 +119,7 @@ def publish(
         for schema in schemas:
             session.execute(f"create schema if not exists {quoted(schema)}")
         for relation in taken.values():
-            _set_aside(relation, session)
+            session.execute(set_aside(relation))
         for name in tuple(names):
             with first_the_next_time(name, names):
                 _show(project.blocks[name], relations[name], lease, session, project.target.engine, cascade)
@@ -142,31 +142,55 @@ def committed(
     changed then. A COMMIT whose answer is an error may have happened: the run's mark, read by a new session, is what
     counts.
     """
-    run, lines = lease.owner, _Lines(connection, session)
+
+    def change_and_mark(session: Session) -> None:
+        change(session)
+        state.mark(session, lease.environment, lease.owner, project.config.name)
+
     try:
-        retried(lambda: _change(lines, project, lease, change), lines.dropped_if_lost)
+        once(connection, session, project, lease, change_and_mark, lambda own: state.is_marked(own, lease.owner))
+    except (BusyError, TargetError):
+        raise
+    except SqlflowError as error:
+        raise _refused(error) from error
+
+
+def once(
+    connection: Connection, session: Session, project: Project, lease: Lease, change: Callable[[Session], None],
+    is_done: Callable[[Session], bool],
+) -> None:  # fmt: skip
+    """Change a target in one transaction that makes `is_done` true; on a new session, if one breaks.
+
+    A COMMIT whose answer is an error may have happened: what `is_done` tells of a new session is what counts. Raise what the
+    target says if it is not, and BusyError if the run was overtaken.
+    """
+    lines = _Lines(connection, session)
+    try:
+        retried(lambda: _change(lines, project, lease, change, is_done), lines.dropped_if_lost)
     except BusyError:
         raise
-    except TargetError:
-        if not _has_happened(connection, run):
+    except SqlflowError:
+        if not _has_happened(connection, is_done):
             raise
-    except SqlflowError as error:
-        if not _has_happened(connection, run):
-            raise _refused(error) from error
     finally:
         lines.close()
-    if not _has_happened(connection, run):
-        raise BuildError("publishing was not confirmed: the run's mark is not in the target")
+    if not _has_happened(connection, is_done):
+        raise BuildError("it was not confirmed: the run's mark is not in the target")
 
 
-def _change(lines: "_Lines", project: Project, lease: Lease, change: Callable[[Session], None]) -> None:
-    """Try to publish once. What an earlier try may have done is waited for at the lease's row, and then there or not."""
+def _change(
+    lines: "_Lines",
+    project: Project,
+    lease: Lease,
+    change: Callable[[Session], None],
+    is_done: Callable[[Session], bool],
+) -> None:
+    """Try it once. What an earlier try may have done is waited for at the lease's row, and then there or not."""
     session = lines.session()
     with lease.lock, session.transaction(getattr(project.target.settings, "publish_lock_timeout", None)):
         lease.confirm(session)
-        if not (lines.own and state.is_marked(session, lease.owner)):
+        if not (lines.own and is_done(session)):
             change(session)
-            state.mark(session, lease.environment, lease.owner, project.config.name)
 
 
 @dataclass
@@ -207,9 +231,14 @@ def to_show(
 
 
 def copy(connection: Connection, session: Session, environment: Environment) -> None:
-    """Copy what `prod` shows where the target wants that. Raise TargetError if the copy cannot be written."""
+    """Copy what `prod` shows, and what was exported into it, where the target wants that.
+
+    Raise TargetError if the copy cannot be written.
+    """
     if connection.wants_copy and environment.is_prod:
-        connection.write_copy(sorted(state.shown(connection, session, environment)), state.latest(session, environment))
+        names = {*state.shown(connection, session, environment), *exported.made_in(connection, session, environment)}
+        latest = max(state.latest(session, environment), exported.latest(session, environment))
+        connection.write_copy(sorted(names), latest)
 
 
 @contextmanager
@@ -245,20 +274,21 @@ def look_of(block: Block) -> str:
     return hashlib.blake2b(repr((block.config.description, columns, *grants)).encode(), digest_size=8).hexdigest()
 
 
-def _set_aside(relation: Relation, session: Session) -> None:
+def set_aside(relation: Relation) -> str:
+    """Return the statement that keeps somebody else's relation under another name. Raise BuildError if that is too long."""
     kept = relation.name.name + ADOPTED
     if len(kept.encode()) > NAME_BYTES:
         raise BuildError(f"`{relation.name}` cannot be kept as `{kept}`: a name has at most {NAME_BYTES} bytes")
-    session.execute(f"alter {relation.kind} {relation.name.sql} rename to {quoted(kept)}")
+    return f"alter {relation.kind} {relation.name.sql} rename to {quoted(kept)}"
 
 
-def _has_happened(connection: Connection, run: str) -> bool:
-    """Tell whether the run's mark is in the target. Raise TargetError if the target does not say, asked again and again."""
+def _has_happened(connection: Connection, is_done: Callable[[Session], bool]) -> bool:
+    """Tell whether a change is in the target. Raise TargetError if the target does not say, asked again and again."""
     for number in range(TRIES):
         try:
             session = connection.session()
             try:
-                return state.is_marked(session, run)
+                return is_done(session)
             finally:
                 session.close()
         except SqlflowError as error:

@@ -5,6 +5,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from sqlflow.core.errors import BuildError
 from sqlflow.core.events import Listener
 from sqlflow.core.names import TableName
 from sqlflow.plan.current import NOTHING_KNOWN, Current
@@ -14,6 +15,7 @@ from sqlflow.plan.plan import Plan
 from sqlflow.plan.ranges import NOTHING_ASKED, Asked
 from sqlflow.read.project import renderer_of
 from sqlflow.run import elsewhere
+from sqlflow.run.due import exports_of
 from sqlflow.run.elsewhere import Origin, Origins
 from sqlflow.run.execute import Results, Share, execute, ready, whole_of
 from sqlflow.run.finish import Options
@@ -62,6 +64,7 @@ def overview(
         return replace(
             found,
             plans={name: with_faults(one, sessions.get(name), is_shown=True) for name, one in found.plans.items()},
+            exports=exports_of(found.plan, {name: (one.connection, one.session) for name, one in there.items()}, adopt),
         )
 
 
@@ -100,18 +103,23 @@ class Several:
     def is_idle(self, todo: Across, options: Options) -> bool:
         """Tell whether a build would change nothing in any target."""
         environment = self.graph.project.environment
-        return all(
+        return not (todo.exports.due or todo.exports.problems) and all(
             is_idle(todo.plans[name], options, one.connection, self.listings[name], one.session, environment)
             for name, one in self.there.items()
         )
 
     def across(self, held: Mapping[str, Held], before: Across | None) -> Across:
-        """Return what is to be done, now that the leases are taken: as `before` if nothing can have changed since."""
+        """Return what is to be done, now that the leases are taken: as `before` if nothing can have changed since.
+
+        Raise BuildError for exports that cannot be made.
+        """
         self.held = held
-        if before is not None and all(self.leases[name].until(one.lease, one.session) for name, one in held.items()):
-            return before
-        self.listings = {}
-        return self._across(may_write=True)
+        if before is None or not all(self.leases[name].until(one.lease, one.session) for name, one in held.items()):
+            self.listings = {}
+            before = self._across(may_write=True)
+        if before.exports.problems:
+            raise BuildError(before.exports.problems)
+        return before
 
     def _across(self, may_write: bool) -> Across:
         self.currents = {
@@ -121,9 +129,11 @@ class Several:
         parts = {name: one.graph for name, one in self.there.items()}
         version = partial(version_in, self.graph, self.there, may_write)
         sessions = {name: one.session for name, one in self.there.items()}
-        return across(
+        found = across(
             self.graph, parts, self.currents, self.chosen, self.full_refresh, version, sessions, self.asked
         )  # fmt: skip
+        places = {name: (self.listings.get(name, one.connection), one.session) for name, one in self.there.items()}
+        return replace(found, exports=exports_of(found.plan, places, self.adopt))
 
     def execute(self, todo: Across, options: Options, tell: Listener) -> Report:
         """Build, check and publish it, and return the report."""

@@ -9,6 +9,7 @@
     sqlflow_checked    the keys of assertions that have passed
     sqlflow_published  one row for each block that an environment shows, and the version behind it
     sqlflow_replaced   what each publish has replaced, one row for each block, see `run/history.py`
+    sqlflow_exported   which versions of blocks of other targets have gone into which tables, see `run/exported.py`
     sqlflow_leases     one row for each environment: the run that may change it, see `run/lease.py`
     sqlflow_failures   the failing rows of the last runs, a few for each assertion
 
@@ -30,7 +31,7 @@ from sqlflow.plan.recipes import Entry
 from sqlflow.plan.versions import STATE_SCHEMA, Key
 from sqlflow.run.listing import Lists
 
-FORM = 6
+FORM = 7
 _FORM_OF_RECIPES = 3
 FORM_OF_ENVIRONMENTS = 4
 TABLES = {
@@ -44,6 +45,8 @@ TABLES = {
     "sqlflow_checked": "key text, run text",
     "sqlflow_published": "environment text, schema_name text, name text, relation text, look text, run text",
     "sqlflow_replaced": "environment text, run text, schema_name text, name text, relation text",
+    "sqlflow_exported": "environment text, schema_name text, name text, block text, mode text, version text, run text,"
+    " exported_at timestamp",
     "sqlflow_leases": "environment text, run text, host text, pid integer, since timestamp, heartbeat timestamp,"
     " sequence integer",
     "sqlflow_failures": "run text, block text, assertion text, severity text, failing bigint, columns text, sample text,"

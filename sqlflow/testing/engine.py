@@ -65,6 +65,11 @@ class EngineSuite:
         assert (str(view.name), view.kind) == ("conformance.shown", "view")
         assert "made" in view.definition
 
+    def test_a_table_is_told_with_its_comment(self, connection: Connection, session: Session) -> None:
+        session.execute(f"create table {_MADE.sql} (id integer)")
+        session.execute(f"comment on table {_MADE.sql} is 'it''s ours'")
+        assert connection.relations(["conformance"]) == (Relation(_MADE, "table", comment="it's ours"),)
+
     def test_there_are_no_relations_in_no_schemas(self, connection: Connection) -> None:
         assert connection.relations([]) == ()
         assert connection.relations(["nowhere"]) == ()

@@ -43,6 +43,7 @@ def command(selection: Selection, offline: bool, output: str, place: Place) -> N
         document = {
             "steps": plan.steps,
             "assertions": len(plan.checks),
+            "exports": plan.exports,
             "removed": plan.removed,
             "problems": (*plan.problems, *plan.faults),
             "target": plan.project.target.name,
@@ -94,6 +95,7 @@ def _text(plan: "Plan", project: "Project") -> str:
         where = f"{targets[str(step.block)]:<{wide}}  " if targets else ""
         lines.append(f"{step.action:<7}{step.block!s:<{width}}  {block.form:<{forms}}  {where}{step.reason}")
         lines += [" " * 7 + change for change in _columns(step)]
+    lines += [f"export {due.block} to {due}" for due in plan.exports]
     lines += [f"warning: {warning}" for warning in project.loaded.warnings]
     for name in sorted(set(plan.readers) & {*plan.built, *plan.removed}):
         listed = ", ".join(f"`{reader}`" for reader in plan.readers[name])

@@ -1,0 +1,21 @@
+"""What a run would export: copies of what it publishes, in files and in tables of other targets."""
+
+from dataclasses import dataclass
+
+from sqlflow.core.names import TableName
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A copy of a block that is still to be made: `to` is a file, or a table of the target `target`.
+
+    `mode` says what becomes of the rows that a table has; it is empty for a file.
+    """
+
+    block: TableName
+    to: str
+    target: str = ""
+    mode: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.to} in {self.target} ({self.mode})" if self.target else self.to

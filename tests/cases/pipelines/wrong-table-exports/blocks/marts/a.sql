@@ -1,0 +1,4 @@
+/*---
+export: {target: servign, table: marts.x}
+---*/
+select 1 as one

@@ -1,0 +1,4 @@
+/*---
+export: {target: lake, table: marts.x}
+---*/
+select 1 as one

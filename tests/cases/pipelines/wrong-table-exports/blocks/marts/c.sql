@@ -1,0 +1,4 @@
+/*---
+export: {table: marts.x}
+---*/
+select 1 as one

@@ -1,0 +1,4 @@
+/*---
+export: {target: serving, mode: upsert}
+---*/
+select 1 as one

@@ -1,0 +1,4 @@
+/*---
+export: {target: serving, mode: append, key: one}
+---*/
+select 1 as one

@@ -1,0 +1,4 @@
+/*---
+export: {target: serving, table: "marts.a b"}
+---*/
+select 1 as one

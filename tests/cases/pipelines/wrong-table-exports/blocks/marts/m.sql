@@ -1,0 +1,4 @@
+/*---
+export: {target: serving, table: marts.same}
+---*/
+select 1 as one

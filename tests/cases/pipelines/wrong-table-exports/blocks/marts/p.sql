@@ -1,0 +1,4 @@
+/*---
+export: {target: serving, table: marts.o}
+---*/
+select 1 as one

@@ -1,0 +1,4 @@
+/*---
+export: {target: serving, mode: merge}
+---*/
+select 1 as one

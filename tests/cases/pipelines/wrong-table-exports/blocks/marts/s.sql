@@ -1,0 +1,5 @@
+/*---
+materialize: ephemeral
+export: {target: serving}
+---*/
+select 1 as one

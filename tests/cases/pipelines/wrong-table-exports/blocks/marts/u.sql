@@ -1,0 +1,4 @@
+/*---
+export: {target: serving, delimiter: ";"}
+---*/
+select 1 as one
