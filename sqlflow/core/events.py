@@ -168,7 +168,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A file holds what is published of a block now."""
+    """A file holds what is published of a block now, or a table of another target has got it: `path` is what it is called."""
 
     run: str
     block: str

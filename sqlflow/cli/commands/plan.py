@@ -43,7 +43,6 @@ def command(selection: Selection, offline: bool, output: str, place: Place) -> N
         document = {
             "steps": plan.steps,
             "assertions": len(plan.checks),
-            "exports": plan.exports,
             "removed": plan.removed,
             "problems": (*plan.problems, *plan.faults),
             "target": plan.project.target.name,
@@ -53,6 +52,8 @@ def command(selection: Selection, offline: bool, output: str, place: Place) -> N
             "is_offline": offline,
             **fingerprints(plan),
         }
+        if plan.exports:
+            document["exports"] = plan.exports
         if project.pipelines:
             document["pipelines"] = reached(plan, project.pipelines)
         echo(as_json.text(as_json.plain(document)))
