@@ -21,8 +21,8 @@ from sqlflow.read.project import load
 from sqlflow.run.kept import CACHE_FILE, CONTENTS_FILE
 
 FILES = {
-    "sqlflow.yml": "name: p\nvars: {limit: 3}\nenv: [MARK]\ndefaults:\n  blocks/marts: {tags: [daily]}\n"
-    "targets:\n  dev: {engine: duckdb, path: a.duckdb}\n  other: {engine: duckdb, path: b.duckdb, schema: base}\ntarget: dev\n",
+    "sqlflow.yml": "name: p\nvars: {limit: 3}\nenv: [MARK]\ndefaults:\n  blocks/marts: {tags: [daily]}\n  blocks/late: {when: \"{{ var('limit') < 9 }}\"}\n"
+    "targets:\n  dev: {engine: duckdb, path: a.duckdb}\n  other: {engine: duckdb, path: b.duckdb, schema: base}\n  away: {engine: duckdb, path: c.duckdb}\ntarget: dev\n",
     "macros/money.sql": "{% macro cents(c) %}round({{ c }} * 100){% endmacro %}\n"
     "{% macro positive(column) %}select * from {{ this }} where {{ column }} < 0{% endmacro %}\n",
     "snippets/where.sql": "where id < 9",
@@ -35,6 +35,14 @@ FILES = {
     "blocks/staging/including_too.sql": "select * from a {%+ include 'snippets/where.sql' %}",
     "blocks/marts/b.sql": "/*---\nmaterialize: view\ncolumns: {id: {description: x, assert: [unique]}}\n---*/\nselect id from staging.a",
     "blocks/marts/off.sql": "/*---\nenabled: false\n---*/\nselect 1 as id",
+    "blocks/flow/when.sql": "/*---\nwhen: \"{{ var('limit') == 3 }}\"\n---*/\nselect 1 as id",
+    "blocks/flow/asked.sql": "/*---\nwhen: select count(*) > 0 from staging.a\nwait_for:\n  - {query: select true, every: 5s}\n  - file: done.txt\n"
+    "  - {time: '06:30', timezone: Europe/Berlin}\n---*/\nselect 1 as id",
+    "blocks/flow/after.sql": "/*---\non_success: [insert into log select 1 from flow.after, select 2]\non_failure: select {{ var('limit') }}\n---*/\nselect 1 as id",
+    "blocks/flow/exported.sql": '/*---\nexport:\n  - "exports/{{ target.name }}.csv"\n  - {path: exports/x.txt, format: csv, delimiter: ";"}\n'
+    "  - {target: away, table: \"out.t{{ var('limit') }}\", mode: upsert, key: [id]}\n  - target: away\n---*/\nselect 1 as id",
+    "blocks/flow/env.sql": "/*---\nexport: \"exports/{{ env('MARK') }}.csv\"\n---*/\nselect 1 as id",
+    "blocks/late/defaulted.sql": "select 1 as id",
     "blocks/top.sql": "select count(*) as n from marts.b",
 }
 
@@ -42,7 +50,7 @@ FILES = {
 def plain(project: nouns.Project) -> object:
     """Return a project as it can be compared: what has become assertions is not there a second time."""
     blocks = {
-        name: replace(block, config=caching._without_assertions(block.config)) for name, block in project.blocks.items()
+        name: replace(block, config=caching._without_nodes(block.config)) for name, block in project.blocks.items()
     }
     return blocks, project.assertions, project.disabled, project.secrets, project.warnings, project.skipped
 
@@ -92,7 +100,25 @@ def edit(path: str, old: str, new: str) -> Callable[[Path], None]:
         edit("macros/money.sql", "{% macro cents", "{% if var('limit') > 3 %}{% macro id() %}1{% endmacro %}{% endif %}{% macro cents"),
         edit("snippets/where.sql", "9", "8"),
         edit("sqlflow.yml", "limit: 3", "limit: 4"),
+        edit("sqlflow.yml", "limit: 3", "limit: 9"),
         edit("sqlflow.yml", "daily", "weekly"),
+        edit("sqlflow.yml", "< 9", "< 2"),
+        edit("blocks/flow/when.sql", "== 3", "== 4"),
+        edit("blocks/flow/asked.sql", "> 0", "> 1"),
+        edit("blocks/flow/asked.sql", "select true", "select false"),
+        edit("blocks/flow/asked.sql", "every: 5s", "every: 6s"),
+        edit("blocks/flow/asked.sql", "done.txt", "done.csv"),
+        edit("blocks/flow/asked.sql", "06:30", "06:31"),
+        edit("blocks/flow/asked.sql", "Berlin", "Paris"),
+        edit("blocks/flow/after.sql", "insert into log", "insert into other"),
+        edit("blocks/flow/after.sql", "select {{", "select 1 + {{"),
+        edit("blocks/flow/exported.sql", "x.txt", "y.txt"),
+        edit("blocks/flow/exported.sql", "format: csv", "format: json"),
+        edit("blocks/flow/exported.sql", 'delimiter: ";"', 'delimiter: "|"'),
+        edit("blocks/flow/exported.sql", "out.t", "in.t"),
+        edit("blocks/flow/exported.sql", "mode: upsert, key: [id]", "mode: append"),
+        edit("blocks/flow/exported.sql", "key: [id]", "key: [id, id2]"),
+        edit("blocks/flow/exported.sql", "target: away, table", "target: other, table"),
         edit("sqlflow.yml", "target: dev", "target: other"),
         edit("blocks/marts/off.sql", "enabled: false", "enabled: true"),
         edit("blocks/marts/b.sql", "materialize: view", "materialize: table"),
@@ -121,7 +147,8 @@ def test_nothing_is_read_again_where_nothing_has_changed(root: Path, monkeypatch
     with pytest.raises(Exception, match="never"):
         load(root, environment={"MARK": "first"}, cache=kept)
         raise Exception("never")
-    assert sorted(read) == [f"blocks/staging/{name}.sql" for name in ("env", "including", "including_too")]
+    unkept = ("flow/env", "late/defaulted", "staging/env", "staging/including", "staging/including_too")
+    assert sorted(read) == [f"blocks/{name}.sql" for name in unkept]
 
 
 def test_the_names_of_macros_are_kept_with_all_that_they_depend_on(tmp_path: Path) -> None:
@@ -159,6 +186,7 @@ def test_jinja_is_not_imported_where_nothing_has_changed(root: Path) -> None:
         root,
         {path: "select 1 as id" for path in FILES if path.endswith(("env.sql", "including.sql", "including_too.sql"))},
     )
+    edit("sqlflow.yml", "{when: \"{{ var('limit') < 9 }}\"}", "{tags: [late]}")(root)
     reloaded(root)
     script = (
         "import pathlib, sys; from sqlflow.read.project import load; from sqlflow.read.cache import LoadCache;"

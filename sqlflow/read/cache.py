@@ -18,13 +18,13 @@ import msgspec
 
 from sqlflow.core.block import Assertion, Block, Query, Reads, TableUse, Threshold
 from sqlflow.core.config import BlockConfig
-from sqlflow.core.flow import PLAIN
 from sqlflow.core.names import TableName
 from sqlflow.core.secrets import masked
 from sqlflow.core.text import MappedText, Piece, Place, SourceFile
+from sqlflow.read.cached_flow import StoredFlow, flow_queries, is_kept, restored, stored
 from sqlflow.read.tags import has_tags
 
-FORM = 3
+FORM = 4
 _CLOCK_STEP_NANOSECONDS = 50_000_000
 """A file that was changed so shortly before it was read may change once more without another time of change."""
 _DIGEST = 16
@@ -81,6 +81,7 @@ class _Block(msgspec.Struct, array_like=True):
     after: list[_Query]
     source: str
     continuing: _Query | None
+    flow: StoredFlow | None
 
 
 class _Entry(msgspec.Struct, array_like=True):
@@ -266,6 +267,7 @@ def _queries(block: Block) -> list[Query]:
         *block.pre_statements,
         *block.post_statements,
         *(one.code for one in block.assertions),
+        *flow_queries(block.flow),
     )
     queries = [one for one in found if isinstance(one, Query)]
     return queries if len(queries) == len(found) else []
@@ -283,7 +285,7 @@ def _stored(block: Block, macros: Mapping[str, SourceFile]) -> _Block | None:
     every = _queries(block)
     read = (value for query in every for pair in query.reads.vars for value in pair)
     shown = [block.source.text, *(query.text.text for query in every), *read]
-    if block.flow != PLAIN:
+    if not is_kept(block, (source.text for source in macros.values())):
         return None
     if block.query is None or any(query.reads.env for query in every) or _READS_OTHERS.search(block.source.text):
         return None
@@ -314,19 +316,21 @@ def _stored(block: Block, macros: Mapping[str, SourceFile]) -> _Block | None:
 
     try:
         return _Block(
-            (block.name.schema, block.name.name), _without_assertions(block.config), query(block.query),
+            (block.name.schema, block.name.name), _without_nodes(block.config), query(block.query),
             [assertion(one) for one in block.assertions], block.body, [query(one) for one in block.pre_statements],
             [query(one) for one in block.post_statements], block.source.text,
             query(block.continuing) if block.continuing else None,
+            stored(block.flow, lambda one: msgspec.Raw(msgspec.msgpack.encode(query(one)))),
         )  # fmt: skip
     except _NotKept:
         return None
 
 
-def _without_assertions(config: BlockConfig) -> BlockConfig:
-    """Return the settings without what has become assertions already."""
+def _without_nodes(config: BlockConfig) -> BlockConfig:
+    """Return the settings without what has become assertions, or a part of the flow, already."""
     columns = {name: msgspec.structs.replace(one, assertions=None) for name, one in config.columns.items()}
-    return msgspec.structs.replace(config, assertions=None, columns=columns)
+    flow = {"when": None, "on_success": None, "on_failure": None, "wait_for": (), "export": ()}
+    return msgspec.structs.replace(config, assertions=None, columns=columns, **flow)
 
 
 def _parts(name: TableName) -> tuple[str, ...]:
@@ -362,9 +366,9 @@ def _restored_text(stored: msgspec.Raw, source: SourceFile, macros: Mapping[str,
     return tuple(piece(*given) for given in msgspec.msgpack.decode(stored, type=_Text).pieces)
 
 
-def _restored(stored: _Block, path: str, macros: Mapping[str, SourceFile]) -> Block:
-    name = TableName(*stored.name)
-    source = SourceFile(path, stored.source)
+def _restored(kept: _Block, path: str, macros: Mapping[str, SourceFile]) -> Block:
+    name = TableName(*kept.name)
+    source = SourceFile(path, kept.source)
 
     def query(one: _Query) -> Query:
         tables = tuple(
@@ -385,7 +389,8 @@ def _restored(stored: _Block, path: str, macros: Mapping[str, SourceFile]) -> Bl
         )  # fmt: skip
 
     return Block(
-        name, "sql", source, stored.config, query(stored.query), tuple(map(assertion, stored.assertions)), stored.body,
-        tuple(map(query, stored.before)), tuple(map(query, stored.after)),
-        query(stored.continuing) if stored.continuing else None,
+        name, "sql", source, kept.config, query(kept.query), tuple(map(assertion, kept.assertions)), kept.body,
+        tuple(map(query, kept.before)), tuple(map(query, kept.after)),
+        query(kept.continuing) if kept.continuing else None,
+        restored(kept.flow, lambda one: query(msgspec.msgpack.decode(one, type=_Query))),
     )  # fmt: skip
