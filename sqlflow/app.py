@@ -287,9 +287,8 @@ class Project:
         lock_timeout: float = LOCK_SECONDS, listener: Listener = _silent,
     ) -> Report:  # fmt: skip
         """Run the assertions of the selected blocks on what is published, and return the report."""
-        chosen = self.selected(select, exclude)
+        chosen, options = self.selected(select, exclude), Options(threads or self.loaded.config.threads)
         with all_held(self._parts(targets_of(self.graph, chosen)), lock_timeout, listener) as targets:
-            options = Options(threads or self.loaded.config.threads)
             return everywhere.tested(self.graph, targets, chosen, options, listener)
 
     def promote(
