@@ -18,8 +18,10 @@ import shlex
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 from unittest.mock import patch
@@ -35,7 +37,7 @@ NORMALISED = (
     (r"\d{8}T\d{9}[0-9a-f]{4}", "RUN"),
     (r"__[0-9a-f]{12}\b", "__HASH"),
     (r'"seconds":[0-9.e-]+', '"seconds":0'),
-    (r'"(project|state)":"[0-9a-f]{32}"', r'"\1":"HASH"'),
+    (r'"[0-9a-f]{32}"', '"HASH"'),
     (r" *\b(\d+ m \d+|\d+\.\d\d) s\b", " … s"),
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{6}| UTC\b)", "NOW"),
     (r"\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b", "RUN"),
@@ -49,7 +51,8 @@ class Case:
     """What `case.yml` may say.
 
     A step of `run` is a command line behind `sqlflow`, or a change in between: `{write: {path: text}}`,
-    `{remove: path}`, `{sql: statements for the warehouse}`.
+    `{remove: path}`, `{sql: statements for the warehouse}`, `{keep: {path: command line}}` for what a command prints,
+    `{clock: 2026-01-31 05:00}` for what time it is from there on, in UTC.
     """
 
     run: list[Any] = field(default_factory=lambda: ["build"])
@@ -198,14 +201,23 @@ def transcript(case: Case, warehouse: Warehouse) -> tuple[list[int], str]:
     """Return the exit codes of the commands, and all that was said, without what differs from run to run."""
     codes: list[int] = []
     said: list[str] = []
-    for step in case.run:
-        if isinstance(step, str):
-            code, text = called(step)
-            codes.append(code)
-            said.append(f"$ sqlflow {step}\n{normalised(text, warehouse.project)}exit {code}\n")
-        else:
-            said.append(f"$ {changed(step, warehouse)}\n")
+    with contextlib.ExitStack() as clock:
+        for step in case.run:
+            if isinstance(step, str):
+                code, text = called(step)
+                codes.append(code)
+                said.append(f"$ sqlflow {step}\n{normalised(text, warehouse.project)}exit {code}\n")
+            elif "clock" in step:
+                clock.enter_context(patch.object(time, "time", return_value=moment(step["clock"])))
+                said.append(f"$ clock {step['clock']}\n")
+            else:
+                said.append(f"$ {changed(step, warehouse)}\n")
     return codes, "\n".join(said)
+
+
+def moment(text: str) -> float:
+    """Return a time in UTC as seconds since 1970."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
 
 
 def called(line: str) -> tuple[int, str]:
@@ -243,13 +255,19 @@ def changed(step: dict[str, Any], warehouse: Warehouse) -> str:
     """Do what stands between two commands, and return how it is shown."""
     ((verb, what),) = step.items()
     project = warehouse.project
+    if verb == "keep":
+        for path, line in what.items():
+            code, text = called(line)
+            assert code == 0, text
+            (project / path).write_text(text)
+        return " && ".join(f"sqlflow {line} > {path}" for path, line in what.items())
     if verb == "sql":
         warehouse.rows(what)
         return f"sql {shlex.quote(what.strip())}"
     if verb == "remove":
         (project / what).unlink()
         return f"rm {what}"
-    assert verb == "write", f"a step is a command, or one of write, remove, sql: not {verb}"
+    assert verb == "write", f"a step is a command, or one of write, remove, sql, keep, clock: not {verb}"
     for path, text in what.items():
         (project / path).write_text(text)
     return f"edit {' '.join(what)}"

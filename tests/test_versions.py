@@ -455,7 +455,7 @@ def test_a_plan_from_a_file_is_executed_as_it_says(tmp_path: Path, monkeypatch: 
     ("change", "told"),
     [
         ({"blocks/staging/b.sql": "select 8 as low"}, "the project has changed since it was made"),
-        ({"orders.csv": "id,amount\n1,11\n"}, "the project has changed since it was made"),
+        ({"orders.csv": "id,amount\n1,11\n"}, "`orders.csv` has changed since it was made"),
         ({"blocks/marts/e.sql": "select 1 as one"}, "the project has changed since it was made"),
         ({"blocks/marts/c.sql": FILES["blocks/marts/c.sql"].replace("> 0", "> 1")}, "the project has changed since it was made"),
         (None, "something else has been published since it was made"),

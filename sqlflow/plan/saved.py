@@ -1,29 +1,109 @@
 """A plan as a file: what it was made from, so that it is executed only while that is still so."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sqlflow.core.block import Block
 from sqlflow.core.errors import UsageError
+from sqlflow.core.names import TableName
+from sqlflow.core.unit_test import QueriedRows, Rows, UnitTest
 from sqlflow.plan.origins import hashed
 from sqlflow.plan.plan import Plan, all_assertions
+from sqlflow.plan.ranges import whole_of
+from sqlflow.plan.versions import INTERVALS, SERVER, Key
 
 AGAIN = "make it again with `sqlflow plan --output json`"
 
 
-def fingerprints(plan: Plan) -> dict[str, str]:
-    """Return what a plan was made from: hashes of the project with its files, and of what is published."""
-    keys = [(str(name), key.code, key.inputs) for name, key in sorted(plan.keys.items())]
+def fingerprints(plan: Plan) -> dict[str, Any]:
+    """Return what a plan was made from.
+
+    `project`, `state` and `versions` are hashes: of what the project says, of what is published, and of what blocks go on from.
+    `data` has hashes of what is read from outside, by its name. `time` is that of the intervals of each block of time ranges, and
+    the period of each block with `refresh`.
+    """
+    published = plan.cookbook.published if plan.cookbook else {}
+    return {
+        "project": hashed(json.dumps(_said(plan), default=str)),
+        "state": hashed(json.dumps(_names(published))) if plan.keys else "",
+        "versions": hashed(json.dumps([_names(plan.bases), _spans(plan)])),
+        "data": _data(plan),
+        "time": _time(plan),
+    }
+
+
+def _names(relations: Mapping[TableName, TableName]) -> list[tuple[str, str]]:
+    return sorted((str(name), relation.name) for name, relation in relations.items())
+
+
+def _spans(plan: Plan) -> list[tuple[str, list[str]]]:
+    return [(str(name), list(map(str, ranges.batches))) for name, ranges in sorted(plan.ranges.items())]
+
+
+def _said(plan: Plan) -> list[Any]:
+    """Return what the project says of the blocks of a plan, of what must hold of them, and of how they are tested."""
+    blocks = [(key.code, sorted(_reading(key)), *_shown(plan.block(name))) for name, key in sorted(plan.keys.items())]
     assertions = [
         (item.key, item.severity, str(item.fail_above), item.code.text.text) for item in all_assertions(plan.project)
     ]
-    published = plan.cookbook.published if plan.cookbook else {}
-    shown = sorted((str(name), relation.name) for name, relation in published.items())
-    return {
-        "project": hashed(json.dumps([keys, sorted(assertions)], default=str)),
-        "state": hashed(json.dumps(shown)) if plan.keys else "",
-    }
+    tests = [_tested(test) for test in plan.project.unit_tests if test.block in plan.keys]
+    return [blocks, sorted(assertions), sorted(tests)]
+
+
+def _reading(key: Key) -> Iterator[str]:
+    """Yield the names of what a block reads; the version of the server with that."""
+    yield from (f"{read} {version}" if read == SERVER else read for read, version in key.inputs)
+
+
+def _tested(test: UnitTest) -> tuple[str, ...]:
+    given = [(str(one.name), _rows(one.rows)) for one in test.given]
+    return (test.key, str(test.vars), str(test.now), str(given), _rows(test.expect))
+
+
+def _rows(rows: Rows) -> str:
+    if isinstance(rows, QueriedRows):
+        return rows.text.text
+    columns = [name for name, _ in rows.columns]
+    return str([columns, *([cell and (cell.text, cell.kind) for cell in row] for row in rows.rows)])
+
+
+def _shown(block: Block) -> tuple[Any, ...]:
+    """Return what is published with a block's rows, and which of its intervals it has."""
+    config = block.config
+    described = [(name, column.description) for name, column in config.columns.items()]
+    return (config.description, described, config.grants, config.start, config.end, config.lookback, config.batch_size)
+
+
+def _data(plan: Plan) -> dict[str, str]:
+    """Return hashes of what the blocks of a plan read beside blocks: files, and tables with a version."""
+    others = {*map(str, plan.project.blocks), INTERVALS, SERVER}
+    found: dict[str, str] = {}
+    for name, key in sorted(plan.keys.items()):
+        left_out = others | _periods(plan.block(name), key).keys()
+        found |= {read: hashed(version) for read, version in key.inputs if version and read not in left_out}
+    return found
+
+
+def _time(plan: Plan) -> dict[str, str]:
+    now = datetime.fromtimestamp(plan.files.seconds, UTC)
+    found: dict[str, str] = {}
+    for name, key in sorted(plan.keys.items()):
+        block = plan.block(name)
+        times = [
+            *({str(whole_of(block.config, now))} if block.is_ranged else ()),
+            *sorted(set(_periods(block, key).values())),
+        ]
+        found |= {str(name): ", ".join(times)} if times else {}
+    return found
+
+
+def _periods(block: Block, key: Key) -> dict[str, str]:
+    """Return what of a block's inputs is as old as its `refresh` says, each with the period that counts."""
+    refresh = block.config.refresh
+    return {} if refresh == "always" else {read: text for read, text in key.inputs if text.split(" ")[0] == refresh}
 
 
 def text_of(path: str | Path) -> str:
@@ -46,6 +126,9 @@ def read(text: str, path: str) -> Mapping[str, Any]:
         "steps": list,
         "project": str,
         "state": str,
+        "versions": str,
+        "data": dict,
+        "time": dict,
         "target": str,
         "environment": str,
         "select": list,
@@ -72,11 +155,31 @@ def refuse_stale(document: Mapping[str, Any], plan: Plan, path: str) -> None:
         raise UsageError(
             f"the plan in `{path}` is for the environment `{document['environment']}`, not `{plan.project.environment.name}`"
         )
-    for part, what in (("project", "the project has changed"), ("state", "something else has been published")):
-        if document[part] != now[part]:
-            raise UsageError(f"the plan in `{path}` is not true any more: {what} since it was made", hint=AGAIN)
-    steps = [(step.get("block"), step.get("action")) for step in document["steps"] if isinstance(step, dict)]
-    if steps != [(str(step.block), step.action) for step in plan.steps]:
-        raise UsageError(
-            f"the plan in `{path}` is not true any more: other versions are there than when it was made", hint=AGAIN
-        )
+    moved = next(_moved(document, now, plan), None)
+    if moved is not None:
+        raise UsageError(f"the plan in `{path}` is not true any more: {moved}", hint=AGAIN)
+
+
+def _moved(then: Mapping[str, Any], now: Mapping[str, Any], plan: Plan) -> Iterator[str]:
+    """Yield what has moved on since a plan was made."""
+    if then["project"] != now["project"]:
+        yield "the project has changed since it was made"
+    yield from (f"`{name}` has changed since it was made" for name in _differing(then["data"], now["data"]))
+    for name in _differing(then["time"], now["time"]):
+        yield f"{_due(plan, name)} since it was made"
+    if then["state"] != now["state"]:
+        yield "something else has been published since it was made"
+    steps = [(step.get("block"), step.get("action")) for step in then["steps"] if isinstance(step, dict)]
+    if then["versions"] != now["versions"] or steps != [(str(step.block), step.action) for step in plan.steps]:
+        yield "other versions are there than when it was made"
+
+
+def _due(plan: Plan, name: str) -> str:
+    block = plan.project.blocks.get(TableName.parse(name))
+    if block is None or block.is_ranged:
+        return f"an interval of `{name}` has ended"
+    return f"`{name}` has become due by `refresh: {block.config.refresh}`"
+
+
+def _differing(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    return sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))

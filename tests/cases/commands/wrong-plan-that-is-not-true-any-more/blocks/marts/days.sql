@@ -1,0 +1,9 @@
+/*---
+materialize: incremental
+strategy: time_range
+time_column: day
+interval: day
+start: 2026-01-01
+batch_size: 1
+---*/
+select cast('{{ start }}' as date) as day

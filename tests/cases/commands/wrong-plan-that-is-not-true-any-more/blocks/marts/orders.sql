@@ -1,0 +1,4 @@
+/*---
+description: One row per order.
+---*/
+select id from raw.orders
