@@ -9,7 +9,8 @@ from sqlflow.core.text import Place
 from sqlflow.read.front_matter import SqlFile
 
 SNAPSHOT_ALONE = ("updated_at", "check", "hard_deletes")
-HISTORY_COLUMNS = ("valid_from", "valid_to", "is_current")
+VALID_FROM = "valid_from"
+HISTORY_COLUMNS = (VALID_FROM, "valid_to", "is_current")
 """What a snapshot has beside the columns of its query."""
 ALL = "all"
 """What stands in `check` for all columns."""

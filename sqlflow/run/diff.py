@@ -1,7 +1,7 @@
 """Compares what two environments show of a block: columns, counts, and rows by key, computed in the engine."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from sqlflow.core.environment import Environment
 from sqlflow.core.errors import UsageError, did_you_mean
 from sqlflow.core.names import TableName, quoted
 from sqlflow.plan.reuse import Retyped
+from sqlflow.read.snapshots import VALID_FROM
 from sqlflow.run import state
 from sqlflow.run.target import opened
 
@@ -126,17 +127,20 @@ class _Pair:
 def difference(block: Block, before: Side, after: Side, key: Sequence[str], limit: int, session: Session) -> Difference:
     """Return how `after` differs from `before`, with at most `limit` rows of each kind.
 
-    The columns of the `key` must be in both; without them it is the first `unique` assertion that gives it. Raise
+    The columns of the `key` must be in both; without them it is the first that the block says and that holds in both. Raise
     UsageError for a key that is not there or not unique.
     """
     pair = _Pair(block, before, after, session)
-    chosen = _given(pair, key) if key else _asserted(pair)
+    asked = _given(pair, key)
     if before.relation == after.relation:
-        rows = pair.count(after)
+        rows, chosen = pair.count(after), asked or next(_said(pair), [])
         names = tuple(pair.new[name].name for name in chosen)
         return Difference(
             block.name, before.environment, after.environment, True, rows_before=rows, rows_after=rows, key=names
         )
+    if asked:
+        _refuse_doubled(pair, asked)
+    chosen = asked or next((names for names in _said(pair) if not any(_doubled(pair, names))), [])
     return _by_key(pair, chosen, limit) if chosen else _whole(pair, limit)
 
 
@@ -148,14 +152,30 @@ def _given(pair: _Pair, key: Sequence[str]) -> list[str]:
     return [name.lower() for name in key]
 
 
-def _asserted(pair: _Pair) -> list[str]:
-    for assertion in pair.block.assertions:
+def _said(pair: _Pair) -> Iterator[list[str]]:
+    """Yield the keys that a block says, of columns that both have."""
+    for columns in _keys(pair.block):
+        names = [name.lower() for name in columns]
+        if names and all(name in pair.both for name in names):
+            yield names
+
+
+def _keys(block: Block) -> Iterator[Sequence[str]]:
+    """Yield the columns that tell rows apart: as new rows find them, as assertions say, as unique indexes hold.
+
+    With `delete_insert` a key has many rows.
+    """
+    config = block.config
+    if block.is_snapshot:
+        yield (*config.key, VALID_FROM)
+    elif config.strategy == "merge":
+        yield config.key
+    for assertion in block.assertions:
         is_key = assertion.kind == "unique" and not assertion.new_only
         match = _UNIQUE.fullmatch(assertion.name) if is_key else None
-        names = match.group(1).lower().split(", ") if match else []
-        if names and all(name in pair.both for name in names):
-            return names
-    return []
+        yield match.group(1).split(", ") if match else ()
+    for index in config.indexes:
+        yield index.columns if index.unique and not index.expressions and not index.where else ()
 
 
 def _schema(pair: _Pair) -> dict[str, Any]:
@@ -190,8 +210,6 @@ def _whole(pair: _Pair, limit: int) -> Difference:
 
 
 def _by_key(pair: _Pair, key: list[str], limit: int) -> Difference:
-    for side, columns in ((pair.before, pair.old), (pair.after, pair.new)):
-        _refuse_duplicates(pair, side, [quoted(columns[name].name) for name in key])
     joined = _Joined(pair, key)
     counts = dict(zip(("added", "removed", "changed", *joined.others), joined.counts(), strict=True))
     names = tuple(pair.new[name].name for name in pair.both)
@@ -217,17 +235,24 @@ def _has_key(key: list[str], columns: Mapping[str, Column]) -> str:
     return " and ".join(f"{quoted(columns[name].name)} is not null" for name in key)
 
 
-def _refuse_duplicates(pair: _Pair, side: Side, columns: list[str]) -> None:
-    listed = ", ".join(columns)
-    query = (
-        f"select count(*) from (select {listed} from {side.relation.sql}"
-        f" where {' and '.join(f'{column} is not null' for column in columns)}"
-        f" group by {listed} having count(*) > 1) as doubled"
-    )
-    doubled = pair.session.rows(query).rows[0][0]
-    if doubled:
-        what = f"`{pair.block.name}` has {doubled} value{'' if doubled == 1 else 's'} of the key more than once"
-        raise UsageError(f"{what} in `{side.environment}`", hint="name columns that are unique together with `--key`")
+def _doubled(pair: _Pair, key: list[str]) -> Iterator[int]:
+    """Yield how many values of a key there are more than once, before and after."""
+    for side, columns in ((pair.before, pair.old), (pair.after, pair.new)):
+        listed = ", ".join(quoted(columns[name].name) for name in key)
+        query = (
+            f"select count(*) from (select {listed} from {side.relation.sql} where {_has_key(key, columns)}"
+            f" group by {listed} having count(*) > 1) as doubled"
+        )
+        yield int(pair.session.rows(query).rows[0][0])
+
+
+def _refuse_doubled(pair: _Pair, key: list[str]) -> None:
+    for side, doubled in zip((pair.before, pair.after), _doubled(pair, key), strict=True):
+        if doubled:
+            what = f"`{pair.block.name}` has {doubled} value{'' if doubled == 1 else 's'} of the key more than once"
+            raise UsageError(
+                f"{what} in `{side.environment}`", hint="name columns that are unique together with `--key`"
+            )
 
 
 class _Joined:

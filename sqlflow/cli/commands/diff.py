@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @block_argument
 @click.option("--against", default="prod", metavar="NAME", help="The environment to compare with.  [default: prod]")
 @click.option(
-    "--key", default="", metavar="COLUMNS", help="What tells rows apart, instead of the block's `unique` assertion."
+    "--key", default="", metavar="COLUMNS", help="What tells rows apart, instead of the key that the block says."
 )
 @click.option(
     "--limit", type=click.IntRange(0, 1000), default=5, show_default=True, help="How many rows to show of a kind."
@@ -82,7 +82,7 @@ def _rows(found: "Difference") -> Iterator[str]:
     added, removed = found.added.count, found.removed.count
     if not found.key:
         yield f"by whole rows: {added:,} added, {removed:,} removed, {found.rows_after - added:,} the same"
-        yield "no `unique` assertion tells rows apart: with `--key COLUMNS` changed rows are told"
+        yield "the block says no key that tells rows apart: with `--key COLUMNS` changed rows are told"
         return
     same = found.rows_after - found.keyless[1] - added - found.changed
     yield f"by {', '.join(found.key)}: {added:,} added, {removed:,} removed, {found.changed:,} changed, {same:,} the same"

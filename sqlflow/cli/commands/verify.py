@@ -19,7 +19,7 @@ from sqlflow.cli.options import (
 @block_argument
 @span_options
 @click.option(
-    "--key", default="", metavar="COLUMNS", help="What tells rows apart, instead of the block's `unique` assertion."
+    "--key", default="", metavar="COLUMNS", help="What tells rows apart, instead of the key that the block says."
 )
 @click.option(
     "--limit", type=click.IntRange(0, 1000), default=5, show_default=True, help="How many rows to show of a kind."

@@ -1,0 +1,6 @@
+/*---
+materialize: snapshot
+key: [ID, line]
+check: [price]
+---*/
+select id, line, price from raw.lines

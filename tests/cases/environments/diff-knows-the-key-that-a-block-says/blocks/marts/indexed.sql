@@ -1,0 +1,6 @@
+/*---
+indexes:
+  - {columns: [price], unique: false}
+  - {columns: [id, line], unique: true}
+---*/
+select id, line, price from raw.lines
