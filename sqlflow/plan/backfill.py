@@ -1,6 +1,6 @@
 """A backfill: the intervals of blocks of time ranges that somebody asks for, and what is to be said against it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
 
 from sqlflow.core.block import Block
@@ -12,9 +12,11 @@ from sqlflow.plan.graph import Graph
 from sqlflow.plan.plan import Plan
 from sqlflow.plan.ranges import Asked, whole_of
 
+_NAMED = 3
+
 
 def backfilled(
-    graph: Graph, chosen: Iterable[TableName], start: datetime | str, end: datetime | str, only_missing: bool = False
+    graph: Graph, chosen: Collection[TableName], start: datetime | str, end: datetime | str, only_missing: bool = False
 ) -> Asked:
     """Return what is asked of the blocks of time ranges among the `chosen`; times without a zone are UTC.
 
@@ -25,14 +27,21 @@ def backfilled(
     return Asked(frozenset(block.name for block in blocks), span, only_missing)
 
 
-def ranged(graph: Graph, chosen: Iterable[TableName]) -> list[Block]:
+def ranged(graph: Graph, chosen: Collection[TableName]) -> list[Block]:
     """Return the blocks of time ranges among the `chosen`. Raise UsageError if there are none."""
     blocks = [block for name in sorted(chosen) if (block := graph.project.blocks[name]).is_ranged]
+    if not chosen:
+        raise UsageError("nothing is left of the selection")
     if not blocks:
-        named = ", ".join(f"`{name}`" for name in sorted(chosen)[:3])
         hint = "only blocks with `strategy: time_range` are built by intervals; `sqlflow build` builds the others"
-        raise UsageError(f"{named} has no intervals of time", hint=hint)
+        raise UsageError(_rangeless([f"`{name}`" for name in sorted(chosen)]), hint=hint)
     return blocks
+
+
+def _rangeless(names: list[str]) -> str:
+    more = [f"{len(names) - _NAMED} more"] if len(names) > _NAMED else []
+    listed = ", ".join([*names[:_NAMED], *more])
+    return f"{listed} has no intervals of time" if len(names) == 1 else f"none of {listed} has intervals of time"
 
 
 def finished(blocks: Iterable[Block], start: datetime | str, end: datetime | str) -> Span:
@@ -81,7 +90,7 @@ def refuse_unbuildable(plan: Plan, asked: Asked) -> None:
         name for name in sorted(asked.blocks) if name in published and name in plan.ranges and name not in plan.bases
     ]
     if changed:
-        hint = f"`sqlflow build {changed[0]}` builds it anew, from its `start`"
+        hint = f"`sqlflow build {changed[0]}{plan.project.environment.flag}` builds it anew, from its `start`"
         place = Place(plan.block(changed[0]).source.path)
         raise UsageError(Problem(f"what is there of `{changed[0]}` was made by another query", place, hint))
     files = {plan.block(name).source.path for name in {*plan.nodes, *plan.borrowed}}

@@ -10,6 +10,7 @@ from sqlflow.cli.options import (
     environment_option,
     events_option,
     lock_timeout_option,
+    pipeline_option,
     project_options,
     quiet_option,
     selection_options,
@@ -28,6 +29,7 @@ from sqlflow.cli.options import (
 @quiet_option
 @project_options
 @environment_option
+@pipeline_option
 def command(
     selection: Selection, start: str, end: str, only_missing: bool, threads: int | None, lock_timeout: float, output: str,
     quiet: bool, place: Place,
@@ -39,7 +41,7 @@ def command(
     from sqlflow.cli.running import run_and_tell
     from sqlflow.core.errors import UsageError
 
-    if not selection.select:
+    if not selection.select and not place.pipeline:
         raise UsageError("which block?", hint="name it: `sqlflow backfill orders --from 2026-01-01 --to 2026-02-01`")
     project = place.load()
     sys.exit(

@@ -1,0 +1,1 @@
+select day, edition from marts.days
