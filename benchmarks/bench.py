@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+import content
 import peers
 import warehouse
 from measure import Figure, median, taken
@@ -102,6 +103,10 @@ def _rows(folder: Path, blocks: int, runs: int, quick: bool) -> Iterator[Row]:
     loading = [SQLFLOW, "list", "--output", "json"]
     first = times(lambda: _cold(ours, loading))
     yield Row(f"first load, {blocks * 10} blocks", median(lambda: _cold(many, loading), 1), f"of {blocks}", first, 11)
+    for name in content.engines():
+        whole = content.measured(name, 1_000_000, runs)[content.ALL]
+        hashing, building = (Figure(seconds, seconds, 0) for seconds in (whole.content, whole.build))
+        yield Row(f"hashing the content of 7 blocks, {name}", hashing, "building them", building, 0.15)
     if quick:
         return
     taken(build, many)

@@ -16,6 +16,8 @@ from support import write
 from sqlflow import Project
 from sqlflow.core import events, failpoints
 from sqlflow.core.errors import SqlflowError, TargetError
+from sqlflow.core.names import TableName
+from sqlflow.run.target import opened
 
 FILES = {
     "blocks/marts/revenue.sql": "/*---\ndescription: Money.\n---*/\nselect {{ var('columns') }} from generate_series(1, 3) as n (id)",
@@ -233,6 +235,48 @@ def test_waiting_for_readers_ends_with_a_signal(tmp_path: Path, postgres_url: st
     assert (report.status, report.exit_code) == ("cancelled", 130)
     assert report.seconds < 100
     assert other.execute("select min(id) from marts.revenue").fetchall() == [(1,)]
+
+
+CONTENTS = {
+    "smallint": ("0", "-1", "null"),
+    "integer": ("0", "-1", "1", "null"),
+    "bigint": ("0", "-1", "4294967295", "4294967296", "1", "null"),
+    "numeric": ("0", "5", "-5", "1.0", "1.00", "'NaN'", "null"),
+    "numeric(9, 2)": ("5", "-5", "null"),
+    "real": ("0", "'-0'", "'NaN'", "'Infinity'", "1e-30", "null"),
+    "double precision": ("0", "'-0'", "'NaN'", "'-Infinity'", "1e-300", "null"),
+    "boolean": ("true", "false", "null"),
+    "text": ("''", "' '", "'null'", "'A'", "'a'", "null"),
+    "char(3)": ("'a'", "'b'", "null"),
+    "bytea": ("''", "'\\x00'", "null"),
+    "date": ("'infinity'", "'-infinity'", "'2000-01-01'", "'1999-12-31'", "'5000000-01-01'", "null"),
+    "time": ("'00:00'", "'24:00'", "null"),
+    "timetz": ("'12:00+01'", "'11:00+00'", "null"),
+    "timestamp(3)": ("'infinity'", "'2000-01-01'", "'1999-12-31 23:59:59.999'", "null"),
+    "timestamptz": ("'infinity'", "'2000-01-01 00:00+00'", "'2000-01-01 00:00+01'", "null"),
+    "interval": ("'1 month'", "'30 days'", "'24:00'", "'1 day'", "null"),
+    "uuid": ("'00000000-0000-0000-0000-000000000000'", "'10000000-0000-0000-0000-000000000000'", "null"),
+    "jsonb": ("'1.0'", "'1.00'", "'null'", "null"),
+    "json": ("'{}'", "'{ }'", "null"),
+    "text[]": ("'{}'", "'{null}'", "'{a,b}'", "'{\"a,b\"}'", "null"),
+    "float8[]": ("'{0}'", "'{-0}'", "null"),
+    "point": ("'(0,0)'", "'(0,1)'", "null"),
+}
+
+
+def test_values_that_only_look_the_same_are_other_contents(tmp_path: Path, postgres_url: str) -> None:
+    loaded, relation = project(tmp_path, postgres_url).loaded, TableName("public", "made")
+    with opened(loaded) as (_, session):
+        for kind, values in CONTENTS.items():
+            found = set()
+            pairs = {pair for value in values for pair in ((value, "null"), ("null", value))}
+            for one, other in pairs:
+                made = f"select cast({one} as {kind}) as one, cast({other} as {kind}) as other"
+                session.execute(f"create table {relation.sql} as {made}")
+                query = loaded.target.engine.content(relation, session.columns(f"select * from {relation.sql}"), False)
+                found.add(session.rows(query or "").rows)
+                session.execute(f"drop table {relation.sql}")
+            assert len(found) == len(pairs), kind
 
 
 def test_what_an_older_server_has_built_is_built_again(tmp_path: Path, postgres_url: str, other: Postgres) -> None:

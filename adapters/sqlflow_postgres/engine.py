@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 from sqlflow.core.config import BlockConfig, IndexConfig
 from sqlflow.core.engine import Column, Connection, Rows
 from sqlflow.core.names import TableName, quoted
-from sqlflow_postgres import arrow, functions, tables, views
+from sqlflow_postgres import arrow, content, functions, tables, views
 from sqlflow_postgres.settings import PostgresOptions, PostgresSettings
 
 NAME_BYTES = 63
@@ -138,11 +138,7 @@ class PostgresEngine:
         return views.granted(view, grants, ask)
 
     def content(self, relation: TableName, columns: Sequence[Column], ordered: bool) -> str | None:
-        listed = ", ".join([*(quoted(column.name) for column in columns), *(["ctid"] if ordered else [])])
-        return (
-            "select count(*), sum(h::numeric), bit_xor(h) from"
-            f" (select hashtextextended(row({listed})::text, 0) as h from {relation.sql}) as hashed"
-        )
+        return content.query(relation, columns, ordered)
 
     def failing_pattern(self, column: str, pattern: str) -> str:
         return f"not {column} ~ {pattern}"

@@ -28,6 +28,8 @@ class Cutoff:
     lock: threading.Lock = field(default_factory=threading.Lock)
     heeding: dict[TableName, bool] = field(default_factory=dict)
     """Whether the order in which rows lie may count for a block."""
+    counts: dict[TableName, int] = field(default_factory=dict)
+    """How many rows versions have: many readers ask, and some engines count them one by one."""
 
     def __post_init__(self) -> None:
         self.comparison = Comparison(self.plan.project.target.engine.dialect)
@@ -70,7 +72,7 @@ class Cutoff:
             return False
         try:
             columns = [_columns(relation, now.tables[table], session) for relation in (one, other)]
-            if columns[0] != columns[1] or _count(one, session) != _count(other, session):
+            if columns[0] != columns[1] or self._count(one, session) != self._count(other, session):
                 return False
             contents = [self._content(relation, columns[0], name, session) for relation in (one, other)]
         except StatementError:
@@ -80,10 +82,15 @@ class Cutoff:
     def _content(self, relation: TableName, columns: list[Column], name: TableName, session: Session) -> str | None:
         ordered = self._order_counts(name)
         if not columns and not ordered:
-            return str(_count(relation, session))
+            return str(self._count(relation, session))
         query = self.plan.project.target.engine.content(relation, columns, ordered)
         what = f"{'ordered ' if ordered else ''}{', '.join(f'{column.name} {column.type}' for column in columns)}"
         return state.content(session, relation, hashed(what), query) if query else None
+
+    def _count(self, relation: TableName, session: Session) -> int:
+        if relation not in self.counts:
+            self.counts[relation] = int(session.rows(f"select count(*) from {relation.sql}").rows[0][0])
+        return self.counts[relation]
 
     def _order_counts(self, name: TableName) -> bool:
         graph = self.plan.graph
@@ -102,10 +109,6 @@ def _columns(relation: TableName, wanted: set[str], session: Session) -> list[Co
     if EVERY in wanted:
         return list(found)
     return sorted((column for column in found if column.name.lower() in wanted), key=lambda column: column.name)
-
-
-def _count(relation: TableName, session: Session) -> int:
-    return int(session.rows(f"select count(*) from {relation.sql}").rows[0][0])
 
 
 @dataclass
