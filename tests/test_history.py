@@ -94,16 +94,6 @@ def test_a_schedule_that_rests_remembers_who_has_paused_it(history: History) -> 
     assert not history.schedules()["nightly"].is_paused
 
 
-def test_a_key_is_new_once_until_its_time_is_over(history: History) -> None:
-    keep = timedelta(minutes=5)
-    assert [history.first_seen("a", keep), history.first_seen("a", keep), history.first_seen("b", keep)] == [
-        True,
-        False,
-        True,
-    ]
-    assert [history.first_seen("c", -keep), history.first_seen("c", keep)] == [True, True]
-
-
 def test_many_threads_write_at_once_and_nothing_is_lost(history: History) -> None:
     with ThreadPoolExecutor(16) as threads:
         asked = list(threads.map(lambda number: history.request_run(f"p{number % 3}").id, range(64)))

@@ -128,5 +128,3 @@ def test_what_a_run_was_before_tells_whether_it_has_recovered(tmp_path: Path) ->
         ran(history, nightly, status, at("2026-06-01T00:00") + timedelta(hours=number))  # type: ignore[arg-type]
     found = [change.body["before"] for change in history.changes()]
     assert found == ["", "succeeded", "failed"]
-    assert [history.mark_told(change.id) for change in history.changes()] == [True] * 3
-    assert history.changes() == []

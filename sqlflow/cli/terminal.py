@@ -12,13 +12,14 @@ from typing import Any
 import click
 
 from sqlflow.cli.output import echo
-from sqlflow.cli.text import count, seconds, table
+from sqlflow.cli.text import seconds, table
 from sqlflow.cli.unit_tests import unit_test_texts
 from sqlflow.core import events
 from sqlflow.core.errors import printable
 from sqlflow.core.events import Event, Listener
 from sqlflow.core.flow import written
 from sqlflow.core.secrets import masked
+from sqlflow.core.words import count, that_break
 from sqlflow.run.report import AssertionResult, BlockResult, Report
 
 _MARKS = {"built": ("✓", "green"), "failed": ("✗", "red"), "warned": ("!", "yellow"), "skipped": ("-", "bright_black")}
@@ -220,8 +221,7 @@ def _assertion_text(result: AssertionResult) -> str:
     if result.problems:
         what = "does not hold" if result.failing else "could not be run"
         return f"{_mark(result.status)} {name} {what}\n" + "\n".join(map(str, result.problems))
-    breaks = "breaks" if result.failing == 1 else "break"
-    lines = [f"{_mark(result.status)} {click.style(name, bold=True)}: {count(result.failing, 'row')} {breaks} it"]
+    lines = [f"{_mark(result.status)} {click.style(name, bold=True)}: {that_break(result.failing)} it"]
     if result.description:
         lines.append(f"  {result.description}")
     if result.sample:

@@ -63,15 +63,6 @@ def cell(value: Any) -> str:
     return text if len(text) <= _CELL_WIDTH else text[: _CELL_WIDTH - 1] + "…"
 
 
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun.
-
-    >>> count(1, "block"), count(1234, "row")
-    ('1 block', '1,234 rows')
-    """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def seconds(number: float) -> str:
     """Return a time for people.
 

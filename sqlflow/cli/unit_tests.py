@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from sqlflow.cli.text import cell, count, table
+from sqlflow.cli.text import cell, table
 from sqlflow.core.errors import printable
+from sqlflow.core.words import count
 from sqlflow.run.differences import Difference, is_equal
 from sqlflow.run.report import UnitTestResult
 

@@ -10,6 +10,7 @@ from sqlflow.core.engine import Column, Connection, Session
 from sqlflow.core.environment import Environment
 from sqlflow.core.errors import UsageError, did_you_mean
 from sqlflow.core.names import TableName, quoted
+from sqlflow.core.words import count
 from sqlflow.plan.reuse import Retyped
 from sqlflow.read.snapshots import VALID_FROM
 from sqlflow.run import state
@@ -249,7 +250,7 @@ def _doubled(pair: _Pair, key: list[str]) -> Iterator[int]:
 def _refuse_doubled(pair: _Pair, key: list[str]) -> None:
     for side, doubled in zip((pair.before, pair.after), _doubled(pair, key), strict=True):
         if doubled:
-            what = f"`{pair.block.name}` has {doubled} value{'' if doubled == 1 else 's'} of the key more than once"
+            what = f"`{pair.block.name}` has {count(doubled, 'value')} of the key more than once"
             raise UsageError(
                 f"{what} in `{side.environment}`", hint="name columns that are unique together with `--key`"
             )

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from sqlflow.core.engine import Session
 from sqlflow.core.errors import StatementError
 from sqlflow.core.names import TableName, quoted
+from sqlflow.core.words import count
 from sqlflow.plan.promote import Promotion, overtaken
 
 
@@ -14,7 +15,7 @@ def warnings(promotion: Promotion, session: Session) -> Iterator[str]:
     for name in overtaken(promotion):
         lost = _lost(promotion.here.published[name], promotion.there.published[name], session)
         if lost != 0:
-            rows = "rows" if lost is None else "1 row" if lost == 1 else f"{lost} rows"
+            rows = "rows" if lost is None else count(lost, "row")
             yield (
                 f"`{name}` loses {rows} that `{to}` has gathered since `{where}` went its own way;"
                 " `sqlflow rollback` shows them again"

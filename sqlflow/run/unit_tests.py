@@ -22,8 +22,8 @@ from sqlflow.plan.plan import Plan
 from sqlflow.plan.ranges import whole_of
 from sqlflow.read.project import renderer_of
 from sqlflow.read.runtimes import missing
-from sqlflow.run import functions, seeds
-from sqlflow.run.build import current_query, run_statement, time_limit
+from sqlflow.run import seeds
+from sqlflow.run.build import called, current_query, run_statement, time_limit
 from sqlflow.run.clock import stopped
 from sqlflow.run.compose import Binder, selectable
 from sqlflow.run.continued import applied, change_of
@@ -225,19 +225,8 @@ class UnitTests:
                 applied(change, f"create table {relation.sql}", session, rows)
 
     def _call(self, work: Work, block: Block, relation: TableName, test: UnitTest, session: Session) -> None:
-        assert block.function is not None
-        span = _span(block, test)
-        limit, place = block.config.timeout or work.binder.project.config.timeout, block.source.place(block.body)
-        with work.workers.borrowed(block.function.runtime) as worker:
-            with (
-                time_limit(worker.interrupt, limit, f"`{block.name}`", place, "its process was killed"),
-                functions.result(work, block, worker, session, span) as batches,
-            ):
-                table = batches.read_all()
-            try:
-                session.load(relation, table.to_reader())
-            except StatementError as error:
-                raise BuildError(f"the rows of `{block.name}` cannot be stored: {error.message}", place) from error
+        with called(work, block, session, _span(block, test)) as batches:
+            session.load(relation, batches.read_all().to_reader())
 
 
 def _span(block: Block, test: UnitTest) -> Span | None:

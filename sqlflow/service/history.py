@@ -245,22 +245,6 @@ class History:
         with self.database.transaction(deciding=True) as transaction:
             transaction.execute("update schedules set paused_at = null, paused_by = '' where pipeline = ?", pipeline)
 
-    def mark_told(self, change: int) -> bool:
-        """Take a change out of those that nobody has been told; False if somebody else has done so."""
-        with self.database.transaction() as transaction:
-            return transaction.execute(
-                "update changes set told_at = ? where id = ? and told_at is null", values.text(values.now()), change
-            ) == 1  # fmt: skip
-
-    def first_seen(self, key: str, keep: timedelta) -> bool:
-        """Remember a key for a time, and tell whether it was not known: a message that comes twice is heard once."""
-        at = values.now()
-        with self.database.transaction(deciding=True) as transaction:
-            transaction.execute("delete from seen where until < ?", values.text(at))
-            return transaction.execute(
-                "insert into seen values (?, ?) on conflict do nothing", key, values.text(at + keep)
-            ) == 1  # fmt: skip
-
 
 def _refuse_second(transaction: database.Transaction, pipeline: str) -> None:
     """Raise UsageError if a run of a pipeline has not ended."""

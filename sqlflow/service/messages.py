@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlflow.core.errors import printable
 from sqlflow.core.pipeline import Notice, Pipeline
 from sqlflow.core.secrets import masked
+from sqlflow.core.words import count, that_break
 from sqlflow.service.nouns import AssertionRun, BlockRun, Change, Run
 from sqlflow.service.states import GOOD
 
@@ -116,21 +117,21 @@ def _failed(ended: Ended) -> Iterator[str]:
     for block in failed[:BLOCKS_TOLD]:
         yield f"{block.block} failed: {_first_line(block.message)}"
     if len(failed) > BLOCKS_TOLD:
-        yield f"… and {len(failed) - BLOCKS_TOLD} more blocks"
+        yield f"… and {count(len(failed) - BLOCKS_TOLD, 'more block')}"
     yield from _held_not(ended)
     if skipped := sum(block.status == "skipped" for block in ended.blocks):
-        yield f"skipped: {skipped} {'block' if skipped == 1 else 'blocks'}"
+        yield f"skipped: {count(skipped, 'block')}"
 
 
 def _held_not(ended: Ended) -> Iterator[str]:
     """Yield the assertions that did not hold, with the first rows that break each."""
     found = [one for one in ended.assertions if one.status != "passed"]
     for one in found[:BLOCKS_TOLD]:
-        rows = f"{one.failing} {'row breaks' if one.failing == 1 else 'rows break'} it"
-        yield f"{one.block}: {one.assertion} {one.status}: {_first_line(one.error) if one.error else rows}"
+        why = _first_line(one.error) if one.error else f"{that_break(one.failing)} it"
+        yield f"{one.block}: {one.assertion} {one.status}: {why}"
         yield from (f"    {_row(one.columns, row)}" for row in one.sample[:ROWS_TOLD])
     if len(found) > BLOCKS_TOLD:
-        yield f"… and {len(found) - BLOCKS_TOLD} more assertions"
+        yield f"… and {count(len(found) - BLOCKS_TOLD, 'more assertion')}"
 
 
 def _row(columns: Sequence[str], row: Sequence[object]) -> str:

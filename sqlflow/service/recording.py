@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sqlflow.core.words import that_break
 from sqlflow.service import values
 from sqlflow.service.database import Transaction
 from sqlflow.service.history import History
@@ -146,7 +147,7 @@ def _broken(event: Mapping[str, Any]) -> str:
     failing, assertion = event["failing"], event["assertion"]
     if event["error"]:
         return f"{event['block']}: {assertion}: {event['error'].splitlines()[0]}"
-    return f"{event['block']}: {failing:,} {'row breaks' if failing == 1 else 'rows break'} {assertion}"
+    return f"{event['block']}: {that_break(failing)} {assertion}"
 
 
 def _event(line: str) -> Mapping[str, Any] | None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlflow.core.errors import Problem, SqlflowError, UsageError
 from sqlflow.core.pipeline import Pipeline
+from sqlflow.core.words import count
 from sqlflow.read.notifications import Notification
 from sqlflow.service import facts, values
 from sqlflow.service.catalog import Loaded, fingerprint, loaded
@@ -167,8 +168,7 @@ class Service:
             forget_others(self.history, found.pipelines.__contains__)
         self.watches.watch(found.pipelines)
         if self._files is not None or found.pipelines:
-            number = len(found.pipelines)
-            self.tell(f"{number} pipeline{'' if number == 1 else 's'} loaded")
+            self.tell(f"{count(len(found.pipelines), 'pipeline')} loaded")
         self._files = files
 
     @staticmethod

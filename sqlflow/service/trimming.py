@@ -25,5 +25,4 @@ def trim(history: History, keep: float, now: datetime, batch: int = BATCH) -> in
         transaction.execute("delete from changes where told_at < ?", oldest)
         transaction.execute("delete from changes where told_at is null and at < ?", oldest)
         transaction.execute("delete from notices where at < ?", oldest)
-        transaction.execute("delete from seen where until < ?", values.text(now))
     return len(gone)

@@ -16,8 +16,8 @@ def command(selection: Selection, output: str, place: Place) -> None:
     """
     from sqlflow.cli import as_json
     from sqlflow.cli.output import echo
-    from sqlflow.cli.text import count
     from sqlflow.core.errors import ProjectError
+    from sqlflow.core.words import count
 
     project = place.load()
     found = project.check(selection.select, selection.exclude)

@@ -10,11 +10,6 @@ from sqlflow.cli.options import Place, lock_timeout_option, project_options
 @project_options
 def command(lock_timeout: float, place: Place) -> None:
     """Drop the versions in the target that no published relation needs, such as those of failed runs."""
-    from sqlflow.cli.output import echo
-    from sqlflow.cli.terminal import listening
-    from sqlflow.cli.text import count
+    from sqlflow.cli.commands.gc import drop_and_tell
 
-    project = place.load()
-    with listening(quiet=False) as listener:
-        gone = project.clean(lock_timeout=lock_timeout, listener=listener)
-    echo(f"dropped {count(len(gone), 'version')}" if gone else "nothing to clean")
+    drop_and_tell(place.load().clean, lock_timeout, "nothing to clean")

@@ -53,7 +53,7 @@ def _targets(project_dir: str) -> list[str | None]:
 
 
 def _checked(place: Place) -> str:
-    from sqlflow.cli.text import count
+    from sqlflow.core.words import count
 
     project = place.load()
     blocks = count(len(project.graph.order), "block")

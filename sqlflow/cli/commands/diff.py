@@ -54,7 +54,7 @@ def _drift(found: "Drift") -> Iterator[str]:
 
 def lines(found: "Difference") -> Iterator[str]:
     """Yield what is told of a difference."""
-    from sqlflow.cli.text import count
+    from sqlflow.core.words import count
 
     yield f"{found.block}: {found.after} against {found.before}"
     if found.is_same_version:

@@ -39,7 +39,7 @@ def drop(name: str, lock_timeout: float, place: Place) -> None:
     """Drop all that the environment NAME shows, in one transaction. Other environments keep what they show."""
     from sqlflow.cli.output import echo
     from sqlflow.cli.terminal import listening
-    from sqlflow.cli.text import count
+    from sqlflow.core.words import count
     from sqlflow.run.signals import unheard
 
     project = place.load()

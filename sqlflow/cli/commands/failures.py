@@ -17,7 +17,8 @@ def command(block: str, output: str, place: Place) -> None:
     """Show the rows that broke assertions in the latest run that had any: of a BLOCK, an assertion's file, or all."""
     from sqlflow.cli import as_json
     from sqlflow.cli.output import echo
-    from sqlflow.cli.text import count, table
+    from sqlflow.cli.text import table
+    from sqlflow.core.words import count
 
     project = place.load()
     found = project.failures(block)

@@ -51,7 +51,7 @@ def _list_pipelines(project: "Project", chosen: "frozenset[TableName]", output: 
     """List the pipelines that have one of the chosen blocks, each with its blocks, inputs before readers."""
     from sqlflow.cli import as_json
     from sqlflow.cli.output import echo
-    from sqlflow.cli.text import count
+    from sqlflow.core.words import count
 
     found = [one for one in project.pipelines if one.blocks & chosen]
     width = max((len(one.pipeline.name) for one in found), default=0)

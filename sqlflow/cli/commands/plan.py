@@ -75,7 +75,7 @@ def _selection(selection: Selection, project: "Project") -> dict[str, object]:
 
 
 def _text(plan: "Plan", project: "Project") -> str:
-    from sqlflow.cli.text import count
+    from sqlflow.core.words import count
     from sqlflow.plan.pipelines import reached
 
     built = plan.nodes - plan.inlined

@@ -18,7 +18,7 @@ def command(lock_timeout: float, output: str, place: Place) -> None:
     from sqlflow.cli import as_json
     from sqlflow.cli.output import echo
     from sqlflow.cli.terminal import listening
-    from sqlflow.cli.text import count
+    from sqlflow.core.words import count
     from sqlflow.run.signals import unheard
 
     project = place.load()

@@ -77,7 +77,8 @@ def show(run: str, output: str, folder: Folder) -> None:
 
 
 def _parts(history: "History", run: "Run", folder: Folder) -> list[str]:
-    from sqlflow.cli.text import count, table
+    from sqlflow.cli.text import table
+    from sqlflow.core.words import that_break
 
     facts = [
         ("pipeline", run.pipeline), ("status", run.status), ("reason", run.reason),
@@ -101,8 +102,7 @@ def _parts(history: "History", run: "Run", folder: Folder) -> list[str]:
     for assertion in history.assertions(run.id):
         if assertion.status != "passed":
             parts.append(f"\n{assertion.status}: {assertion.block}: {assertion.assertion}")
-            verb = "breaks" if assertion.failing == 1 else "break"
-            parts.append(f"  {assertion.error or count(assertion.failing, 'row') + f' {verb} it'}")
+            parts.append(f"  {assertion.error or f'{that_break(assertion.failing)} it'}")
             if assertion.sample:
                 parts.append(table(assertion.columns, assertion.sample))
     if run.status in ("failed", "lost", "cancelled"):

@@ -20,7 +20,8 @@ def command(block: str, limit: int, cte: str, output: str, place: Place) -> None
     """Show the first rows of a block as it is published, or of one of its CTEs run over what is published."""
     from sqlflow.cli import as_json
     from sqlflow.cli.output import echo
-    from sqlflow.cli.text import count, table
+    from sqlflow.cli.text import table
+    from sqlflow.core.words import count
 
     project = place.load()
     rows = project.shown(block, limit, cte)
