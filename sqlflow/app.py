@@ -26,7 +26,7 @@ from sqlflow.plan.origins import Read
 from sqlflow.plan.parts import all_targets, exported_to, part, targets_of
 from sqlflow.plan.parts import problems as misplaced
 from sqlflow.plan.plan import Plan
-from sqlflow.plan.ranges import NOTHING_ASKED, Asked
+from sqlflow.plan.ranges import NOTHING_ASKED, AskedRanges
 from sqlflow.plan.why import Why, why
 from sqlflow.read.cache import LoadCache
 from sqlflow.read.environments import published_in
@@ -169,7 +169,7 @@ class Project:
         publish_what: Literal["all", "passing"] = "all", fail_fast: bool = False, prune: bool = False, adopt: bool = False,
         cascade: bool = False, timeout: float | None = None, full_refresh: bool = False,
         plan_file: str | Path | None = None, lock_timeout: float = LOCK_SECONDS, wait_for: bool = True,
-        listener: Listener = _silent, asked: Asked = NOTHING_ASKED,
+        listener: Listener = _silent, asked: AskedRanges = NOTHING_ASKED,
     ) -> Report:  # fmt: skip
         """Build, check and publish the selected blocks, or what a plan's file says, and return the report.
 

@@ -10,21 +10,21 @@ from sqlflow.core.spans import Span, floor, written
 from sqlflow.core.text import Place
 from sqlflow.plan.graph import Graph
 from sqlflow.plan.plan import Plan
-from sqlflow.plan.ranges import Asked, whole_of
+from sqlflow.plan.ranges import AskedRanges, whole_of
 
 _NAMED = 3
 
 
 def backfilled(
     graph: Graph, chosen: Collection[TableName], start: datetime | str, end: datetime | str, only_missing: bool = False
-) -> Asked:
+) -> AskedRanges:
     """Return what is asked of the blocks of time ranges among the `chosen`; times without a zone are UTC.
 
     Raise UsageError if there are none, and for a time that is not one of whole intervals that have ended.
     """
     blocks = ranged(graph, chosen)
     span = finished(blocks, start, end)
-    return Asked(frozenset(block.name for block in blocks), span, only_missing)
+    return AskedRanges(frozenset(block.name for block in blocks), span, only_missing)
 
 
 def ranged(graph: Graph, chosen: Collection[TableName]) -> list[Block]:
@@ -81,7 +81,7 @@ def _faults(block: Block, span: Span, now: datetime) -> Iterator[Problem]:
         yield Problem(f"`{block.name}` has not all the intervals of {span}, or they have not ended yet", place, hint)
 
 
-def refuse_unbuildable(plan: Plan, asked: Asked) -> None:
+def refuse_unbuildable(plan: Plan, asked: AskedRanges) -> None:
     """Raise BuildError or TargetError for what keeps a plan from being done, and UsageError for a backfill of a block that
     would have nothing but the intervals that are asked for, since its query has changed.
     """

@@ -14,7 +14,7 @@ from sqlflow.plan.current import NOTHING_KNOWN, Current
 from sqlflow.plan.exports import Due
 from sqlflow.plan.graph import Graph, Resolver, blocks_read, gated
 from sqlflow.plan.incremental import base_of, continued_key, protected
-from sqlflow.plan.ranges import NOTHING_ASKED, Asked, Ranges, continued
+from sqlflow.plan.ranges import NOTHING_ASKED, AskedRanges, Ranges, continued
 from sqlflow.plan.reasons import told
 from sqlflow.plan.recipes import Cookbook, is_stored
 from sqlflow.plan.reuse import Step, reuses, step_of
@@ -110,7 +110,7 @@ NOTHING_ABSENT: Mapping[TableName, str] = {}
 def plan(
     graph: Graph, chosen: frozenset[TableName], current: Current = NOTHING_KNOWN,
     files: FileVersions = NO_FILES, full_refresh: bool = False, absent: Mapping[TableName, str] = NOTHING_ABSENT,
-    unwanted: Mapping[TableName, str] = NOTHING_ABSENT, asked: Asked = NOTHING_ASKED,
+    unwanted: Mapping[TableName, str] = NOTHING_ABSENT, asked: AskedRanges = NOTHING_ASKED,
     along: Mapping[TableName, str] | None = None, given: "Iterable[Check] | None" = None,
 ) -> Plan:  # fmt: skip
     """Return what building the `chosen` blocks would do; `files` are the versions of files, as they are at their time.
@@ -211,7 +211,7 @@ def _is_ephemeral(graph: Graph, name: TableName) -> bool:
 
 def _keys(
     graph: Graph, reasons: Mapping[TableName, str], current: Current, files: FileVersions, full_refresh: bool,
-    asked: Asked,
+    asked: AskedRanges,
 ) -> tuple[dict[TableName, Key], dict[TableName, str], dict[TableName, TableName], dict[TableName, Ranges]]:  # fmt: skip
     """Return the keys of the blocks that take part, and the keys of all: those of the others are what is published.
 

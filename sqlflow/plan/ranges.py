@@ -25,7 +25,7 @@ time on DuckDB before it reads a row, one over 40 takes 2."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedRanges:
     """What is asked of blocks of time ranges beside what they lack: a `span` to build of the `blocks`, whatever is there.
 
     With `only_missing`, what of the span is not there. With `as_shown`, nothing at all: what is shown is good as it is.
@@ -37,7 +37,7 @@ class Asked:
     as_shown: bool = False
 
 
-NOTHING_ASKED = Asked()
+NOTHING_ASKED = AskedRanges()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Continued:
 
 
 def continued(
-    block: Block, key: Key, current: Current, now: datetime, asked: Asked = NOTHING_ASKED, full_refresh: bool = False
+    block: Block, key: Key, current: Current, now: datetime, asked: AskedRanges = NOTHING_ASKED, full_refresh: bool = False
 ) -> Continued:  # fmt: skip
     """Return how a block of time ranges goes on, given its key and the time."""
     base = None if full_refresh else _base(block, key, current)
@@ -140,7 +140,7 @@ def left_alone(made: Made, key: Key) -> str:
 
 
 def _ranges(
-    block: Block, key: Key, base: Made | None, current: Current, now: datetime, asked: Asked, full_refresh: bool
+    block: Block, key: Key, base: Made | None, current: Current, now: datetime, asked: AskedRanges, full_refresh: bool
 ) -> Ranges | None:  # fmt: skip
     """Return how a block gets its next version; None if the one that it goes on from is as it should be."""
     if base is not None and base.code == key.code and asked.as_shown:

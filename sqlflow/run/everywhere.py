@@ -14,7 +14,7 @@ from sqlflow.plan.graph import Graph
 from sqlflow.plan.parts import target_of
 from sqlflow.plan.plan import Plan, checks_of
 from sqlflow.plan.promote import Promotion, promoted
-from sqlflow.plan.ranges import Asked
+from sqlflow.plan.ranges import AskedRanges
 from sqlflow.plan.tested import test_plan
 from sqlflow.read.project import renderer_of
 from sqlflow.run import environments, history, publish, state
@@ -65,7 +65,7 @@ def promoted_from(
     }
     parts = {name: one.graph for name, one in held.items()}
     version = partial(version_in, graph, held, True)
-    made = across(graph, parts, there, chosen, False, version, asked=Asked(as_shown=True))
+    made = across(graph, parts, there, chosen, False, version, asked=AskedRanges(as_shown=True))
     promotions = {
         name: Promotion(source, made.plans[name], there[name], here[name], state.built_at(one.session))
         for name, one in held.items()

@@ -11,7 +11,7 @@ from sqlflow.plan.current import Current
 from sqlflow.plan.graph import Graph
 from sqlflow.plan.parts import Stage, stages
 from sqlflow.plan.plan import NOTHING_ABSENT, Check, Plan, checks_of, taking_part
-from sqlflow.plan.ranges import NOTHING_ASKED, Asked
+from sqlflow.plan.ranges import NOTHING_ASKED, AskedRanges
 from sqlflow.plan.recipes import Cookbook
 from sqlflow.read.runtimes import missing
 from sqlflow.read.versions import file_versions
@@ -45,7 +45,7 @@ def published(project: Project, connection: Connection, session: Session) -> Cur
 
 def made_plan(
     graph: Graph, chosen: frozenset[TableName], current: Current, full_refresh: bool, session: Session | None = None,
-    asked: Asked = NOTHING_ASKED, along: Mapping[TableName, str] | None = None, given: Iterable[Check] | None = None,
+    asked: AskedRanges = NOTHING_ASKED, along: Mapping[TableName, str] | None = None, given: Iterable[Check] | None = None,
     left_out: Mapping[TableName, str] = NOTHING_ABSENT,
 ) -> Plan:  # fmt: skip
     """Return the plan, with problems for blocks that cannot be built since something is not installed.
@@ -91,7 +91,7 @@ class Across:
 
 def across(
     graph: Graph, parts: Mapping[str, Graph], currents: Mapping[str, Current], chosen: frozenset[TableName],
-    full_refresh: bool, version: Version, sessions: Mapping[str, Session] = NO_SESSIONS, asked: Asked = NOTHING_ASKED,
+    full_refresh: bool, version: Version, sessions: Mapping[str, Session] = NO_SESSIONS, asked: AskedRanges = NOTHING_ASKED,
 ) -> Across:  # fmt: skip
     """Return what building the chosen blocks does in each target, as far as it is known before anything is built.
 

@@ -12,7 +12,7 @@ from sqlflow.plan.current import NOTHING_KNOWN, Current
 from sqlflow.plan.graph import Graph
 from sqlflow.plan.parts import Stage
 from sqlflow.plan.plan import Plan
-from sqlflow.plan.ranges import NOTHING_ASKED, Asked
+from sqlflow.plan.ranges import NOTHING_ASKED, AskedRanges
 from sqlflow.read.project import renderer_of
 from sqlflow.run import elsewhere
 from sqlflow.run.due import exports_of
@@ -78,7 +78,7 @@ class Several:
     full_refresh: bool
     tests_of: TestsOf
     chosen: frozenset[TableName]
-    asked: Asked = NOTHING_ASKED
+    asked: AskedRanges = NOTHING_ASKED
     held: Mapping[str, Held] = field(default_factory=dict)
     """The targets, once their leases are taken."""
     listings: dict[str, Listing] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from sqlflow.core.names import TableName
 from sqlflow.core.spans import Span, batches
 from sqlflow.core.text import MappedText
 from sqlflow.plan.graph import Graph
-from sqlflow.plan.ranges import Asked
+from sqlflow.plan.ranges import AskedRanges
 from sqlflow.plan.versions import STATE_SCHEMA, helper_name
 from sqlflow.run import state
 from sqlflow.run.build import called, current_query, run_statement
@@ -32,7 +32,7 @@ class _Undone(Exception):
 
 
 def verified(
-    graph: Graph, asked: Asked, key: Sequence[str], limit: int, lock_seconds: float, tell: Listener
+    graph: Graph, asked: AskedRanges, key: Sequence[str], limit: int, lock_seconds: float, tell: Listener
 ) -> Difference:
     """Return how the intervals that are asked for of one block would differ if they were built again from what is published.
 
