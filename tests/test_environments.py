@@ -17,8 +17,11 @@ from test_publish import second_connection
 
 from sqlflow import Project
 from sqlflow.core import events, failpoints
+from sqlflow.core.environment import PROD
 from sqlflow.core.errors import BusyError, SqlflowError
 from sqlflow.run.report import Report
+from sqlflow.run.sweep import sweep
+from sqlflow.run.target import opened
 
 FILES = {
     "blocks/staging/a.sql": "select {{ var('a') }} as n",
@@ -111,6 +114,13 @@ def test_nothing_is_dropped_that_a_run_in_another_environment_may_be_about_to_us
         needed = session.rows("select count(distinct relation) from _sqlflow.sqlflow_published").rows
         there = session.rows("select count(*) from _sqlflow.sqlflow_versions").rows
     assert there == needed
+
+
+def test_old_versions_are_left_for_a_later_run_when_time_is_over(tmp_path: Path, engine: str) -> None:
+    assert [build(tmp_path, edits={"a": edition})[0].ok for edition in (1, 2)] == [True, True]
+    with opened(Project.load(tmp_path).loaded) as (connection, session):
+        assert sweep(connection, session, PROD, at_most=0.0) == ()
+        assert len(sweep(connection, session, PROD)) > 1
 
 
 @pytest.mark.parametrize("engine", ["postgres"], indirect=True)

@@ -28,6 +28,8 @@ from sqlflow.run.tally import Outcome, Tally
 from sqlflow.run.target import Held
 from sqlflow.run.work import Work
 
+SWEEP_SECONDS = 10.0
+"""How long a run drops old versions at most: it has published, and somebody waits for its end."""
 TIMED_OUT = 1
 """What stands for an exit code where it is no signal that ends a run, but its time."""
 Done = queue.SimpleQueue[tuple[Node | None, Outcome]]
@@ -76,7 +78,7 @@ def stopped(why: Cancelled, tally: Tally, options: Options, tell: Listener) -> R
 def swept(held: Held, session: Session, keep: list[str], tell: Listener) -> None:
     """Drop what is not needed any more. What cannot be dropped now is dropped by a later run."""
     try:
-        sweep(held.connection, session, held.lease.environment, keep, held.project.config.keep)
+        sweep(held.connection, session, held.lease.environment, keep, held.project.config.keep, SWEEP_SECONDS)
     except SqlflowError as error:
         message = f"old versions could not be dropped: {error.problems[0].message}"
         tell(events.Warned(held.lease.owner, message))

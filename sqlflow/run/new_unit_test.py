@@ -51,8 +51,15 @@ def sampled(
     given = tuple(
         Given(name, _sample(_relation(graph, name, relations), rows, session, name), _PLACE) for name in sorted(wanted)
     )
-    now = datetime.now(UTC).replace(microsecond=0) if block.is_snapshot else None
+    now = datetime.now(UTC).replace(microsecond=0) if _asks_the_time(graph, block, found) else None
     return UnitTest(NAME, block.name, given, WrittenRows((), (), _PLACE), _PLACE, now=now)
+
+
+def _asks_the_time(graph: Graph, block: Block, inputs: Mapping[TableName, str]) -> bool:
+    """Tell whether what a block makes depends on the time of the test, which is then told. A function takes none."""
+    ephemeral = (graph.project.blocks[name] for name, kind in inputs.items() if kind == "ephemeral")
+    is_volatile = any(one.query is not None and one.query.volatile for one in (block, *ephemeral))
+    return block.function is None and (block.is_snapshot or block.is_ranged or is_volatile)
 
 
 def _relation(graph: Graph, name: TableName, relations: Mapping[TableName, TableName]) -> str:

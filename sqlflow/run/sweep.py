@@ -1,9 +1,11 @@
 """Drops the versions that are not needed any more: what cannot be dropped now is dropped by a later run."""
 
 import json
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from math import inf
 
 from sqlflow.core.engine import Connection, Relation, Session
 from sqlflow.core.environment import Environment
@@ -19,23 +21,30 @@ _LOCK_SECONDS = 0.5
 """How long to wait for a reader of a version that is to go."""
 
 
+class _TimeIsOver(Exception):
+    """Only inside this module: what is left is for a later run."""
+
+
 def sweep(
-    connection: Connection, session: Session, environment: Environment, keep: Iterable[str] = (), seconds: float = 0.0
-) -> tuple[str, ...]:
-    """Drop the versions that no environment shows, views first, and return their names.
+    connection: Connection, session: Session, environment: Environment, keep: Iterable[str] = (), seconds: float = 0.0,
+    at_most: float = inf,
+) -> tuple[str, ...]:  # fmt: skip
+    """Drop the versions that no environment shows, views first, for `at_most` so many seconds, and return their names.
 
     Those of `keep` stay, those that may be used again and are younger than `seconds`, those that a rollback would show and
     that were replaced later than that, and all that any of these is made from. What cannot be dropped, because somebody else's view reads it, stays too. While another environment is being
     built all stay: it may be about to use them. Assertions that have passed longer ago are forgotten: they run again.
     """
-    waiting = _unneeded(connection, session, keep, seconds)
+    waiting, end = _unneeded(connection, session, keep, seconds), time.monotonic() + at_most
     gone: list[str] = []
-    with suppress(BusyError):
+    with suppress(BusyError, _TimeIsOver):
         before = None
         while waiting != before:
             before = waiting
             waiting = [
-                relation for relation in before if not _is_dropped(connection, session, environment, relation, gone)
+                relation
+                for relation in before
+                if not _is_dropped(connection, session, environment, relation, gone, end)
             ]
     for table, condition in _outdated(seconds):
         session.execute(f"delete from {table} where {condition}")
@@ -60,12 +69,14 @@ def _unneeded(connection: Lists, session: Session, keep: Iterable[str], seconds:
 
 
 def _is_dropped(
-    connection: Connection, session: Session, environment: Environment, relation: Relation, gone: list[str]
+    connection: Connection, session: Session, environment: Environment, relation: Relation, gone: list[str], end: float
 ) -> bool:
     """Drop a version with all that is known of it, note its name in `gone`, and tell whether that could be done.
 
-    Raise BusyError while another environment is being built.
+    Raise BusyError while another environment is being built, and when the monotonic clock has passed `end`.
     """
+    if time.monotonic() >= end:
+        raise _TimeIsOver
     try:
         with session.transaction(_LOCK_SECONDS):
             refuse_others(connection, session, environment)
@@ -85,12 +96,12 @@ def _outdated(seconds: float) -> tuple[tuple[str, str], ...]:
     if not seconds:
         return ()
     oldest = datetime.now(UTC) - timedelta(seconds=seconds)
-    recipes, time = table_of("sqlflow_recipes"), oldest.replace(tzinfo=None).isoformat(sep=" ")
+    recipes, before = table_of("sqlflow_recipes"), oldest.replace(tzinfo=None).isoformat(sep=" ")
     return (
         (table_of("sqlflow_checked"), f"run < {literal(f'{oldest:%Y%m%dT%H%M%S}')}"),
         (
             recipes,
-            f"built_at < {literal(time)} and exists (select 1 from {recipes} as later"
+            f"built_at < {literal(before)} and exists (select 1 from {recipes} as later"
             f" where later.relation = {recipes}.relation and later.built_at > {recipes}.built_at)",
         ),
         (history.TABLE, history.older(str(oldest.replace(tzinfo=None)))),
