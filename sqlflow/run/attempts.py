@@ -15,6 +15,7 @@ from sqlflow.core.flow import Retries, Wait
 from sqlflow.core.names import TableName
 from sqlflow.core.text import MappedText
 from sqlflow.plan.plan import Check
+from sqlflow.plan.unit_tests import tests_of
 from sqlflow.run.build import Built, build, current_query, found_or_built
 from sqlflow.run.check import check
 from sqlflow.run.conditions import published_text, truth
@@ -46,6 +47,8 @@ class Attempts:
     """Since when blocks wait, by the monotonic clock."""
     told: set[Wait] = field(default_factory=set)
     failures: Counter[TableName] = field(default_factory=Counter)
+    refused: dict[TableName, SqlflowError] = field(default_factory=dict)
+    """The blocks that are not built, since a unit test fails."""
     cutoff: Cutoff = field(init=False)
 
     def __post_init__(self) -> None:
@@ -82,8 +85,8 @@ class Attempts:
         if block.flow.waits and (later := self._waiting(block)):
             return later
         self.work.tell(events.BlockStarted(self.work.run, str(node)))
-        if not self.failures[node]:
-            self._refuse_failing(node)
+        if node in self.refused:
+            raise self.refused[node]
         started = time.perf_counter()
         try:
             built = self._steadily(str(node), lambda session: self._build(block, session))
@@ -124,13 +127,27 @@ class Attempts:
         self.work.tell(events.BlockTriedAgain(self.work.run, str(block.name), failures + 1, pause, str(error)))
         return Later(pause)
 
-    def _refuse_failing(self, name: TableName) -> None:
-        """Run the unit tests of a block. Raise BuildError if it does not do what one of them says."""
-        results = self.tests.results(name) if self.tests and not self.tally.stopping else ()
+    def tested(self) -> tuple[TableName, ...]:
+        """Return the blocks that are built and have unit tests."""
+        if self.tests is None:
+            return ()
+        names = {test.block for test in tests_of(self.plan.graph, self.plan.built)}
+        return tuple(name for name in self.plan.built if name in names)
+
+    def test(self, name: TableName) -> None:
+        """Run the unit tests of a block, and refuse to build it if it does not do what one of them says."""
+        if self.tests is None or self.tally.stopping:
+            return
+        try:
+            results = self.tests.results(name)
+        except SqlflowError as error:
+            self.refused[name] = error
+            return
         self.tally.unit_tested += results
         failed = [result for result in results if result.status == "failed"]
         if failed:
-            raise BuildError(Problem(f"its unit test `{result.test}` fails", result.place) for result in failed)
+            problems = (Problem(f"its unit test `{result.test}` fails", result.place) for result in failed)
+            self.refused[name] = BuildError(problems)
 
     def _renew(self, name: TableName, relation: TableName) -> None:
         """Keep that a version is still good, although what it was made from is not what it was."""

@@ -38,7 +38,7 @@ from sqlflow.run.workers import Workers
 class Share:
     """What a run does in one target at once: a plan, and what it is executed with.
 
-    `tests` runs the unit tests of a block before it is built: if one fails, the block fails. `origins` tells where the blocks
+    `tests` runs the unit tests of the blocks before one of them is built: if one fails, its block fails. `origins` tells where the blocks
     of other targets are, and `so_far` which relations this run has for blocks of this one already.
     """
 

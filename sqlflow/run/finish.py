@@ -29,7 +29,7 @@ from sqlflow.run.target import Held
 from sqlflow.run.work import Work
 
 SWEEP_SECONDS = 10.0
-"""How long a run drops old versions at most: it has published, and somebody waits for its end."""
+"""How long a run drops old versions at most, before it builds and when it has published: somebody waits for its end."""
 TIMED_OUT = 1
 """What stands for an exit code where it is no signal that ends a run, but its time."""
 Done = queue.SimpleQueue[tuple[Node | None, Outcome]]

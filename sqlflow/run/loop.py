@@ -10,6 +10,7 @@ from graphlib import TopologicalSorter
 from itertools import count
 
 from sqlflow.core.errors import Cancelled, SqlflowError
+from sqlflow.core.names import TableName
 from sqlflow.plan.plan import Plan
 from sqlflow.run.attempts import Attempts
 from sqlflow.run.finish import Done
@@ -40,6 +41,7 @@ class Loop:
         at_once = self.threads if ready.has_urgent else len(waits)
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="sqlflow")
         try:
+            self._test(pool)
             running = 0
             while sorter.is_active():
                 for fresh in (*sorter.get_ready(), *self._due()):
@@ -65,6 +67,16 @@ class Loop:
         finally:
             pool.shutdown()
             self.attempts.close()
+
+    def _test(self, pool: ThreadPoolExecutor) -> None:
+        """Run the unit tests of what is built before anything is, so that what fails is told in seconds. Raise Cancelled for a
+        signal.
+        """
+        waiting = [pool.submit(self._test_block, name) for name in self.attempts.tested()]
+        for _ in waiting:
+            _, outcome = self.done.get()
+            if isinstance(outcome, SqlflowError):
+                raise outcome
 
     def _is_over(self, node: Node, outcome: Outcome) -> bool:
         """Take what a worker has made of a node; False if it is to be worked on again later."""
@@ -105,6 +117,13 @@ class Loop:
         threading.Thread(target=wait, daemon=True).start()
         while not ended.wait(0.02):
             self.attempts.interrupt()
+
+    def _test_block(self, name: TableName) -> None:
+        try:
+            self.attempts.test(name)
+            self.done.put((name, None))
+        except BaseException as error:  # noqa: BLE001  a worker must not die unheard
+            self.done.put((name, _internal(error)))
 
     def _work_on(self, node: Node) -> None:
         """Build or check in a worker's thread; whatever is raised is handed to the main thread."""
