@@ -133,8 +133,7 @@ class Project:
     def check(self, select: Iterable[str] = (), exclude: Iterable[str] = ()) -> Checked:
         """Return what is wrong with the columns and types that queries read, as the project says and nothing is built.
 
-        Tables that are sources have the columns that they had at the last build or plan. An engine that cannot run in
-        memory is asked itself.
+        Tables that are sources have the columns that they had at the last build or plan. Nothing is connected to.
         """
         assert self.pipelines is not None, "what is wrong with them is raised"
         chosen = self.selected(select, exclude)

@@ -1,11 +1,16 @@
 """Static checks give no false alarm: every statement of the fixtures, with its tables known and unknown, and the example."""
 
-from collections.abc import Iterable
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import duckdb
+import postgres_server
+import psycopg
 import pytest
 from support import project as project_of
+from support import write
 from test_example import EXAMPLE
 from test_inference import CASES as STATEMENTS
 from test_lineage import CASES as QUERIES
@@ -15,6 +20,7 @@ from sqlflow import Project
 from sqlflow.core.block import Block, Query
 from sqlflow.core.config import BlockConfig
 from sqlflow.core.engine import Column
+from sqlflow.core.errors import TargetError
 from sqlflow.core.names import TableName
 from sqlflow.core.text import MappedText, Place, SourceFile
 from sqlflow.plan.graph import graph
@@ -75,3 +81,58 @@ def test_the_queries_of_the_example_are_right() -> None:
     found = Project.load(EXAMPLE).check()
     assert found.problems == ()
     assert len(found.blocks) - len(found.unknown) >= 29
+
+
+ON_POSTGRES = {
+    "seeds/raw/rates.csv": "country,rate\nde,1.5\nfr,2\n",
+    "blocks/staging/cleaned.sql": "/*---\nmaterialize: ephemeral\n---*/\nselect id, customer, amount, at::date as day from shop.orders",
+    "blocks/marts/days.sql": "/*---\nmaterialize: incremental\nstrategy: merge\nkey: day\n---*/\nselect day, sum(amount) as amount, count(*) as orders from staging.cleaned"
+    "{% if incremental %} where day >= (select max(day) from {{ this }}){% endif %} group by day",
+    "blocks/marts/history.sql": "/*---\nmaterialize: snapshot\nkey: id\nupdated_at: at\n---*/\nselect id, at, amount from shop.orders",
+    "blocks/marts/rated.sql": "select c.customer, r.rate * c.amount as amount from staging.cleaned c join raw.rates r on r.country = c.customer",
+    "blocks/marts/top.sql": "select * from marts.rated where amount > 10 union all select * from marts.rated",
+    "blocks/marts/now.sql": "select id, amount from marts.history where is_current and valid_to is null",
+}  # fmt: skip
+FAULTS = {
+    "blocks/marts/now.sql": "select id, amonut from marts.history where is_current",
+    "blocks/marts/days.sql": ON_POSTGRES["blocks/marts/days.sql"].replace("max(day)", "max(dya)"),
+    "blocks/marts/top.sql": "select customer from marts.rated where customer = 1\nunion all\nselect amount, 1 from marts.rated",
+    "blocks/marts/alias.sql": "select c.customer, r.rate * x.amount as amount from staging.cleaned c join raw.rates r on r.country = c.customer",
+    "blocks/marts/joined.sql": "select customer from staging.cleaned join staging.cleaned as again on true",
+    "blocks/marts/after.sql": "select {{ 'id' }}, nobody from marts.now",
+}  # fmt: skip
+
+TOLD = {
+    'blocks/marts/alias.sql:1:29: missing FROM-clause entry for table "x"': "",
+    'blocks/marts/days.sql:6:121: column "dya" does not exist': "did you mean `day`?",
+    'blocks/marts/joined.sql:1:8: column reference "customer" is ambiguous': "",
+    'blocks/marts/now.sql:1:12: column "amonut" does not exist': "did you mean `amount`?",
+    "blocks/marts/top.sql:1:40: operator does not exist: text = integer": "",
+}
+
+
+@pytest.fixture
+def stopped(tmp_path: Path) -> Iterator[Path]:
+    """Yield a project that was built on a Postgres of its own, which is stopped now."""
+    folder = Path(tempfile.mkdtemp(prefix="sqlflow-own-"))
+    folder.chmod(0o755)
+    url = postgres_server.start(folder)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("create schema shop")
+        connection.execute("create table shop.orders (id integer, customer text, amount numeric(9, 2), at timestamp)")
+    settings = f"name: p\ntargets: {{dev: {{engine: postgres, url: '{url}'}}}}\n"
+    assert Project.load(write(tmp_path, {**ON_POSTGRES, "sqlflow.yml": settings})).build(threads=1).ok
+    postgres_server.stop_below(folder)
+    yield tmp_path
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_project_of_postgres_is_checked_while_the_server_is_stopped(stopped: Path) -> None:
+    with pytest.raises(TargetError, match="cannot connect"):
+        Project.load(stopped).plan()
+    right = Project.load(stopped).check()
+    assert (right.problems, right.unknown) == ((), {})
+    write(stopped, FAULTS)
+    found = Project.load(stopped).check().problems
+    assert {f"{problem.place}: {problem.message}": problem.hint for problem in found} == TOLD
+    assert Project.load(stopped).plan(offline=True).faults == found

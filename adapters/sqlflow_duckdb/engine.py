@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec.structs import replace
 
@@ -13,6 +13,9 @@ from sqlflow.core.config import BlockConfig, IndexConfig
 from sqlflow.core.engine import Column, Connection
 from sqlflow.core.names import TableName, literal, quoted
 from sqlflow_duckdb.settings import DuckDBOptions, DuckDBSettings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _PART = r'(?:"(?:[^"]|"")*"|[^\s".]+)'
 _LEADING_NAME = re.compile(rf"{_PART}(?:\.{_PART}){{0,2}}")
@@ -110,6 +113,9 @@ class DuckDBEngine:
     def carried(self, column: Column) -> str | None:
         return None if _NOT_ELSEWHERE.search(column.type) else self.as_arrow(column)
 
+    def loaded(self, schema: "pa.Schema") -> tuple[Column, ...]:
+        return self._parser.loaded(schema)
+
     def unfit(self, config: BlockConfig) -> Iterator[tuple[str, str]]:
         if config.materialize == "materialized_view":
             yield "materialize", "DuckDB has no materialized views: say `table`"
@@ -205,6 +211,22 @@ class _Parser:
             name: "volatile" if name in volatile else "stable" for name, *_ in found
         }
         return told | dict.fromkeys(_STABLE_TABLE_FUNCTIONS, "stable")
+
+    def loaded(self, schema: "pa.Schema") -> tuple[Column, ...]:
+        import duckdb
+
+        from sqlflow_duckdb import enums
+        from sqlflow_duckdb.errors import statement_error
+
+        sql = f"describe select *{enums.clause(schema)} from sqlflow_nothing"
+        try:
+            with self._lock:
+                self._connection.register("sqlflow_nothing", schema.empty_table())
+                found = self._connection.execute(sql).fetchall()
+                self._connection.unregister("sqlflow_nothing")
+        except duckdb.Error as error:
+            raise statement_error(error, sql) from error
+        return tuple(Column(name, kind) for name, kind, *_ in found)
 
     def table_names(self, sql: str) -> frozenset[TableName] | None:
         import duckdb

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from sqlflow.core.config import BlockConfig, IndexConfig
@@ -11,6 +11,9 @@ from sqlflow.core.engine import Column, Connection, Rows
 from sqlflow.core.names import TableName, quoted
 from sqlflow_postgres import arrow, content, functions, tables, views
 from sqlflow_postgres.settings import PostgresOptions, PostgresSettings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 NAME_BYTES = 63
 _KEYWORD = re.compile(r"(?P<name>\w+)\s*=\s*(?:'(?P<quoted>(?:[^'\\]|\\.)*)'|(?P<plain>\S+))")
@@ -107,6 +110,9 @@ class PostgresEngine:
 
     def carried(self, column: Column) -> str | None:
         return quoted(column.name) if arrow.is_exact(column.type) else None
+
+    def loaded(self, schema: "pa.Schema") -> tuple[Column, ...]:
+        return tuple(Column(field.name, arrow.ddl_type(field.type)) for field in schema)
 
     def unfit(self, config: BlockConfig) -> Iterator[tuple[str, str]]:
         for privilege in config.grants:

@@ -57,6 +57,21 @@ class Holder:
     since: str
 
 
+class Describer(Protocol):
+    """What tells the columns of queries: the part of a session that static checks need."""
+
+    def execute(self, sql: str) -> int | None:
+        """Run one statement, as `Session.execute`."""
+
+    def load(
+        self, relation: TableName, batches: "pa.RecordBatchReader", options: Mapping[str, Any] | None = None
+    ) -> None:
+        """Make a table, as `Session.load`."""
+
+    def columns(self, sql: str) -> tuple[Column, ...]:
+        """Return the columns of a query, as `Session.columns`."""
+
+
 class Session(Protocol):
     """One line of work in an open target: used by one thread at a time."""
 
@@ -202,6 +217,9 @@ class Engine(Protocol):
 
     def carried(self, column: Column) -> str | None:
         """Return the expression that gives a column to another engine; None for a type that would be another one there."""
+
+    def loaded(self, schema: "pa.Schema") -> tuple[Column, ...]:
+        """Return the columns of the table that a session loads Arrow batches into. Raise StatementError for what it refuses."""
 
     def unfit(self, config: BlockConfig) -> Iterable[tuple[str, str]]:
         """Return which of a block's settings the engine does not have: their keys, and what there is to say."""

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlflow.core.block import Block, Query
-from sqlflow.core.engine import Column, Session
+from sqlflow.core.engine import Column, Describer
 from sqlflow.core.errors import SqlflowError
 from sqlflow.core.names import TableName, quoted
 from sqlflow.core.text import MappedText, Place
 from sqlflow.plan.graph import Graph, Resolver
+from sqlflow.plan.types import UNKNOWN
 from sqlflow.plan.unit_tests import inputs_of
 from sqlflow.plan.versions import version_relation
 from sqlflow.run import seeds, sources
@@ -46,12 +47,12 @@ def temporary(graph: Graph, name: TableName, purpose: str) -> TableName:
 class Shapes:
     """The shapes of a project's blocks and sources, each found out when it is asked for.
 
-    `session` is that of a database in memory or, with `is_target`, of the target itself, where it makes nothing but what
-    seeds and files are loaded into. `known` is what is known beside it.
+    `session` is that of a database in memory or, with `is_target`, of the target itself or on paper, where it makes nothing
+    but what seeds and files are loaded into. `known` is what is known beside it.
     """
 
     graph: Graph
-    session: Session
+    session: Describer
     is_target: bool = False
     known: Callable[[TableName], tuple[Column, ...] | None] = lambda name: None
     resolver: Resolver = field(init=False)
@@ -72,7 +73,11 @@ class Shapes:
     def told(self, names: Iterable[TableName]) -> dict[TableName, tuple[Column, ...]]:
         """Return the columns of those of the blocks that have been looked at and of which all are known."""
         found = {name: self._found[name] for name in names if name in self._found}
-        return {name: shape.columns for name, shape in found.items() if shape.is_whole}
+        return {
+            name: shape.columns
+            for name, shape in found.items()
+            if shape.is_whole and all(column.type != UNKNOWN for column in shape.columns)
+        }
 
     def _declared(self, name: TableName, found: Shape | None) -> Shape:
         """Return the shape that was found; the declared types where none was, which may be those of some columns alone."""
@@ -150,6 +155,8 @@ class Shapes:
             return None
         block = self.graph.project.blocks.get(name)
         if block is not None and block.is_snapshot:
+            if UNKNOWN in (column.type for column in columns if column.name == block.config.updated_at):
+                return None
             refuse_unfit(block, columns)
             columns = (*columns, *history_columns(block, columns, self.session))
         self._found.setdefault(name, Shape(columns, is_whole=True))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlflow.core.block import Block
-from sqlflow.core.engine import Column, Session
+from sqlflow.core.engine import Column, Describer, Session
 from sqlflow.core.errors import BuildError, Problem
 from sqlflow.core.names import TableName, quoted
 from sqlflow.plan.versions import helper_name
@@ -138,7 +138,7 @@ def _time(block: Block, columns: Sequence[Column]) -> str:
     return "timestamp with time zone" if kind.endswith("with time zone") else "timestamp"
 
 
-def history_columns(block: Block, columns: Sequence[Column], session: Session) -> tuple[Column, ...]:
+def history_columns(block: Block, columns: Sequence[Column], session: Describer) -> tuple[Column, ...]:
     """Return the three columns that a snapshot has beside `columns`; none if `updated_at` is no time."""
     time = _time(block, columns)
     if not time:

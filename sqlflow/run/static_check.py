@@ -20,6 +20,7 @@ from sqlflow.plan.unit_tests import inputs_of
 from sqlflow.read.incremental import is_own
 from sqlflow.run import known_columns
 from sqlflow.run.column_changes import with_column_changes
+from sqlflow.run.on_paper import OnPaper
 from sqlflow.run.shapes import Shapes
 
 Known = Callable[[TableName], tuple[Column, ...] | None]
@@ -44,15 +45,18 @@ class Checked:
 
 @contextmanager
 def shapes(graph: Graph, known: Known, session: Session | None = None) -> Iterator[Shapes]:
-    """Yield what tells the shapes of a project: in memory, or in the target of `session` where the engine has no such thing."""
+    """Yield what tells the shapes of a project: in memory or, where the engine has no such thing, in the target of `session`.
+
+    Without a session it is told on paper there: less than the engine knows, and nothing else.
+    """
     target, root = graph.project.target, graph.project.root
     scratch = target.engine.scratch(target.settings)
-    if scratch is None and session is not None:
-        yield Shapes(graph, session, True, known)
+    if scratch is None:
+        yield Shapes(graph, session or OnPaper(target.engine), True, known)
         return
-    opened = target.engine.open(scratch or target.settings, root, readonly=scratch is None)
+    opened = target.engine.open(scratch, root)
     with closing(opened), closing(opened.session()) as own:
-        yield Shapes(graph, own, scratch is None, known)
+        yield Shapes(graph, own, False, known)
 
 
 def known_in(plan: Plan, sources: Mapping[TableName, tuple[Column, ...]]) -> Known:
@@ -78,8 +82,6 @@ def with_faults(plan: Plan, session: Session | None = None, make_folder: bool = 
     if not plan.built:
         return plan
     project = plan.project
-    if session is None and project.target.engine.scratch(project.target.settings) is None:
-        return plan
     if session is None:
         sources = known_columns.kept(project)
     else:

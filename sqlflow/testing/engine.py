@@ -183,6 +183,14 @@ class EngineSuite:
         assert back.column("value").to_pylist() == table.column("value").to_pylist()
         assert back.schema.field("value").type == kind
 
+    @pytest.mark.parametrize("name", _EXACT)
+    def test_the_columns_of_what_is_loaded_are_known_before(
+        self, target: OpenTarget, session: Session, name: str
+    ) -> None:
+        empty = pa.schema([("Id", pa.int32()), ("value", _EXACT[name][0])]).empty_table()
+        session.load(_MADE, empty.to_reader())
+        assert target.engine.loaded(empty.schema) == session.columns(f"select * from {_MADE.sql}")
+
     def test_nan_comes_back_and_is_no_null(self, session: Session) -> None:
         session.load(_MADE, pa.table({"value": pa.array([float("nan"), None], pa.float64())}).to_reader())
         back = session.batches(f"select value from {_MADE.sql} where value is not null").read_all()
