@@ -42,3 +42,35 @@ def median(run: Callable[[], Figure], runs: int) -> Figure:
     """Return the medians of several runs, each by itself."""
     found = [run() for _ in range(runs)]
     return Figure(*(statistics.median(getattr(one, name) for one in found) for name in ("cpu", "wall", "megabytes")))
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server whose processes are children of `pid`, each of which serves one connection."""
+
+    pid: int
+
+    @classmethod
+    def of_postgres(cls, url: str) -> "Server":
+        """Return the server of a URL, which must run on this machine."""
+        import psycopg
+
+        with psycopg.connect(url) as connection:
+            fields = Path(f"/proc/{connection.info.backend_pid}/stat").read_text().rpartition(")")[2].split()
+        return cls(int(fields[1]))
+
+    def taken(self, command: Sequence[str | Path], folder: Path) -> tuple[Figure, Figure]:
+        """Return what a command takes, and what the server takes for it: the CPU seconds of the processes that end with it."""
+        children, before = self._children(), self._ended()
+        figure = taken(command, folder)
+        while self._children() - children:
+            time.sleep(0.01)
+        return figure, Figure(self._ended() - before, figure.wall, 0.0)
+
+    def _children(self) -> frozenset[int]:
+        return frozenset(map(int, Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()))
+
+    def _ended(self) -> float:
+        """Return the CPU seconds of the children that have ended: `cutime` and `cstime` of proc(5), in clock ticks."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[13:15])) / os.sysconf("SC_CLK_TCK")

@@ -45,6 +45,7 @@ class DuckDBEngine:
     name = "duckdb"
     temporary = "main"
     dialect = "duckdb"
+    fuses_counts = False
     settings = DuckDBSettings
     options = DuckDBOptions
 

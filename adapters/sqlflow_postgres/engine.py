@@ -35,6 +35,7 @@ class PostgresEngine:
     name = "postgres"
     temporary = "pg_temp"
     dialect = "postgres"
+    fuses_counts = True
     settings = PostgresSettings
     options = PostgresOptions
 

@@ -165,6 +165,8 @@ class Engine(Protocol):
     """The name of its sqlglot dialect."""
     temporary: str
     """The schema of tables that nobody else sees: in what `scratch` gives or, without that, a session's own."""
+    fuses_counts: bool
+    """Whether many `count(*) filter (where …)` in one scan of a table take less than a query for each."""
     settings: type[Any]
     """A frozen msgspec Struct: the keys that a target of this engine may have."""
     options: type[Any]

@@ -20,10 +20,11 @@ from sqlflow.run.build import Built, build, current_query, found_or_built
 from sqlflow.run.check import check
 from sqlflow.run.conditions import published_text, truth
 from sqlflow.run.cutoff import Cutoff
+from sqlflow.run.fused import Counts
 from sqlflow.run.order import Node
 from sqlflow.run.ranges import select_ranges
 from sqlflow.run.recorded import record_recipe
-from sqlflow.run.report import BlockResult
+from sqlflow.run.report import AssertionResult, BlockResult
 from sqlflow.run.retry import is_lost, retried
 from sqlflow.run.tally import Later, Outcome, Tally
 from sqlflow.run.unit_tests import UnitTests
@@ -50,18 +51,19 @@ class Attempts:
     refused: dict[TableName, SqlflowError] = field(default_factory=dict)
     """The blocks that are not built, since a unit test fails."""
     cutoff: Cutoff = field(init=False)
+    counts: Counts = field(init=False)
 
     def __post_init__(self) -> None:
         self.plan = self.work.plan
         self.cutoff = Cutoff(self.plan)
+        self.counts = Counts(self.plan)
 
     def outcome(self, node: Node) -> Outcome:
         """Build or check a node. Raise SqlflowError where that fails."""
         if self.tally.stopping:
             return "not begun"
         if isinstance(node, Check):
-            assertion = node.assertion
-            result = self._steadily(assertion.key, lambda session: check(self.work, assertion, session))
+            result = self._steadily(node.assertion.key, lambda session: self._checked(node, session))
             if result.status == "failed":
                 self.tally.failed()
             return result
@@ -96,6 +98,11 @@ class Attempts:
         self.work.tell(events.BlockBuilt(self.work.run, str(node), block.config.materialize, built.rows, seconds))
         self.tally.results[node] = BlockResult(node, "built", seconds, built.relation, built.rows)
         return built
+
+    def _checked(self, node: Check, session: Session) -> AssertionResult:
+        started = time.perf_counter()
+        counted = self.counts.of(node, self.work, session)
+        return check(self.work, node.assertion, session, started, counted)
 
     def _waiting(self, block: Block) -> Later | None:
         """Return when to look again for what a block waits for; None when all is there. Raise BuildError when it is too late."""

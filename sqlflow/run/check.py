@@ -19,14 +19,18 @@ from sqlflow.run.sources import bound
 from sqlflow.run.work import Work
 
 
-def check(work: Work, assertion: Assertion, session: Session) -> AssertionResult:
-    """Return how it goes with an assertion. One that cannot be run has failed."""
-    started = time.perf_counter()
+def check(
+    work: Work, assertion: Assertion, session: Session, started: float, counted: int | None = None
+) -> AssertionResult:
+    """Return how it goes with an assertion that was begun at `started`, by the performance counter.
+
+    `counted` are the rows that break it, where that is known. One that cannot be run has failed.
+    """
     result = AssertionResult(
         assertion.name, str(assertion.block or ""), assertion.severity, "passed", description=assertion.description
     )
     try:
-        result = _checked(work, assertion, session, result)
+        result = _checked(work, assertion, session, result, counted)
     except BuildError as error:
         if is_transient(error):
             raise
@@ -34,7 +38,9 @@ def check(work: Work, assertion: Assertion, session: Session) -> AssertionResult
     return replace(result, seconds=time.perf_counter() - started)
 
 
-def _checked(work: Work, assertion: Assertion, session: Session, result: AssertionResult) -> AssertionResult:
+def _checked(
+    work: Work, assertion: Assertion, session: Session, result: AssertionResult, counted: int | None
+) -> AssertionResult:
     project = work.binder.project
     if isinstance(assertion.code, Function):
         return _called(work, assertion, assertion.code, session, result)
@@ -46,8 +52,7 @@ def _checked(work: Work, assertion: Assertion, session: Session, result: Asserti
         work = replace(work, binder=work.binder.reading(assertion.block, rows))
     query = bound(work, assertion.code, schema, assertion.place, session)
     with time_limit(session.interrupt, *_limit(work, assertion)):
-        counted = _rows(work, assertion, session, "select count(*) from (\n" + query + "\n) as failing")
-        failing = int(counted.rows[0][0])
+        failing = counted if counted is not None else _failing(work, assertion, session, query)
         if failing == 0 or _is_borne(work, assertion, session, failing):
             return replace(result, failing=failing)
         status: AssertionStatus = "warned" if assertion.severity == "warn" else "failed"
@@ -59,6 +64,10 @@ def _checked(work: Work, assertion: Assertion, session: Session, result: Asserti
         text = "select * from (\n" + query + f"\n) as failing {order}limit {assertion.sample_rows}"
         sample = _rows(work, assertion, session, text)
     return replace(result, columns=sample.columns, sample=sample.rows)
+
+
+def _failing(work: Work, assertion: Assertion, session: Session, query: MappedText) -> int:
+    return int(_rows(work, assertion, session, "select count(*) from (\n" + query + "\n) as failing").rows[0][0])
 
 
 def _new_rows(work: Work, block: TableName, session: Session) -> TableName | None:

@@ -5,12 +5,13 @@ from itertools import pairwise
 
 from sqlflow.core.names import TableName
 from sqlflow.plan.plan import Check, Plan
+from sqlflow.run.fused import groups
 
 Node = TableName | Check
 
 
 def edges(plan: Plan) -> dict[Node, set[Node]]:
-    """Return what each block and each assertion waits for."""
+    """Return what each block and each assertion waits for: those that are counted together, for the first of them."""
     nodes = plan.nodes
     waits: dict[Node, set[Node]] = {
         name: set(plan.graph.inputs[name] & nodes) for name in plan.graph.order if name in nodes
@@ -19,6 +20,9 @@ def edges(plan: Plan) -> dict[Node, set[Node]]:
         waits[item] = set(item.after & nodes)
         for name in item.holds & nodes:
             waits[name].add(item)
+    for first, *others in groups(plan):
+        for item in others:
+            waits[item].add(first)
     return _without_loops(waits)
 
 

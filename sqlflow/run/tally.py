@@ -42,6 +42,8 @@ class Tally:
     unit_tested: list[UnitTestResult] = field(default_factory=list)
     bad: dict[TableName, str] = field(default_factory=dict)
     """Blocks that will not be published, and why."""
+    held_back: set[TableName] = field(default_factory=set)
+    """Those of them that are there, and that an assertion holds back."""
     stopping: str = ""
     """Why nothing more is begun."""
     exit_code: int = 1
@@ -81,7 +83,9 @@ class Tally:
         self.tell(events.BlockSkipped(self.run, str(name), reason))
 
     def _is_check_skipped(self, check: Check) -> bool:
-        missing = sorted(name for name in check.after if name in self.bad)
+        # What the others of a block's own assertions say holds back its readers, and not the assertion.
+        judged = check.gates & self.held_back if len(check.after) == 1 else frozenset()
+        missing = sorted(name for name in check.after - judged if name in self.bad)
         if not missing and not self.stopping:
             return False
         assertion = check.assertion
@@ -90,8 +94,13 @@ class Tally:
         )
         for name in check.gates:
             why = f"`{missing[0]}` {self.bad[missing[0]]}" if missing else self.stopping
-            self.bad.setdefault(name, f"could not be checked by `{assertion.name}`: {why}")
+            self._hold_back(name, f"could not be checked by `{assertion.name}`: {why}")
         return True
+
+    def _hold_back(self, name: TableName, why: str) -> None:
+        if name not in self.bad:
+            self.bad[name] = why
+            self.held_back.add(name)
 
     def take(self, node: Node, outcome: Outcome) -> None:
         """Note and tell what a thread has made of a node."""
@@ -130,7 +139,7 @@ class Tally:
         )
         if outcome.status == "failed":
             for name in node.gates:
-                self.bad.setdefault(name, f"failed its assertion `{assertion.name}`")
+                self._hold_back(name, f"failed its assertion `{assertion.name}`")
 
     def failed(self) -> None:
         """Begin nothing more, if the first failure is to stop the run."""
