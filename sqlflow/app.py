@@ -13,6 +13,7 @@ from sqlflow.core.engine import Connection, Rows
 from sqlflow.core.environment import PROD, Environment
 from sqlflow.core.errors import UsageError
 from sqlflow.core.events import Event, Listener
+from sqlflow.core.later import later
 from sqlflow.core.names import TableName
 from sqlflow.core.text import MappedText
 from sqlflow.plan import plan as planning
@@ -27,40 +28,40 @@ from sqlflow.plan.parts import all_targets, exported_to, part, targets_of
 from sqlflow.plan.parts import problems as misplaced
 from sqlflow.plan.plan import Plan
 from sqlflow.plan.ranges import NOTHING_ASKED, AskedRanges
-from sqlflow.plan.why import Why, why
 from sqlflow.read.cache import LoadCache
 from sqlflow.read.environments import published_in
 from sqlflow.read.project import load
-from sqlflow.run import everywhere, state
+from sqlflow.run import state
 from sqlflow.run.conditions import unwanted
-from sqlflow.run.diff import Difference, compared
-from sqlflow.run.environments import Listed
-from sqlflow.run.failures import Failure
-from sqlflow.run.finish import Options
 from sqlflow.run.idle import idle_report
 from sqlflow.run.kept import keep, read_and_kept
 from sqlflow.run.lease import new_run
-from sqlflow.run.new_unit_test import sampled, write_new
+from sqlflow.run.options import Options
 from sqlflow.run.piped import pipelines_of, selected_for
 from sqlflow.run.planned import Across, published
 from sqlflow.run.report import Report, together_reported
-from sqlflow.run.rollback import Rollback
 from sqlflow.run.several import Several, overview
-from sqlflow.run.show import frame, rendered, rows_of
-from sqlflow.run.static_check import Checked, checked_alone, together_checked, with_faults
 from sqlflow.run.target import Held, all_held, all_leased, all_waited_for, is_there, opened
-from sqlflow.run.unit_tests import UnitTests, test_units
-from sqlflow.run.verify import verified
 from sqlflow.run.waiting import LOCK_SECONDS
 from sqlflow.run.waits import wait_before
-from sqlflow.run.workers import Workers
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from sqlflow.core.pipeline import Pipeline
+    from sqlflow.plan import why as reasons
     from sqlflow.plan.pipelines import Resolved
+    from sqlflow.run import diff, everywhere, freshness, new_unit_test, show, static_check, verify, workers
+    from sqlflow.run import unit_tests as testing
+    from sqlflow.run.diff import Difference
+    from sqlflow.run.environments import Listed
+    from sqlflow.run.failures import Failure
     from sqlflow.run.freshness import Freshness
+    from sqlflow.run.rollback import Rollback
+else:  # what a build with nothing to do has no use for
+    (reasons,), (testing, workers) = later("sqlflow.plan", "why"), later("sqlflow.run", "unit_tests", "workers")
+    diff, everywhere, freshness, show = later("sqlflow.run", "diff", "everywhere", "freshness", "show")
+    new_unit_test, static_check, verify = later("sqlflow.run", "new_unit_test", "static_check", "verify")
 
 
 def _silent(event: Event) -> None:
@@ -127,10 +128,11 @@ class Project:
         """
         chosen = self.selected(select, exclude)
         if offline and not self.loaded.targets:
-            return with_faults(planning.plan(self.graph, chosen, unwanted=unwanted(self.loaded, Current({}), None)))
+            made = planning.plan(self.graph, chosen, unwanted=unwanted(self.loaded, Current({}), None))
+            return static_check.with_faults(made)
         return self._overview(chosen, offline, adopt, full_refresh).plan
 
-    def check(self, select: Iterable[str] = (), exclude: Iterable[str] = ()) -> Checked:
+    def check(self, select: Iterable[str] = (), exclude: Iterable[str] = ()) -> "static_check.Checked":
         """Return what is wrong with the columns and types that queries read, as the project says and nothing is built.
 
         Tables that are sources have the columns that they had at the last build or plan. Nothing is connected to.
@@ -138,7 +140,8 @@ class Project:
         assert self.pipelines is not None, "what is wrong with them is raised"
         chosen = self.selected(select, exclude)
         every = self._parts(all_targets(self.graph)).values()
-        return together_checked(checked_alone(one, chosen & one.inputs.keys()) for one in every)
+        found = (static_check.checked_alone(one, chosen & one.inputs.keys()) for one in every)
+        return static_check.together_checked(found)
 
     def _overview(
         self, chosen: frozenset[TableName], offline: bool = False, adopt: bool = False, full_refresh: bool = False
@@ -157,11 +160,11 @@ class Project:
         target = self.loaded.target_of(self.block(name))
         return replace(self, loaded=part(self.loaded, target.name))
 
-    def why(self, name: str) -> Why:
+    def why(self, name: str) -> "reasons.Why":
         """Return why a build of everything would build a block or not. Raise UsageError if there is no such block."""
         block = self.block(name)
         made = self._overview(self.selected()).plans[self.loaded.target_of(block).name]
-        return why(made, block.name, made.cookbook.published.get(block.name) if made.cookbook else None)
+        return reasons.why(made, block.name, made.cookbook.published.get(block.name) if made.cookbook else None)
 
     def build(
         self, select: Iterable[str] = (), exclude: Iterable[str] = (), *, threads: int | None = None,
@@ -188,7 +191,7 @@ class Project:
         parts = self._parts(targets_of(self.graph, chosen, exports=True))
         new = {name for name, one in parts.items() if not is_there(one.project)}
         checked = {
-            name: with_faults(planning.plan(parts[name], chosen & parts[name].inputs.keys(), Current({})))
+            name: static_check.with_faults(planning.plan(parts[name], chosen & parts[name].inputs.keys(), Current({})))
             for name in new
         }
         planning.refuse(fault for plan in checked.values() for fault in plan.faults)
@@ -199,7 +202,7 @@ class Project:
                 return idle_report(before.plan, there, self.loaded.environment, listener)
             todo = run.across(stack.enter_context(all_leased(there, lock_timeout, listener)), before)
             for name in there.keys() - new:
-                checked[name] = with_faults(todo.plans[name], there[name].session, make_folder=True)
+                checked[name] = static_check.with_faults(todo.plans[name], there[name].session, make_folder=True)
                 planning.refuse(checked[name].faults)
             plans = {name: replace(one, foreseen=checked[name].foreseen) for name, one in todo.plans.items()}
             todo = replace(todo, plans=plans)
@@ -223,25 +226,25 @@ class Project:
     def verify(
         self, name: str, start: datetime | str, end: datetime | str, *, key: Iterable[str] = (), limit: int = 5,
         lock_timeout: float = LOCK_SECONDS, listener: Listener = _silent,
-    ) -> Difference:  # fmt: skip
+    ) -> "Difference":  # fmt: skip
         """Return how the intervals from `start` up to `end` of a block would differ if they were built again."""
         here = self._at(name)
         asked = backfilled(here.graph, [here.block(name).name], start, end)
-        return verified(here.graph, asked, tuple(key), limit, lock_timeout, listener)
+        return verify.verified(here.graph, asked, tuple(key), limit, lock_timeout, listener)
 
-    def _tests_in(self, held: Held) -> UnitTests:
+    def _tests_in(self, held: Held) -> "testing.UnitTests":
         """Return what runs the unit tests of the blocks of a target."""
         return self._unit_tests(held.graph, held.lease.owner, held.connection)
 
     def _unit_tests(
         self, of: Graph, run: str, connection: Connection | None = None, tell: Listener = _silent
-    ) -> UnitTests:
+    ) -> "testing.UnitTests":
         """Return what runs a project's unit tests; in the target that `connection` is, where the engine asks for one."""
 
         def with_vars(vars: Mapping[str, Any]) -> nouns.Project:
             return part(self._with_vars(vars), of.project.target.name)
 
-        return UnitTests(of, run, Workers(self.loaded.root), with_vars, target=connection, tell=tell)
+        return testing.UnitTests(of, run, workers.Workers(self.loaded.root), with_vars, target=connection, tell=tell)
 
     def _with_vars(self, vars: Mapping[str, Any]) -> nouns.Project:
         """Return the project as its files are now, with other values of some vars."""
@@ -262,7 +265,7 @@ class Project:
         asked = [(one, unit_tests.tests_of(one, chosen & one.inputs.keys())) for one in parts]
         for one, mine in [pair for pair in asked if pair[1]] or asked[:1]:
             with closing(self._unit_tests(one, run, tell=listener)) as tests:
-                reports.append(test_units(tests, mine, one.project.target.name))
+                reports.append(testing.test_units(tests, mine, one.project.target.name))
         return together_reported(reports)
 
     def new_unit_test(self, name: str, rows: int = 3) -> str:
@@ -273,13 +276,13 @@ class Project:
         here = self._at(name)
         with opened(here.loaded, readonly=True) as (connection, session):
             shown = published(here.loaded, connection, session).published
-            test = sampled(here.graph, here.block(name), shown, rows, session)
+            test = new_unit_test.sampled(here.graph, here.block(name), shown, rows, session)
 
-        def tests() -> UnitTests:
+        def tests() -> "testing.UnitTests":
             again = replace(self, loaded=self._with_vars({}))
             return again._unit_tests(again._at(name).graph, new_run())
 
-        return write_new(test, self.loaded.root, tests)
+        return new_unit_test.write_new(test, self.loaded.root, tests)
 
     def test(
         self, select: Iterable[str] = (), exclude: Iterable[str] = (), *, threads: int | None = None,
@@ -323,7 +326,7 @@ class Project:
         parts = self._parts(dict.fromkeys((*all_targets(self.graph), *sorted(tables))))
         return {name: one for name, one in parts.items() if is_there(one.project) or (exports and name in tables)}
 
-    def rollback(self, *, lock_timeout: float = LOCK_SECONDS, listener: Listener = _silent) -> Rollback:
+    def rollback(self, *, lock_timeout: float = LOCK_SECONDS, listener: Listener = _silent) -> "Rollback":
         """Take the latest publish back, and return what that was.
 
         Raise UsageError if there is none, or if what it has replaced is not there any more.
@@ -336,19 +339,19 @@ class Project:
 
         That of a block of time ranges is for its first interval.
         """
-        return rendered(self.block(name), self._at(name).loaded)
+        return show.rendered(self.block(name), self._at(name).loaded)
 
     def shown(self, name: str, limit: int = 10, cte: str = "") -> Rows:
         """Return the first rows of a block as it is published, or else of its query or one of its CTEs."""
         here = self._at(name)
-        return rows_of(here.graph, here.block(name), cte, limit)
+        return show.rows_of(here.graph, here.block(name), cte, limit)
 
     def frame(self, name: str) -> "pd.DataFrame":
         """Return a published block as a pandas frame of Arrow types: integers with NULL stay integers."""
         here = self._at(name)
-        return frame(here.loaded, here.block(name))
+        return show.frame(here.loaded, here.block(name))
 
-    def failures(self, name: str = "") -> tuple[Failure, ...]:
+    def failures(self, name: str = "") -> "tuple[Failure, ...]":
         """Return the failing rows of the latest run that had any."""
         is_assertion = any(assertion.name == name for assertion in self.loaded.assertions)
         wanted = str(self.block(name).name) if name and not is_assertion else name
@@ -356,17 +359,15 @@ class Project:
 
     def freshness(self, select: Iterable[str] = (), exclude: Iterable[str] = ()) -> "tuple[Freshness, ...]":
         """Return how old the data of the selected blocks and of the sources that they read is, of those that say `fresh_within`."""
-        from sqlflow.run.freshness import freshness
-
         parts = self._parts(all_targets(self.graph)).values()
-        return freshness(self.graph, parts, self.selected(select, exclude), self.pipelines)
+        return freshness.freshness(self.graph, parts, self.selected(select, exclude), self.pipelines)
 
-    def diff(self, name: str, against: str = PROD.name, key: Iterable[str] = (), limit: int = 5) -> Difference:
+    def diff(self, name: str, against: str = PROD.name, key: Iterable[str] = (), limit: int = 5) -> "Difference":
         """Return how a block differs here from what the environment `against` shows. Raise UsageError where it is not shown."""
         here = self._at(name)
-        return compared(here.loaded, here.block(name), Environment.parse(against), tuple(key), limit)
+        return diff.compared(here.loaded, here.block(name), Environment.parse(against), tuple(key), limit)
 
-    def environments(self) -> tuple[Listed, ...]:
+    def environments(self) -> "tuple[Listed, ...]":
         """Return the environments that show something, `prod` first."""
         return everywhere.environments_of(self._there().values())
 

@@ -9,7 +9,6 @@ from sqlflow.core.names import TableName
 from sqlflow.core.text import Place
 from sqlflow.plan.current import Current
 from sqlflow.plan.graph import Resolver
-from sqlflow.run.compose import Binder
 
 Ask = Callable[[str], Rows]
 
@@ -40,6 +39,8 @@ def _is_true(query: Query, block: Block, project: Project, current: Current, ask
 
 def published_text(query: Query, schema: str, project: Project, published: Mapping[TableName, TableName]) -> str | None:
     """Return a query over what is published; None if it reads a block that is not."""
+    from sqlflow.run.compose import Binder
+
     resolver = Resolver(project)
     links = (resolver.link(use.name, schema) for use in query.tables if not use.qualifier)
     if any(link.kind == "block" and link.name not in published for link in links):

@@ -22,8 +22,8 @@ from sqlflow.run.elsewhere import Origin, Origins
 from sqlflow.run.environments import Listed
 from sqlflow.run.execute import Share, execute, ready, whole_of
 from sqlflow.run.failures import Failure, latest
-from sqlflow.run.finish import Options
 from sqlflow.run.lease import refuse_others
+from sqlflow.run.options import Options
 from sqlflow.run.planned import across, looked_at, merged, published, read_of, together
 from sqlflow.run.promotion import warnings
 from sqlflow.run.report import Report

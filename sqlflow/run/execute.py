@@ -21,9 +21,10 @@ from sqlflow.run import sources, state
 from sqlflow.run.attempts import Attempts
 from sqlflow.run.compose import Binder
 from sqlflow.run.elsewhere import Origins
-from sqlflow.run.finish import TIMED_OUT, Done, Options, Publishing, Worked, heard, keep_results, stopped, swept
+from sqlflow.run.finish import TIMED_OUT, Done, Publishing, Worked, heard, keep_results, stopped, swept
 from sqlflow.run.lease import described
 from sqlflow.run.loop import Loop
+from sqlflow.run.options import Options
 from sqlflow.run.pools import pools_of
 from sqlflow.run.report import BlockResult, Report
 from sqlflow.run.signals import told_to

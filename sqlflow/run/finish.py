@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from sqlflow.core import events
 from sqlflow.core.engine import Session
@@ -17,6 +16,7 @@ from sqlflow.plan.plan import Check, Plan
 from sqlflow.run import failures, publish, state
 from sqlflow.run.callbacks import call_back
 from sqlflow.run.exports import ExportStopped, Written, forget, put_in_place, written_aside
+from sqlflow.run.options import Options
 from sqlflow.run.order import Node
 from sqlflow.run.records import Records
 from sqlflow.run.report import Report, RunStatus
@@ -34,20 +34,6 @@ TIMED_OUT = 1
 """What stands for an exit code where it is no signal that ends a run, but its time."""
 Done = queue.SimpleQueue[tuple[Node | None, Outcome]]
 """What workers have finished; no node and Cancelled for a signal."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How a plan is executed."""
-
-    threads: int = 4
-    publish: Literal["all", "passing"] = "all"
-    fail_fast: bool = False
-    prune: bool = False
-    adopt: bool = False
-    cascade: bool = False
-    timeout: float | None = None
-    """How many seconds the run may take; then it is stopped, and nothing is published."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from sqlflow.core.environment import Environment
 from sqlflow.core.events import Listener
 from sqlflow.plan.plan import Plan
 from sqlflow.run import publish, state
-from sqlflow.run.finish import Options
 from sqlflow.run.lease import Leases, new_run
 from sqlflow.run.listing import Lists
+from sqlflow.run.options import Options
 from sqlflow.run.report import BlockResult, Report
 from sqlflow.run.sweep import is_swept
 from sqlflow.run.tally import Tally

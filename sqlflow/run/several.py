@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 from sqlflow.core.errors import BuildError
 from sqlflow.core.events import Listener
@@ -14,27 +15,29 @@ from sqlflow.plan.parts import Stage
 from sqlflow.plan.plan import Plan
 from sqlflow.plan.ranges import NOTHING_ASKED, AskedRanges
 from sqlflow.read.project import renderer_of
-from sqlflow.run import elsewhere
 from sqlflow.run.due import exports_of
-from sqlflow.run.elsewhere import Origin, Origins
-from sqlflow.run.execute import Results, Share, execute, ready, whole_of
-from sqlflow.run.finish import Options
 from sqlflow.run.idle import free_leases, is_idle
 from sqlflow.run.lease import Leases
 from sqlflow.run.listing import Listing
+from sqlflow.run.options import Options
 from sqlflow.run.planned import Across, across, looked_at, made_plan, read_of, unread
 from sqlflow.run.report import Report
-from sqlflow.run.static_check import with_faults
 from sqlflow.run.target import Held, Opened, is_there, opened
-from sqlflow.run.unit_tests import UnitTests
 
-TestsOf = Callable[[Held], UnitTests]
+if TYPE_CHECKING:
+    from sqlflow.run.elsewhere import Origins
+    from sqlflow.run.execute import Results, Share
+    from sqlflow.run.unit_tests import UnitTests
+
+TestsOf: TypeAlias = "Callable[[Held], UnitTests]"
 
 
 def version_in(
     graph: Graph, there: Mapping[str, Opened], may_write: bool, name: TableName, relation: TableName
 ) -> str:  # fmt: skip
     """Return what tells the rows of a relation that holds a block from others, asked of the block's target."""
+    from sqlflow.run import elsewhere
+
     block = graph.project.blocks[name]
     target = graph.project.target_of(block)
     with closing(there[target.name].connection.session()) as session:
@@ -45,6 +48,8 @@ def overview(
     graph: Graph, parts: Mapping[str, Graph], chosen: frozenset[TableName], offline: bool, adopt: bool, full_refresh: bool
 ) -> Across:  # fmt: skip
     """Return what a build would do in each target, with the faults that keep it from it. Nothing is changed."""
+    from sqlflow.run.static_check import with_faults
+
     with ExitStack() as stack:
         there = {
             name: Opened(part, *stack.enter_context(opened(part.project, readonly=True)))
@@ -137,6 +142,9 @@ class Several:
 
     def execute(self, todo: Across, options: Options, tell: Listener) -> Report:
         """Build, check and publish it, and return the report."""
+        # A build with nothing to do never comes here: half of what is imported on this floor is for the others.
+        from sqlflow.run.execute import Share, execute, ready, whole_of
+
         whole = whole_of(todo.plan, self.graph, self.held, with_unit_tests=True)
         run = next(iter(self.held.values())).lease.owner
         if len(self.held) == 1:
@@ -145,8 +153,10 @@ class Several:
             return execute(whole, [ready(only)], run, options, tell)
         return execute(whole, [partial(self._share, stage) for stage in todo.stages], run, options, tell)
 
-    def _share(self, stage: Stage, results: Results) -> Share:
+    def _share(self, stage: Stage, results: "Results") -> "Share":
         """Return what is to be done in one target now that all is there that it reads."""
+        from sqlflow.run.execute import Share
+
         held = self.held[stage.target]
         part, project = held.graph, held.project
         relations = {name: result.relation for name, result in results.items() if result.relation is not None}
@@ -173,8 +183,10 @@ class Several:
         self.done.add(target)
         return self.currents[target]
 
-    def _origins(self, names: frozenset[TableName], relations: Mapping[TableName, TableName]) -> Origins:
+    def _origins(self, names: frozenset[TableName], relations: Mapping[TableName, TableName]) -> "Origins":
         """Return where the blocks of other targets are: their new versions, or what is published."""
+        from sqlflow.run.elsewhere import Origin
+
         found = {}
         for name in names:
             target = self.graph.project.target_of(self.graph.project.blocks[name])

@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from sqlflow.core import events
 from sqlflow.core.errors import Problem, SqlflowError, TargetError
@@ -10,9 +10,11 @@ from sqlflow.core.events import Listener
 from sqlflow.core.names import TableName
 from sqlflow.plan.graph import Graph
 from sqlflow.plan.plan import Check, Plan
-from sqlflow.run.build import Built
-from sqlflow.run.order import Node
 from sqlflow.run.report import AssertionResult, BlockResult, Report, RunStatus, UnitTestResult
+
+if TYPE_CHECKING:
+    from sqlflow.run.build import Built
+    from sqlflow.run.order import Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Later:
     seconds: float
 
 
-Outcome = Built | Later | AssertionResult | SqlflowError | Literal["not begun"] | None
+Outcome: TypeAlias = "Built | Later | AssertionResult | SqlflowError | Literal['not begun'] | None"
 
 
 @dataclass
@@ -62,7 +64,7 @@ class Tally:
                 self.skip(name, reason)
         self.left_out |= plan.left_out.keys()
 
-    def is_skipped(self, node: Node) -> bool:
+    def is_skipped(self, node: "Node") -> bool:
         """Tell whether a node cannot be worked on, and note why."""
         if isinstance(node, Check):
             return self._is_check_skipped(node)
@@ -102,7 +104,7 @@ class Tally:
             self.bad[name] = why
             self.held_back.add(name)
 
-    def take(self, node: Node, outcome: Outcome) -> None:
+    def take(self, node: "Node", outcome: Outcome) -> None:
         """Note and tell what a thread has made of a node."""
         if isinstance(outcome, TargetError):
             self.exit_code = outcome.exit_code
