@@ -1,6 +1,7 @@
 """The one key by which every block and source is known."""
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
@@ -43,7 +44,12 @@ class TableName(NamedTuple):
         return ".".join(quoted(part) for part in self.parts)
 
     def __str__(self) -> str:
-        return ".".join(part if _PLAIN.fullmatch(part) else quoted(part) for part in self.parts)
+        return _written(self)
+
+
+@lru_cache(1 << 16)  # a plan says each name a dozen times
+def _written(name: TableName) -> str:
+    return ".".join(part if _PLAIN.fullmatch(part) else quoted(part) for part in name.parts)
 
 
 def quoted(identifier: str) -> str:

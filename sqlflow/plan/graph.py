@@ -87,7 +87,8 @@ class Resolver:
         blocks = self.project.blocks
         if name.catalog and name.catalog != self.catalog:
             return Link("source", name)
-        name = TableName(name.schema, name.name)
+        if name.catalog:
+            name = TableName(name.schema, name.name)
         if name.schema:
             if name in blocks:
                 return Link("block", name)
@@ -210,9 +211,12 @@ def graph(project: Project) -> Graph:
     problems += _missing_dependencies(project, resolver)
     if problems:
         raise ProjectError(sorted(dict.fromkeys(problems), key=_position))
-    _refuse_loops(project, inputs, resolver)
     sorter = TopologicalSorter({name: sorted(inputs[name]) for name in sorted(inputs)})
-    return Graph(project, inputs, sources, tuple(sorter.static_order()))
+    try:
+        order = tuple(sorter.static_order())
+    except CycleError as error:
+        raise ProjectError(_loop_problem(project, _from_first(error.args[1]), resolver)) from None
+    return Graph(project, inputs, sources, order)
 
 
 def _links(block: Block, resolver: Resolver, problems: list[Problem]) -> list[Link]:
@@ -238,14 +242,11 @@ def _missing_dependencies(project: Project, resolver: Resolver) -> list[Problem]
     return problems
 
 
-def _refuse_loops(project: Project, inputs: Mapping[TableName, frozenset[TableName]], resolver: Resolver) -> None:
-    try:
-        TopologicalSorter(inputs).prepare()
-    except CycleError as error:
-        loop: list[TableName] = list(reversed(error.args[1]))
-        start = loop.index(min(loop[:-1]))
-        loop = loop[start:-1] + loop[: start + 1]
-        raise ProjectError(_loop_problem(project, loop, resolver)) from None
+def _from_first(ring: list[TableName]) -> list[TableName]:
+    """Return a loop as each reads the next, from the first of its names to that name again."""
+    loop = list(reversed(ring))
+    start = loop.index(min(loop[:-1]))
+    return loop[start:-1] + loop[: start + 1]
 
 
 def _position(problem: Problem) -> tuple[str, int, int]:

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sqlflow.core.block import Assertion, Block, Project
@@ -26,6 +27,7 @@ INTERVALS = "its intervals"
 _PERIODS = {"hourly": 3600, "daily": 86400}
 NAME_BYTES = 63
 _HASH_CHARACTERS = 12
+_SORTED = json.JSONEncoder(sort_keys=True, default=str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ def _code(block: Block, project: Project) -> str:
     """Return a hash of what is the block's own: its query, its settings, what its template read."""
     query = block.code.code or block.code.text.text if block.code else None
     content = {"name": str(block.name), "query": query, **settings_of(block, project)}
-    return _hash(json.dumps(content, sort_keys=True, default=str))
+    return _hash(_SORTED.encode(content))
 
 
 def settings_of(block: Block, project: Project) -> dict[str, Any]:
@@ -96,10 +98,12 @@ def settings_of(block: Block, project: Project) -> dict[str, Any]:
         "env": [(name, _hash(value)) for name, value in reads.env] if reads else (),
         **({"incremental": _incremental(config)} if block.is_incremental else {}),
         **({"snapshot": _of_snapshot(config)} if block.is_snapshot else {}),
-        "macros": _hash("".join(file.text for file in project.macro_files)) if reads and reads.macros else "",
+        "macros": _hash_of_setting("".join(file.text for file in project.macro_files))
+        if reads and reads.macros
+        else "",
         "engine": (project.target.engine.name, "" if block.is_continued else project.target.engine.version()),
         "root": str(project.root.resolve()) if config.materialize in ("view", "ephemeral") else "",
-        "settings": _hash(repr(getattr(project.target.settings, "settings", ""))),
+        "settings": _hash_of_setting(repr(getattr(project.target.settings, "settings", ""))),
     }
 
 
@@ -133,6 +137,11 @@ def assertion_key(assertion: Assertion, inputs: Mapping[str, str]) -> str:
 
 def _hash(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+@lru_cache(64)  # few texts, which every block of a project shares
+def _hash_of_setting(text: str) -> str:
+    return _hash(text)
 
 
 def version_relation(block: TableName, run: str) -> TableName:

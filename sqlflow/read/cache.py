@@ -7,6 +7,7 @@ is one that includes others. The file begins with a hash of the rest, so that a 
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -193,7 +194,7 @@ class LoadCache:
     def block(self, root: Path, path: str) -> "Block | tuple[TableName, str] | None":
         """Return the block of a file that has not changed since, or the name of one that is switched off; else None."""
         entry = self.old.get(path)
-        if entry is None or entry.stamp != stamp(root / path) or not self._fits(entry):
+        if entry is None or entry.stamp != stamp(f"{root}/{path}") or not self._fits(entry):
             return None
         self.new[path] = entry
         return self._of(entry, path)
@@ -244,9 +245,9 @@ def unsealed(data: bytes) -> bytes:
     return data[_DIGEST:] if _digest(data[_DIGEST:]) == data[:_DIGEST] else b""
 
 
-def stamp(file: Path) -> tuple[int, int] | None:
+def stamp(file: Path | str) -> tuple[int, int] | None:
     try:
-        status = file.stat()
+        status = os.stat(file)  # noqa: PTH116  a Path for each file of a project takes as long as asking for it
     except OSError:
         return None
     return status.st_size, max(status.st_mtime_ns, status.st_ctime_ns)

@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from sqlflow.core.engine import Connection, Relation, Rows, Session
 from sqlflow.core.environment import PROD, Environment
 from sqlflow.core.errors import StateError, StatementError, UsageError, did_you_mean
@@ -182,11 +184,11 @@ def made(connection: Lists, session: Session, environment: Environment) -> tuple
     own = {relation.name for relation in published(session, environment).values()}
     prod = own if environment.is_prod else {relation.name for relation in published(session, PROD).values()}
     for relation, *_, inputs in found.rows:
-        if not there.issuperset(json.loads(inputs)):
+        if not there.issuperset(msgspec.json.decode(inputs)):
             there.discard(relation)
     rows = sorted(found.rows, key=lambda row: (row[0] in own, row[0] in prod))
     return tuple(
-        Made(TableName(STATE_SCHEMA, relation), key, code, json.loads(reads))
+        Made(TableName(STATE_SCHEMA, relation), key, code, msgspec.json.decode(reads))
         for relation, key, code, reads, _ in rows
         if relation in there
     )
