@@ -11,7 +11,8 @@ import tempfile
 from pathlib import Path
 
 from assertions import RULES
-from measure import Figure, Server, median
+from measure import Figure, Server
+from postgres_arrow import medians
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import postgres_server
@@ -51,12 +52,7 @@ def compared(folder: Path, rows: int, runs: int) -> tuple[tuple[Figure, Figure],
         floor = [server.taken([sys.executable, "-c", BY_HAND, url], folder) for _ in range(runs)]
     finally:
         postgres_server.drop_database(url)
-    return _medians(ours), _medians(floor)
-
-
-def _medians(found: list[tuple[Figure, Figure]]) -> tuple[Figure, Figure]:
-    clients, servers = zip(*found, strict=True)
-    return median(iter(clients).__next__, len(clients)), median(iter(servers).__next__, len(servers))
+    return medians(ours), medians(floor)
 
 
 def main() -> None:

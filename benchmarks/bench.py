@@ -12,12 +12,15 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import assertions_on_postgres
 import content
 import peers
+import postgres_arrow
+import postgres_server
 import warehouse
 from measure import Figure, median, taken
 
@@ -31,6 +34,7 @@ for statement in open("floor.sql").read().split(";"):
     if statement.strip():
         connection.execute(statement).fetchall()
 """
+YATO = "from yato import Yato; Yato('warehouse.duckdb', 'sql', schema='transform').run()"
 TOLERANCE = 2.0
 
 
@@ -43,6 +47,12 @@ class Row:
     other: str
     theirs: Figure
     budget: float
+    megabytes: float | None = None
+    """How much memory the work may take, where that is limited."""
+
+    @property
+    def is_within(self) -> bool:
+        return self.ratio <= self.budget and self.ours.megabytes <= (self.megabytes or self.ours.megabytes)
 
     @property
     def ratio(self) -> float:
@@ -50,7 +60,7 @@ class Row:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        verdict = "yes" if self.ratio <= self.budget else "**no**"
+        verdict = "yes" if self.is_within else "**no**"
         return (
             self.work, f"{self.ours.cpu:.2f}", f"{self.ours.wall:.2f}", f"{self.ours.megabytes:.0f}", self.other,
             f"{self.theirs.cpu:.2f}", f"{self.ratio:.3f}", f"{self.budget:.3f}", verdict,
@@ -99,24 +109,76 @@ def _rows(folder: Path, blocks: int, runs: int, quick: bool) -> Iterator[Row]:
     idle = times(lambda: taken(build, ours))
     edited = times(lambda: _edited(ours, lambda text: text + "\n-- looked at\n", [SQLFLOW, "plan"], blocks))
     yield Row("one file edited, then plan", edited, "nothing to do", idle, 1 + 0.06 / idle.cpu)
-    many = _fresh(folder / "many", "sqlflow", blocks * 10)
     loading = [SQLFLOW, "list", "--output", "json"]
     first = times(lambda: _cold(ours, loading))
-    yield Row(f"first load, {blocks * 10} blocks", median(lambda: _cold(many, loading), 1), f"of {blocks}", first, 11)
     for name in content.engines():
         whole = content.measured(name, 1_000_000, runs)[content.ALL]
         hashing, building = (Figure(seconds, seconds, 0) for seconds in (whole.content, whole.build))
         yield Row(f"hashing the content of 7 blocks, {name}", hashing, "building them", building, 0.15)
+    yield from _of_more(folder, blocks, first, idle, times, (10,) if quick else (5, 10), with_build=not quick)
     if quick:
         return
-    taken(build, many)
-    yield Row(f"nothing to do, {blocks * 10} blocks", times(lambda: taken(build, many)), f"of {blocks}", idle, 4)
     yield from _beside_dbt(folder, ours, blocks, first, idle, times)
+    yield from _beside_others(folder, min(blocks, 100), times)
+    yield from _on_postgres(folder / "postgres", runs)
 
 
-def _beside_dbt(
-    folder: Path, ours: Path, blocks: int, first: Figure, idle: Figure, times: Callable[[Callable[[], Figure]], Figure]
+Times = Callable[[Callable[[], Figure]], Figure]
+
+
+def _of_more(
+    folder: Path, blocks: int, first: Figure, idle: Figure, times: Times, factors: tuple[int, ...], with_build: bool
 ) -> Iterator[Row]:
+    """Yield what more blocks take beside `blocks` of them: linear for a first load, less for a build with nothing to do."""
+    loading, build = [SQLFLOW, "list", "--output", "json"], [SQLFLOW, "build", "--quiet", "--threads", "2"]
+    for factor in factors:
+        count = blocks * factor
+        many = _fresh(folder / "many", "sqlflow", count)
+        load = median(lambda many=many: _cold(many, loading), 1)  # type: ignore[misc]
+        yield Row(f"first load, {count} blocks", load, f"of {blocks}", first, 1.1 * factor, megabytes=600)
+        if with_build:
+            taken(build, many)
+            again = times(lambda many=many: taken(build, many))  # type: ignore[misc]
+            yield Row(f"nothing to do, {count} blocks", again, f"of {blocks}", idle, 0.4 * factor)
+    shutil.rmtree(folder / "many", ignore_errors=True)
+
+
+def _beside_others(folder: Path, blocks: int, times: Times) -> Iterator[Row]:
+    """Yield what SQLMesh and yato take for the same blocks. yato has no checks, and runs everything each time."""
+    ours = _fresh(folder / "few", "sqlflow", blocks)
+    build = [SQLFLOW, "build", "--quiet", "--threads", "2"]
+    full = times(lambda: _cold(ours, build))
+    idle = times(lambda: taken(build, ours))
+    sqlmesh, planned = peers.sqlmesh(folder / "peers"), ["plan", "--auto-apply", "--no-prompts"]
+    theirs = folder / "sqlmesh"
+    whole = median(lambda: taken([sqlmesh, *planned], _fresh(theirs, "sqlmesh", blocks)), 1)
+    yield Row(f"full build, {blocks} blocks", full, "sqlmesh plan", whole, 1 / 15.6 * 1.3)
+    again = times(lambda: taken([sqlmesh, *planned], theirs))
+    yield Row(f"nothing to do, {blocks} blocks", idle, "sqlmesh plan", again, 1 / 30)
+    python = peers.yato(folder / "peers")
+    plain = times(lambda: taken([python, "-c", YATO], _fresh(folder / "yato", "yato", blocks)))
+    yield Row(f"full build, {blocks} blocks", full, "yato, without checks", plain, 1.0)
+
+
+def _on_postgres(folder: Path, runs: int) -> Iterator[Row]:
+    """Yield what assertions take, and rows on their way in and out. Of assertions the server's CPU seconds count."""
+    try:
+        (client, server), (hand, by_hand) = assertions_on_postgres.compared(folder / "checked", 1_000_000, runs)
+        words = "20 assertions, 1 million rows, Postgres: the server"
+        yield Row(words, replace(server, megabytes=client.megabytes), "20 queries by hand", by_hand, 1 / 3)
+        words = "20 assertions, 1 million rows, Postgres: all"
+        yield Row(words, client + server, "20 queries by hand", hand + by_hand, 1 / 3)
+        found = postgres_arrow.compared(folder, 1_000_000, runs)
+    finally:
+        postgres_server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+    whole = {key: client + server for key, (client, server) in found.items()}
+    for way in ("in", "out"):
+        for side, name, budget in (("adbc", "ADBC", 1.0), ("csv", "COPY of CSV", 1.5)):
+            yield Row(f"Arrow {way}, 1 million rows, Postgres", whole[way, "ours"], name, whole[way, side], budget)
+
+
+def _beside_dbt(folder: Path, ours: Path, blocks: int, first: Figure, idle: Figure, times: Times) -> Iterator[Row]:
     dbt, theirs = peers.dbt(folder / "peers"), _fresh(folder / "dbt", "dbt", blocks)
     words = ["--quiet", "--profiles-dir", "."]
 

@@ -16,6 +16,10 @@ class Figure:
     wall: float
     megabytes: float
 
+    def __add__(self, other: "Figure") -> "Figure":
+        """Return what two that ran beside each other took together."""
+        return Figure(self.cpu + other.cpu, max(self.wall, other.wall), max(self.megabytes, other.megabytes))
+
 
 def taken(command: Sequence[str | Path], folder: Path, may_fail: bool = False) -> Figure:
     """Run a command in a folder and return what it took. Raise RuntimeError, with what it said, if it fails.

@@ -5,6 +5,9 @@ import sys
 from pathlib import Path
 
 DBT = ("dbt-core==1.12.6", "dbt-duckdb==1.11.1", "dbt-adapters==1.24.5", "dbt-common==1.39.0")
+SQLMESH = ("sqlmesh==0.236.4", "duckdb==1.5.6")
+YATO = ("yato-lib==0.0.17", "duckdb==1.5.6")
+ADBC = ("adbc-driver-postgresql==1.13.0", "adbc-driver-manager==1.13.0", "pyarrow==26.0.1", "psycopg[binary]==3.3.9")
 _NEEDED = """
 from importlib.metadata import requires
 for package in ("dbt-core", "dbt-duckdb", "dbt-adapters", "dbt-common"):
@@ -30,3 +33,29 @@ def dbt(folder: Path) -> Path:
         # pip says on its standard error that the optional parser is not there
         subprocess.run([*pip, *needed.splitlines()], check=True, stderr=subprocess.DEVNULL)
     return program
+
+
+def sqlmesh(folder: Path) -> Path:
+    """Return the program `sqlmesh`, installed below `folder` if it is not there."""
+    return _installed(folder / "sqlmesh", SQLMESH) / "sqlmesh"
+
+
+def yato(folder: Path) -> Path:
+    """Return the Python that can import `yato`, installed below `folder` if it is not there: its program runs nothing but a folder."""
+    return _installed(folder / "yato", YATO) / "python"
+
+
+def _installed(folder: Path, packages: tuple[str, ...]) -> Path:
+    """Return the folder of programs of an environment that has some packages."""
+    mark = folder / "installed"
+    if not mark.exists():
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        pip = [folder / "bin/python", "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
+        subprocess.run([*pip, *packages], check=True)
+        mark.touch()
+    return folder / "bin"
+
+
+def adbc(folder: Path) -> Path:
+    """Return the Python that can import ADBC's driver for Postgres."""
+    return _installed(folder / "adbc", ADBC) / "python"

@@ -1,6 +1,6 @@
 """One synthetic warehouse in every tool's format: the same SELECTs, the same checks, other words round them.
 
-    python benchmarks/warehouse.py sqlflow 1000 /tmp/w          # or: dbt, floor
+    python benchmarks/warehouse.py sqlflow 1000 /tmp/w          # or: dbt, sqlmesh, yato, floor
 
 Blocks lie in layers and read 1 to 4 of the layers before. Each is 20 to 80 lines of CTEs, joins, windows, CASE and aggregates; a
 fifth goes through Jinja loops and a macro; there are 3 checks for 2 blocks. Sources have 1,000 rows. The same number gives
@@ -218,6 +218,32 @@ def write_dbt(folder: Path, count: int) -> None:
     write_sources(folder / "warehouse.duckdb")
 
 
+def write_sqlmesh(folder: Path, count: int) -> None:
+    """Write the models with their audits; what goes through Jinja elsewhere is written out."""
+    _write(
+        folder / "config.yaml",
+        "gateways:\n  dev:\n    connection: {type: duckdb, database: warehouse.duckdb, concurrent_tasks: 1}\n"
+        "default_gateway: dev\nmodel_defaults: {dialect: duckdb, start: 2025-01-01}\n",
+    )
+    for model in models(count):
+        audits = ["unique_combination_of_columns(columns := (id, day))", "not_null(columns := (customer_id))"]
+        head = f"MODEL (name {model.full_name}, kind FULL, audits ({', '.join(audits[: model.checks])}));\n\n"
+        text = head + select(model, lambda name: name, jinja=False)
+        _write(folder / f"models/{model.layer}/{model.name}.sql", text)
+    write_sources(folder / "warehouse.duckdb")
+
+
+def write_yato(folder: Path, count: int) -> None:
+    """Write the models, whose names are their files': all lie in one schema. There are no checks."""
+
+    def table(name: str) -> str:
+        return name if name.startswith("raw.") else name.rpartition(".")[2]
+
+    for model in models(count):
+        _write(folder / f"sql/{model.name}.sql", select(model, table, jinja=False))
+    write_sources(folder / "warehouse.duckdb")
+
+
 def _write(file: Path, text: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
@@ -242,7 +268,9 @@ def _write_files(folder: Path) -> None:
         duckdb.sql(f"copy ({source_sql(number)}) to '{folder}/events_{number}.parquet'")
 
 
-WRITERS = {"sqlflow": write_sqlflow, "dbt": write_dbt, "floor": write_floor}
+WRITERS = {
+    "sqlflow": write_sqlflow, "dbt": write_dbt, "floor": write_floor, "sqlmesh": write_sqlmesh, "yato": write_yato,
+}  # fmt: skip
 
 if __name__ == "__main__":
     WRITERS[sys.argv[1]](Path(sys.argv[3]), int(sys.argv[2]))
