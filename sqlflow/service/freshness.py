@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from sqlflow.core.errors import BusyError
 from sqlflow.core.pipeline import Pipeline
 from sqlflow.service import values
 from sqlflow.service.history import History
@@ -19,7 +20,7 @@ from sqlflow.service.rows import change
 
 LOOK_SECONDS = 300.0
 BUSY_SECONDS = 30.0
-"""How soon it is asked again where it could not be told, as where somebody builds into the file at this moment."""
+"""How soon it is asked again where somebody builds into the file at this moment."""
 _OURS = ("", "freshness")
 """Where the history keeps what is too old: among the states of triggers, of no pipeline."""
 _TOLD = (0, 1)
@@ -47,7 +48,7 @@ class FreshnessWatch:
             return []
         self._question = None
         is_told = answer.exit_code in _TOLD
-        self._next = seconds + (LOOK_SECONDS if is_told else BUSY_SECONDS)
+        self._next = seconds + (BUSY_SECONDS if answer.exit_code == BusyError.exit_code else LOOK_SECONDS)
         lines = answer.text.splitlines() if is_told else []
         return recorded(self.history, [json.loads(line) for line in lines], now) if is_told else []
 

@@ -189,6 +189,7 @@ class Service:
             "select 1 from runs where finished_at is null and status in ('queued', 'waiting') limit 1"
         )
         if not rows or self._stopping:
+            self.waits.close()
             return
         pipelines = self.pipelines()
         self.waits.look(pipelines, self.clock())
