@@ -105,3 +105,21 @@ def test_the_service_asks_how_old_data_is_and_tells_of_it(tmp_path: Path) -> Non
         (change,) = service.history.changes()
     assert (change.kind, change.body["name"], change.body["pipelines"]) == ("data_stale", "raw.files", ["all"])
     assert change.body["newest"] == "1970-01-01 00:00:00+00:00"
+
+
+def test_a_run_that_two_services_wait_for_begins_once(tmp_path: Path) -> None:
+    project(tmp_path, {"pipelines/late.yml": "wait_for: [{file: x.txt, every: 0.1s}]\n"})
+    with served(tmp_path) as one, served(tmp_path) as other:
+        run = one.history.request_run("late").id
+        one.round()
+        other.round()
+        assert one.history.run(run).reason == other.waits.held(other.pipelines()["late"], run)
+        write(tmp_path, {"x.txt": ""})
+
+        def has_ended() -> bool:
+            other.round()
+            return one.history.run(run).has_ended
+
+        until(one, has_ended)
+        assert [attempt.number for attempt in one.history.attempts(run)] == [1]
+        assert one.history.run(run).status == "succeeded"

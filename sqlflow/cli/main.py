@@ -39,7 +39,7 @@ COMMANDS = {
     "logs": "Show what a run has printed.",
     "cancel": "End a run.",
     "retry": "Run again what has failed in a run.",
-    "schedule": "Show schedules, pause them, or run a pipeline now.",
+    "schedule": "Show schedules and what came of them, pause them, or run a pipeline now.",
     "export": "Write the schedules for cron, systemd, Airflow or GitHub.",
     "debug": "Check the project, the engines and every connection.",
     "gc": "Drop what no published relation needs and what is older than `keep`.",

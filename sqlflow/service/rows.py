@@ -61,7 +61,8 @@ def _was_late(transaction: Transaction, pipeline: str, run: str) -> bool:
     return bool(
         transaction.rows(
             "select 1 from changes where pipeline = ? and kind in ('late', 'stale') and at > coalesce("
-            f"(select max(finished_at) from runs where pipeline = ? and id <> ? and status in ({good})), '') limit 1",
+            f"(select finished_at from runs where pipeline = ? and id <> ? and status in ({good})"
+            " order by finished_at desc limit 1), '') limit 1",
             pipeline, pipeline, run,
         )
     )  # fmt: skip
