@@ -233,6 +233,17 @@ def test_data_that_is_not_known_to_be_fresh_is_told_and_what_nobody_asks_for_any
     assert message["message"].startswith("its table is not there\npipelines: gone, nightly\n")
 
 
+def test_a_block_of_which_nothing_is_known_stays_as_it_was(told: Told) -> None:
+    def said(status: str, newest: str | None) -> list[str]:
+        block = data(status, newest) | {"name": "marts.orders", "kind": "block"}
+        return freshness.recorded(told.history, [block], told.now)
+
+    assert said("unknown", None) == []
+    assert said("stale", "2026-01-30 05:00:00+00:00") == ["marts.orders is not fresh"]
+    assert said("unknown", None) == []
+    assert said("fresh", "2026-01-31 09:00:00+00:00") == ["marts.orders is fresh again"]
+
+
 def test_what_could_not_be_sent_is_recorded_and_tried_again_a_few_times(told: Told, inbox: Inbox) -> None:
     inbox.status = 500
     run = told.run()

@@ -23,6 +23,7 @@ BUSY_SECONDS = 30.0
 """How soon it is asked again where somebody builds into the file at this moment."""
 _OURS = ("", "freshness")
 """Where the history keeps what is too old: among the states of triggers, of no pipeline."""
+_LOST = ("unknown", "source")
 _TOLD = (0, 1)
 """The exit codes of an answer."""
 
@@ -60,16 +61,18 @@ class FreshnessWatch:
 def recorded(history: History, found: Iterable[Mapping[str, Any]], now: datetime) -> list[str]:
     """Put into the history what is too old now and was not before, and the other way round; return that in words.
 
-    `found` is all that says `fresh_within`, as `sqlflow freshness` tells it.
+    `found` is all that says `fresh_within`, as `sqlflow freshness` tells it. A block of which nothing is known, as before its first
+    build, is as it was.
     """
     every = {f"{one['target']}:{one['name']}": one for one in found}
-    bad = {key for key, one in every.items() if one["status"] != "fresh"}
+    fresh = {key for key, one in every.items() if one["status"] == "fresh"}
+    bad = {key for key, one in every.items() if one["status"] == "stale" or (one["status"], one["kind"]) == _LOST}
     at = values.text(now)
     with history.database.transaction(deciding=True) as transaction:
         rows = transaction.rows("select item from trigger_states where pipeline = ? and trigger_name = ?", *_OURS)
         known = {item for (item,) in rows}
-        came, went = sorted(bad - known), sorted(known - bad)
-        again = [key for key in went if key in every]  # what says `fresh_within` no more is forgotten without a word
+        came, again = sorted(bad - known), sorted(known & fresh)
+        went = again + sorted(known - every.keys())  # what says `fresh_within` no more is forgotten without a word
         for kind, keys in (("data_stale", came), ("data_fresh", again)):
             for key in keys:
                 change(transaction, kind, "", f"{key} {at}", "", _body(every[key]), now)
