@@ -32,12 +32,16 @@ def sweep(
     """Drop the versions that no environment shows, views first, for `at_most` so many seconds, and return their names.
 
     Those of `keep` stay, those that may be used again and are younger than `seconds`, those that a rollback would show and
-    that were replaced later than that, and all that any of these is made from. What cannot be dropped, because somebody else's view reads it, stays too. While another environment is being
-    built all stay: it may be about to use them. Assertions that have passed longer ago are forgotten: they run again.
+    that were replaced later than that, and all that any of these is made from. What cannot be dropped, because somebody
+    else's view reads it, or a reader has it now, stays too. While another environment is being built all stay: it may be
+    about to use them. Versions that somebody has dropped are forgotten, and so are assertions that have passed longer ago:
+    they run again.
     """
-    waiting, end = _unneeded(connection, session, keep, seconds), time.monotonic() + at_most
+    (waiting, lost), end = _unneeded(connection, session, keep, seconds), time.monotonic() + at_most
     gone: list[str] = []
     with suppress(BusyError, _TimeIsOver):
+        if lost:
+            _forget_lost(connection, session, environment, lost)
         before = None
         while waiting != before:
             before = waiting
@@ -53,7 +57,7 @@ def sweep(
 
 def is_swept(connection: Lists, session: Session, keep: Iterable[str], seconds: float) -> bool:
     """Tell whether `sweep` would find nothing to drop and nothing to forget."""
-    if _unneeded(connection, session, keep, seconds):
+    if any(_unneeded(connection, session, keep, seconds)):
         return False
     any_row = " or ".join(
         f"exists (select 1 from {table} where {condition})" for table, condition in _outdated(seconds)
@@ -61,11 +65,18 @@ def is_swept(connection: Lists, session: Session, keep: Iterable[str], seconds: 
     return not (any_row and session.rows(f"select {any_row}").rows[0][0])
 
 
-def _unneeded(connection: Lists, session: Session, keep: Iterable[str], seconds: float) -> list[Relation]:
-    """Return the versions that nothing needs, views first."""
-    kept = _needed(session, keep, seconds) | TABLES.keys()
-    found = [relation for relation in connection.relations([STATE_SCHEMA]) if relation.name.name not in kept]
-    return sorted(found, key=lambda relation: relation.kind != "view")
+def _unneeded(
+    connection: Lists, session: Session, keep: Iterable[str], seconds: float
+) -> tuple[list[Relation], list[str]]:
+    """Return the versions that nothing needs, views first, and the names of those that are recorded and not there.
+
+    What is there is listed after the records were read: a version is recorded when it is there, never before.
+    """
+    recorded, needed = _recorded_and_needed(session, keep, seconds)
+    there = connection.relations([STATE_SCHEMA])
+    found = [relation for relation in there if relation.name.name not in needed | TABLES.keys()]
+    lost = recorded - needed - {relation.name.name for relation in there}
+    return sorted(found, key=lambda relation: relation.kind != "view"), sorted(lost)
 
 
 def _is_dropped(
@@ -81,12 +92,28 @@ def _is_dropped(
         with session.transaction(_LOCK_SECONDS):
             refuse_others(connection, session, environment)
             session.execute(f"drop {relation.kind} {relation.name.sql}")
-            for table in ("sqlflow_versions", "sqlflow_recipes", "sqlflow_contents", "sqlflow_intervals"):
-                session.execute(f"delete from {table_of(table)} where relation = {literal(relation.name.name)}")
+            _forget(session, [relation.name.name])
     except StatementError:
         return False
     gone.append(relation.name.name)
     return True
+
+
+def _forget(session: Session, names: Iterable[str]) -> None:
+    """Forget all that is known of versions."""
+    listed = ", ".join(map(literal, names))
+    for table in ("sqlflow_versions", "sqlflow_recipes", "sqlflow_contents", "sqlflow_intervals"):
+        session.execute(f"delete from {table_of(table)} where relation in ({listed})")
+
+
+def _forget_lost(connection: Connection, session: Session, environment: Environment, names: Iterable[str]) -> None:
+    """Forget versions that somebody has dropped; if that cannot be now, a later run does it.
+
+    Raise BusyError while another environment is being built.
+    """
+    with suppress(StatementError), session.transaction(_LOCK_SECONDS):
+        refuse_others(connection, session, environment)
+        _forget(session, names)
 
 
 def _outdated(seconds: float) -> tuple[tuple[str, str], ...]:
@@ -108,8 +135,10 @@ def _outdated(seconds: float) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _needed(session: Session, keep: Iterable[str], seconds: float) -> frozenset[str]:
-    """Return the relations that stay, with all that they are made from."""
+def _recorded_and_needed(
+    session: Session, keep: Iterable[str], seconds: float
+) -> tuple[frozenset[str], frozenset[str]]:  # fmt: skip
+    """Return the versions that are recorded, and the relations that stay, with all that they are made from."""
     found = session.rows(f"select relation, key, inputs, built_at from {table_of('sqlflow_versions')}").rows
     inputs = {relation: tuple(json.loads(names)) for relation, _, names, _ in found}
     oldest = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=seconds)
@@ -123,4 +152,4 @@ def _needed(session: Session, keep: Iterable[str], seconds: float) -> frozenset[
         if relation not in kept:
             kept.add(relation)
             waiting += inputs.get(relation, ())
-    return frozenset(kept)
+    return frozenset(inputs), frozenset(kept)
