@@ -14,7 +14,7 @@ LOOKS = ("runs", "runs --output json", "runs show {run}", "logs {run}", "schedul
 FILES = {
     "sqlflow.yml": "name: p\n",
     "blocks/a.sql": "select 1 as id",
-    "pipelines/nightly.yml": "build: [a]\nschedule: '0 2 * * *'\n",
+    "pipelines/nightly.yml": "select: a\nschedule: '0 2 * * *'\n",
 }
 
 
@@ -26,6 +26,7 @@ def test_a_damaged_history_is_told_or_gives_what_it_holds(tmp_path: Path, monkey
     for run in runs[:10]:
         history.request_cancel(run)
     history.close()
+    assert {called(look.format(run=runs[0]))[0] for look in LOOKS[:5]} == {0}
     whole, chance, faults = (tmp_path / FILE).read_bytes(), random.Random(1), []
     for number in range(times(100, 2000)):
         for path in (tmp_path / FILE).parent.glob("history.db*"):
