@@ -49,14 +49,18 @@ def _small_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (40 << 20, 40 << 20))
 
 
+@pytest.mark.parametrize("millions", range(4, 24) if times(0, 1) else [20])
 def test_a_full_disk_is_told_with_the_size_of_the_database_and_room_is_all_that_it_takes(
-    small_disk: tuple[Path, Callable[[], None] | None],
+    millions: int, small_disk: tuple[Path, Callable[[], None] | None]
 ) -> None:
     folder, before = small_disk
     write(folder, {"sqlflow.yml": PROJECT, "blocks/kept.sql": KEPT})
     assert build(folder).returncode == 0
-    write(folder, {"blocks/big.sql": "select hash(range) as h from range(20000000)"})
+    write(folder, {"blocks/big.sql": f"select hash(range) as h from range({millions * 1_000_000})"})
     done = build(folder, "--vars", "edition=2", before=before)
+    if done.returncode == 0:  # so few fit
+        assert (millions < 5, crash.seen(folder)["main.kept"]) == (True, [(2,)])
+        return
     assert done.returncode == 4
     assert "the disk is full: no space for the database `warehouse.duckdb`, which has grown to " in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
@@ -64,6 +68,25 @@ def test_a_full_disk_is_told_with_the_size_of_the_database_and_room_is_all_that_
     write(folder, {"blocks/big.sql": "select 1 as h"})
     assert build(folder, "--vars", "edition=2", before=before).returncode == 0
     assert crash.seen(folder) == {"main.big": [(1,)], "main.kept": [(2,)]}
+
+
+def test_a_disk_that_is_full_of_what_is_spilled_is_told_and_what_was_spilled_goes(
+    tmp_path: Path, small_disk: tuple[Path, Callable[[], None] | None]
+) -> None:
+    spill, before = small_disk
+    folder = tmp_path / "p"
+    target = f"targets: {{dev: {{engine: duckdb, memory_limit: 100MB, threads: 1, temp_directory: {spill}}}}}\n"
+    big = "select hash(range) as h, range as n from range(20000000) order by h"
+    write(folder, {"sqlflow.yml": PROJECT + target, "blocks/kept.sql": KEPT})
+    assert build(folder).returncode == 0
+    write(folder, {"blocks/big.sql": big})
+    done = build(folder, "--vars", "edition=2", before=before)
+    assert done.returncode in (1, 4)
+    assert "Traceback" not in done.stdout + done.stderr
+    assert crash.seen(folder) == {"main.kept": [(1,)]}
+    write(folder, {"blocks/big.sql": "select 1 as h"})
+    assert build(folder, "--vars", "edition=2").returncode == 0
+    assert not any(spill.rglob("duckdb_temp_*"))
 
 
 def test_out_of_memory_fails_the_block_alone(tmp_path: Path) -> None:
