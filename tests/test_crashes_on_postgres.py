@@ -34,3 +34,23 @@ def test_an_error_of_any_statement_is_told_truthfully_and_the_next_build_mends_a
 def test_kills_at_random_moments_of_builds_with_four_threads(tmp_path: Path) -> None:
     kills = times(6, 500)
     assert crash.faults_of_random_kills("postgres", random.Random(7), kills, 0.8, tmp_path / "p") == []
+
+
+def test_connections_that_the_server_ends_at_random_moments_leave_what_was_told(tmp_path: Path) -> None:
+    """The build goes on with new ones, or fails; what it has said of publishing is what readers see."""
+    chance, faults, expected = random.Random(8), [], crash.setting("postgres")
+    for number in range(times(4, 200)):
+        folder = crash.fresh(tmp_path / "p", "postgres")
+        process = crash.in_process(folder, threads=2)
+        process.join(chance.uniform(0.0, 0.8))
+        with crash.opened(folder) as rows:
+            rows(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where application_name like 'sqlflow%' and datname = current_database()"
+            )
+        process.join()
+        seen = crash.seen(folder)
+        if process.exitcode not in (0, 1, 4) or seen != (expected.old if process.exitcode else expected.new):
+            faults.append(f"{number}: exit {process.exitcode}, and readers see {seen}")
+        faults += [f"{number}: {fault}" for fault in crash.faults_after(folder)]
+    assert not faults
