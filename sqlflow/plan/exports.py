@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from sqlflow.core.errors import Problem
 from sqlflow.core.names import TableName
 
 
@@ -19,3 +20,14 @@ class Due:
 
     def __str__(self) -> str:
         return f"{self.to} in {self.target} ({self.mode})" if self.target else self.to
+
+
+@dataclass(frozen=True, slots=True)
+class Exports:
+    """The exports that a run would make, in the order of its blocks, and what stands against them."""
+
+    due: tuple[Due, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+NO_EXPORTS = Exports()

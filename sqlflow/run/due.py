@@ -1,14 +1,12 @@
 """Which exports a run would make, and what keeps it from them: told before anything is built."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from sqlflow.core.block import Block
 from sqlflow.core.engine import Session
-from sqlflow.core.errors import Problem
 from sqlflow.core.flow import TableExport
 from sqlflow.core.names import TableName
-from sqlflow.plan.exports import Due
+from sqlflow.plan.exports import Due, Exports
 from sqlflow.plan.plan import Plan
 from sqlflow.run import exported
 from sqlflow.run.exported import Into
@@ -20,25 +18,12 @@ Places = Mapping[str, tuple[Lists, Session]]
 """The open targets by name: what lies in them, and a session. One that is not there yet is not among them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Exports:
-    """The exports that a run would make, in the order of its blocks, and what stands against them."""
-
-    due: tuple[Due, ...] = ()
-    problems: tuple[Problem, ...] = ()
-
-
-NO_EXPORTS = Exports()
-
-
 def exports_of(plan: Plan, there: Places, adopt: bool) -> Exports:
     """Return the exports of the blocks of a plan that are not made yet: those of a block that is built are all due."""
     blocks = [
         block for name in plan.graph.order if (block := plan.project.blocks[name]).flow.exports or block.flow.tables
     ]
     blocks = [block for block in blocks if block.name in plan.nodes]
-    if not blocks:
-        return NO_EXPORTS
     tables = _found(blocks, plan, there)
     checked = (
         problem(block, export, table, into, adopt)

@@ -8,6 +8,7 @@ from sqlflow.core.engine import Connection, Session
 from sqlflow.core.names import TableName
 from sqlflow.plan import plan as planning
 from sqlflow.plan.current import Current
+from sqlflow.plan.exports import NO_EXPORTS, Exports
 from sqlflow.plan.graph import Graph
 from sqlflow.plan.parts import Stage, stages
 from sqlflow.plan.plan import NOTHING_ABSENT, Check, Plan, checks_of, taking_part
@@ -17,7 +18,6 @@ from sqlflow.read.runtimes import missing
 from sqlflow.read.versions import file_versions
 from sqlflow.run import publish, source_versions, state
 from sqlflow.run.conditions import unwanted
-from sqlflow.run.due import NO_EXPORTS, Exports
 from sqlflow.run.kept import contents_of, keep
 from sqlflow.run.listing import Lists
 

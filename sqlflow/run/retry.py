@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from sqlflow.core.errors import LostError, SqlflowError, StatementError, TargetError
@@ -14,18 +14,23 @@ T = TypeVar("T")
 
 def is_transient(error: BaseException | None) -> bool:
     """Tell whether an error, or the one behind it, is of the kind that passes."""
-    while error is not None:
-        if isinstance(error, LostError) or (isinstance(error, StatementError) and error.transient):
-            return True
-        error = error.__cause__
-    return False
+    return any(
+        isinstance(one, LostError) or (isinstance(one, StatementError) and one.transient) for one in _behind(error)
+    )
 
 
 def is_lost(error: BaseException | None) -> bool:
     """Tell whether an error, or the one behind it, is that the connection broke."""
-    while error is not None and not isinstance(error, LostError):
+    return any(isinstance(one, LostError) for one in _behind(error))
+
+
+def _behind(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and those behind it, each once: an error may have been raised again as its own cause."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
         error = error.__cause__
-    return error is not None
 
 
 def retried(attempt: Callable[[], T], before_next: Callable[[SqlflowError], bool]) -> T:

@@ -10,12 +10,12 @@ from sqlflow.core.errors import BuildError
 from sqlflow.core.events import Listener
 from sqlflow.core.names import TableName
 from sqlflow.plan.current import NOTHING_KNOWN, Current
+from sqlflow.plan.exports import NO_EXPORTS, Exports
 from sqlflow.plan.graph import Graph
 from sqlflow.plan.parts import Stage
 from sqlflow.plan.plan import Plan
 from sqlflow.plan.ranges import NOTHING_ASKED, AskedRanges
 from sqlflow.read.project import renderer_of
-from sqlflow.run.due import exports_of
 from sqlflow.run.idle import free_leases, is_idle
 from sqlflow.run.lease import Leases
 from sqlflow.run.listing import Listing
@@ -25,6 +25,7 @@ from sqlflow.run.report import Report
 from sqlflow.run.target import Held, Opened, is_there, opened
 
 if TYPE_CHECKING:
+    from sqlflow.run.due import Places
     from sqlflow.run.elsewhere import Origins
     from sqlflow.run.execute import Results, Share
     from sqlflow.run.unit_tests import UnitTests
@@ -42,6 +43,16 @@ def version_in(
     target = graph.project.target_of(block)
     with closing(there[target.name].connection.session()) as session:
         return elsewhere.version(block, relation, target.engine, session, may_write)
+
+
+def _exports_of(plan: Plan, places: "Places", adopt: bool) -> Exports:
+    """Return the exports that are still to be made; most projects have none, and never load what makes them."""
+    flows = (plan.project.blocks[name].flow for name in plan.nodes)
+    if not any(flow.exports or flow.tables for flow in flows):
+        return NO_EXPORTS
+    from sqlflow.run.due import exports_of
+
+    return exports_of(plan, places, adopt)
 
 
 def overview(
@@ -69,7 +80,9 @@ def overview(
         return replace(
             found,
             plans={name: with_faults(one, sessions.get(name), is_shown=True) for name, one in found.plans.items()},
-            exports=exports_of(found.plan, {name: (one.connection, one.session) for name, one in there.items()}, adopt),
+            exports=_exports_of(
+                found.plan, {name: (one.connection, one.session) for name, one in there.items()}, adopt
+            ),
         )
 
 
@@ -138,7 +151,7 @@ class Several:
             self.graph, parts, self.currents, self.chosen, self.full_refresh, version, sessions, self.asked
         )  # fmt: skip
         places = {name: (self.listings.get(name, one.connection), one.session) for name, one in self.there.items()}
-        return replace(found, exports=exports_of(found.plan, places, self.adopt))
+        return replace(found, exports=_exports_of(found.plan, places, self.adopt))
 
     def execute(self, todo: Across, options: Options, tell: Listener) -> Report:
         """Build, check and publish it, and return the report."""

@@ -183,11 +183,11 @@ class EngineSuite:
         assert back.column("value").to_pylist() == table.column("value").to_pylist()
         assert back.schema.field("value").type == kind
 
-    @pytest.mark.parametrize("name", _EXACT)
+    @pytest.mark.parametrize("name", EXACT)
     def test_the_columns_of_what_is_loaded_are_known_before(
         self, target: OpenTarget, session: Session, name: str
     ) -> None:
-        empty = pa.schema([("Id", pa.int32()), ("value", _EXACT[name][0])]).empty_table()
+        empty = pa.schema([("Id", pa.int32()), ("value", EXACT[name][0])]).empty_table()
         session.load(_MADE, empty.to_reader())
         assert target.engine.loaded(empty.schema) == session.columns(f"select * from {_MADE.sql}")
 
