@@ -10,6 +10,8 @@ from sqlflow.core.names import TableName
 from sqlflow.read.blocks import RESERVED_PREFIX, RESERVED_SCHEMAS, name_fault
 from sqlflow.read.config import no_such_target
 
+_OWN_NAME = "give it another name: with `{{ this.name }}` in it, instances and copies of a block have their own"
+
 
 def refuse_files(blocks: Iterable[Block], folders: Iterable[str]) -> Iterator[Problem]:
     """Yield the files that lie in none of the `folders`, and those that several blocks would write."""
@@ -23,9 +25,7 @@ def refuse_files(blocks: Iterable[Block], folders: Iterable[str]) -> Iterator[Pr
                 hint = f"export to {listed}, or add the folder to `export_paths` of sqlflow.yml"
                 yield Problem(f"`export`: `{path}` lies in no folder of `export_paths`", export.place, hint)
             elif path in owners:
-                yield Problem(
-                    f"`export`: `{path}` is written by `{owners[path]}` too", export.place, "give it another name"
-                )
+                yield Problem(f"`export`: `{path}` is written by `{owners[path]}` too", export.place, _OWN_NAME)
             owners.setdefault(path, block.name)
 
 
@@ -50,7 +50,7 @@ def refuse_tables(blocks: Iterable[Block], chosen: str, targets: Collection[str]
                 yield Problem(message, export.place, "give the table another name")
             elif where in owners:
                 message = f"`export`: `{export.table}` of `{export.target}` is written by `{owners[where]}` too"
-                yield Problem(message, export.place, "give it another name")
+                yield Problem(message, export.place, _OWN_NAME)
             else:
                 yield from _faults(block, export)
             owners.setdefault(where, block.name)
