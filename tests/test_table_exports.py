@@ -26,7 +26,7 @@ vars: {{edition: 1, rows: 3}}
 target: {own}
 targets:
   lake: {{engine: duckdb, path: lake.duckdb}}
-  serve: {{engine: postgres, url: '{url}'}}
+  serve: {{engine: postgres, url: '{url}', connect_timeout: 60}}
 """
 ORDERS = "select id, 10 * id + {{ var('edition') }} as amount from generate_series(1, {{ var('rows') }}) as t (id)"
 
