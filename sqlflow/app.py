@@ -129,7 +129,7 @@ class Project:
         chosen = self.selected(select, exclude)
         if offline and not self.loaded.targets:
             made = planning.plan(self.graph, chosen, unwanted=unwanted(self.loaded, Current({}), None))
-            return static_check.with_faults(made)
+            return static_check.with_faults({"": made})[""]
         return self._overview(chosen, offline, adopt, full_refresh).plan
 
     def check(self, select: Iterable[str] = (), exclude: Iterable[str] = ()) -> "static_check.Checked":
@@ -139,9 +139,7 @@ class Project:
         """
         assert self.pipelines is not None, "what is wrong with them is raised"
         chosen = self.selected(select, exclude)
-        every = self._parts(all_targets(self.graph)).values()
-        found = (static_check.checked_alone(one, chosen & one.inputs.keys()) for one in every)
-        return static_check.together_checked(found)
+        return static_check.checked_alone(self._parts(all_targets(self.graph)), chosen)
 
     def _overview(
         self, chosen: frozenset[TableName], offline: bool = False, adopt: bool = False, full_refresh: bool = False
@@ -190,10 +188,8 @@ class Project:
         )
         parts = self._parts(targets_of(self.graph, chosen, exports=True))
         new = {name for name, one in parts.items() if not is_there(one.project)}
-        checked = {
-            name: static_check.with_faults(planning.plan(parts[name], chosen & parts[name].inputs.keys(), Current({})))
-            for name in new
-        }
+        made = {name: planning.plan(parts[name], chosen & parts[name].inputs.keys(), Current({})) for name in new}
+        checked = static_check.with_faults(made)
         planning.refuse(fault for plan in checked.values() for fault in plan.faults)
         with all_waited_for(parts, lock_timeout, listener) as there, ExitStack() as stack:
             run = Several(self.graph, there, adopt, full_refresh, self._tests_in, chosen, asked)
@@ -201,9 +197,10 @@ class Project:
             if before and not document and run.is_idle(before, options):
                 return idle_report(before.plan, there, self.loaded.environment, listener)
             todo = run.across(stack.enter_context(all_leased(there, lock_timeout, listener)), before)
-            for name in there.keys() - new:
-                checked[name] = static_check.with_faults(todo.plans[name], there[name].session, make_folder=True)
-                planning.refuse(checked[name].faults)
+            if there.keys() - new:
+                sessions = {name: one.session for name, one in there.items() if name not in new}
+                checked = static_check.with_faults(todo.plans, sessions, make_folder=True)
+                planning.refuse(fault for plan in checked.values() for fault in plan.faults)
             plans = {name: replace(one, foreseen=checked[name].foreseen) for name, one in todo.plans.items()}
             todo = replace(todo, plans=plans)
             if document is not None:

@@ -14,8 +14,10 @@ from support import write
 
 from sqlflow import Project
 from sqlflow.core import failpoints
-from sqlflow.core.errors import BusyError
+from sqlflow.core.errors import BusyError, ProjectError
 from sqlflow.core.events import BlockBuilt, Event
+from sqlflow.run.elsewhere import carried_columns
+from sqlflow.run.target import opened
 
 PROJECT = """
 name: p
@@ -111,6 +113,36 @@ def test_every_type_that_is_carried_over_comes_back_as_it_was(
 
     assert told("t.again") == told("t.there")
     assert len(told("t.here")) == 2
+
+    there, here = (Project.load(folder, target=name).loaded for name in (origin, other))
+    with opened(there, readonly=True) as (_, session):
+        sent = session.columns("select * from t.there")
+    with opened(here, readonly=True) as (_, session):
+        real = session.columns("select * from t.here")
+    assert carried_columns(sent, there.target.engine, here.target.engine) == real
+
+
+def test_columns_of_blocks_of_another_target_are_checked_before_anything_runs(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    folder = project(tmp_path, postgres_url)
+    wrong = {
+        "blocks/marts/b.sql": FILES["blocks/marts/b.sql"].replace("select edition", "select edtion"),
+        "blocks/marts/typed.sql": "/*---\ntarget: serve\n---*/\nselect 1 as one from staging.a where id = 'x'::text",
+    }
+    told = [
+        "blocks/marts/b.sql:4:8: column \"edtion\" does not exist",
+        "blocks/marts/typed.sql:4:38: operator does not exist: bigint = text",
+    ]  # fmt: skip
+    write(folder, wrong)
+    assert [str(problem).splitlines()[0] for problem in Project.load(folder).check().problems] == told
+    with pytest.raises(ProjectError, match="edtion"):
+        build(folder)
+    write(folder, {**FILES, "blocks/marts/typed.sql": "select rows || 'x' as text from marts.b where edition = 1"})
+    assert build(folder).ok
+    write(folder, {"blocks/marts/c.sql": "select edition + rws as sum from marts.b"})
+    with pytest.raises(ProjectError, match="did you mean `rows`"):
+        build(folder)
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,11 @@ class DuckDBEngine:
     def carried(self, column: Column) -> str | None:
         return None if _NOT_ELSEWHERE.search(column.type) else self.as_arrow(column)
 
+    def sent(self, columns: Sequence[Column]) -> "pa.Schema":
+        listed = ", ".join(f"cast(null as {column.type}) as {quoted(column.name)}" for column in columns)
+        selected = ", ".join(f"{self.carried(column)} as {quoted(column.name)}" for column in columns)
+        return self._parser.schema(f"select {selected} from (select {listed}) where false")
+
     def loaded(self, schema: "pa.Schema") -> tuple[Column, ...]:
         return self._parser.loaded(schema)
 
@@ -212,6 +217,17 @@ class _Parser:
             name: "volatile" if name in volatile else "stable" for name, *_ in found
         }
         return told | dict.fromkeys(_STABLE_TABLE_FUNCTIONS, "stable")
+
+    def schema(self, sql: str) -> "pa.Schema":
+        import duckdb
+
+        from sqlflow_duckdb.errors import statement_error
+
+        try:
+            with self._lock:
+                return self._connection.sql(sql).to_arrow_reader().read_all().schema
+        except duckdb.Error as error:
+            raise statement_error(error, sql) from error
 
     def loaded(self, schema: "pa.Schema") -> tuple[Column, ...]:
         import duckdb

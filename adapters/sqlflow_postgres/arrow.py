@@ -46,7 +46,7 @@ def ddl_type(kind: "pa.DataType") -> str:
 _PLAIN = (
     ("boolean", "boolean"), ("int8", "smallint"), ("int16", "smallint"), ("int32", "integer"), ("int64", "bigint"),
     ("uint8", "smallint"), ("uint16", "integer"), ("uint32", "bigint"), ("uint64", "numeric(20,0)"),
-    ("float16", "real"), ("float32", "real"), ("float64", "double precision"), ("date", "date"), ("time", "time"),
+    ("float16", "real"), ("float32", "real"), ("float64", "double precision"), ("date", "date"), ("time", "time without time zone"),
     ("string", "text"), ("large_string", "text"), ("string_view", "text"), ("null", "text"), ("binary", "bytea"),
     ("large_binary", "bytea"), ("binary_view", "bytea"), ("fixed_size_binary", "bytea"), ("duration", "interval"),
     ("interval", "interval"), ("nested", "jsonb"),

@@ -112,6 +112,11 @@ class PostgresEngine:
     def carried(self, column: Column) -> str | None:
         return quoted(column.name) if arrow.is_exact(column.type) else None
 
+    def sent(self, columns: Sequence[Column]) -> "pa.Schema":
+        import pyarrow as pa
+
+        return pa.schema([(column.name, arrow.arrow_type(column.type)) for column in columns])
+
     def loaded(self, schema: "pa.Schema") -> tuple[Column, ...]:
         return tuple(Column(field.name, arrow.ddl_type(field.type)) for field in schema)
 

@@ -220,6 +220,9 @@ class Engine(Protocol):
     def carried(self, column: Column) -> str | None:
         """Return the expression that gives a column to another engine; None for a type that would be another one there."""
 
+    def sent(self, columns: Sequence[Column]) -> "pa.Schema":
+        """Return what columns are as Arrow when they are carried to another engine; each must be one that `carried` gives."""
+
     def loaded(self, schema: "pa.Schema") -> tuple[Column, ...]:
         """Return the columns of the table that a session loads Arrow batches into. Raise StatementError for what it refuses."""
 

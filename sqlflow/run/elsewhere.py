@@ -1,6 +1,6 @@
 """The rows of blocks of other targets: carried over as Arrow in batches, and loaded once for each version."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from sqlflow.core.streams import own_errors
 from sqlflow.core.text import Place
 from sqlflow.plan.origins import hashed
 from sqlflow.plan.recipes import is_stored
+from sqlflow.plan.types import UNKNOWN
 from sqlflow.run import state
 
 if TYPE_CHECKING:
@@ -45,6 +46,13 @@ def version(block: Block, relation: TableName, engine: Engine, session: Session,
         return relation.name
     what = hashed("carried " + ", ".join(f"{column.name} {column.type}" for column in columns))
     return state.content(session, relation, what, query if may_write else None)
+
+
+def carried_columns(columns: Sequence[Column], origin: Engine, into: Engine) -> tuple[Column, ...] | None:
+    """Return the columns that rows of one engine have in another; None where that is not known, or they cannot be carried."""
+    if any(column.type == UNKNOWN or origin.carried(column) is None for column in columns):
+        return None
+    return into.loaded(origin.sent(columns))
 
 
 @contextmanager

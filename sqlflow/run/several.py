@@ -79,7 +79,7 @@ def overview(
         )  # fmt: skip
         return replace(
             found,
-            plans={name: with_faults(one, sessions.get(name), is_shown=True) for name, one in found.plans.items()},
+            plans=with_faults(found.plans, sessions, is_shown=True),
             exports=_exports_of(
                 found.plan, {name: (one.connection, one.session) for name, one in there.items()}, adopt
             ),

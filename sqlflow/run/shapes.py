@@ -55,6 +55,8 @@ class Shapes:
     session: Describer
     is_target: bool = False
     known: Callable[[TableName], tuple[Column, ...] | None] = lambda name: None
+    elsewhere: Callable[[TableName], tuple[Column, ...] | None] = lambda name: None
+    """Tells the columns that a block of another target has here."""
     resolver: Resolver = field(init=False)
     _found: dict[TableName, Shape] = field(default_factory=dict)
     tables: dict[TableName, TableName] = field(default_factory=dict)
@@ -107,7 +109,7 @@ class Shapes:
         project = self.graph.project
         source = project.sources.get(name)
         if name in project.elsewhere:
-            return None
+            return self.elsewhere(name)
         if source is None or not source.files:
             return self.session.columns(f"select * from {name.sql}") if self.is_target else None
         path = str(Path(project.root).resolve() / source.files)

@@ -6,10 +6,11 @@ A false alarm is worse than a fault that is found later: where something is not 
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
-from sqlflow.core.block import Block, Query
+from sqlflow.core.block import Block, Project, Query
 from sqlflow.core.engine import Column, Session
 from sqlflow.core.errors import BuildError, Problem, SqlflowError, StatementError, did_you_mean
 from sqlflow.core.names import TableName
@@ -20,10 +21,13 @@ from sqlflow.plan.unit_tests import inputs_of
 from sqlflow.read.incremental import is_own
 from sqlflow.run import known_columns
 from sqlflow.run.column_changes import with_column_changes
+from sqlflow.run.elsewhere import carried_columns
 from sqlflow.run.on_paper import OnPaper
 from sqlflow.run.shapes import Shapes
 
 Known = Callable[[TableName], tuple[Column, ...] | None]
+Sessions = Mapping[str, Session]
+NO_SESSIONS: Sessions = {}
 _LISTED_AT_MOST = 20
 _MISSING = re.compile(
     r'column "?(?:[^\s".]+\.)?(?P<column>[^\s".]+)"? (?:not found|does not exist)|column named "(?P<named>[^"]+)"'
@@ -44,7 +48,9 @@ class Checked:
 
 
 @contextmanager
-def shapes(graph: Graph, known: Known, session: Session | None = None) -> Iterator[Shapes]:
+def shapes(
+    graph: Graph, known: Known, session: Session | None = None, elsewhere: Known = lambda name: None
+) -> Iterator[Shapes]:  # fmt: skip
     """Yield what tells the shapes of a project: in memory or, where the engine has no such thing, in the target of `session`.
 
     Without a session it is told on paper there: less than the engine knows, and nothing else.
@@ -52,11 +58,36 @@ def shapes(graph: Graph, known: Known, session: Session | None = None) -> Iterat
     target, root = graph.project.target, graph.project.root
     scratch = target.engine.scratch(target.settings)
     if scratch is None:
-        yield Shapes(graph, session or OnPaper(target.engine), True, known)
+        yield Shapes(graph, session or OnPaper(target.engine), True, known, elsewhere)
         return
     opened = target.engine.open(scratch, root)
     with closing(opened), closing(opened.session()) as own:
-        yield Shapes(graph, own, False, known)
+        yield Shapes(graph, own, False, known, elsewhere)
+
+
+class _Everywhere:
+    """The shapes of each target, opened when they are asked for; blocks of one may read those of another."""
+
+    def __init__(
+        self, stack: ExitStack, graphs: Mapping[str, Graph], known: Callable[[str], Known], sessions: Sessions
+    ):
+        self.stack, self.graphs, self.known, self.sessions = stack, graphs, known, sessions
+        self.opened: dict[str, Shapes] = {}
+
+    def of(self, target: str) -> Shapes:
+        if target not in self.opened:
+            session, elsewhere = self.sessions.get(target), partial(self.carried, self.graphs[target].project)
+            opened = shapes(self.graphs[target], self.known(target), session, elsewhere)
+            self.opened[target] = self.stack.enter_context(opened)
+        return self.opened[target]
+
+    def carried(self, into: Project, name: TableName) -> tuple[Column, ...] | None:
+        """Return the columns that a block of another target has in this one; None where they are not known."""
+        there = into.elsewhere[name]
+        found = self.of(there).of(name) if there in self.graphs else None
+        if found is None or not found.is_whole:
+            return None
+        return carried_columns(found.columns, self.graphs[there].project.target.engine, into.target.engine)
 
 
 def known_in(plan: Plan, sources: Mapping[TableName, tuple[Column, ...]]) -> Known:
@@ -73,29 +104,45 @@ def known_in(plan: Plan, sources: Mapping[TableName, tuple[Column, ...]]) -> Kno
     return known
 
 
-def with_faults(plan: Plan, session: Session | None = None, make_folder: bool = False, is_shown: bool = False) -> Plan:
-    """Return a plan with what is wrong with the queries that it would run, as the target of `session` is now.
+def with_faults(
+    plans: Mapping[str, Plan], sessions: Sessions = NO_SESSIONS, make_folder: bool = False, is_shown: bool = False
+) -> dict[str, Plan]:  # fmt: skip
+    """Return plans, by target, with what is wrong with the queries that they would run, as the targets of `sessions` are now.
 
-    Without one, its tables have the columns that they had when it was open the last time. If the plan is to be shown, its
+    Without one, its tables have the columns that they had when it was open the last time. If the plans are to be shown, their
     steps tell what becomes of the columns of what is published.
     """
-    if not plan.built:
-        return plan
-    project = plan.project
-    if session is None:
-        sources = known_columns.kept(project)
-    else:
-        names = frozenset().union(*(plan.graph.sources[name] for name in plan.nodes))
-        sources = known_columns.asked(project, names, session, make_folder)
-    with shapes(plan.graph, known_in(plan, sources), session) as found:
-        plan = replace(plan, faults=checked(found, plan.built).problems, foreseen=found.told(plan.built))
-        return with_column_changes(plan, found) if is_shown else plan
+
+    def known(target: str) -> Known:
+        plan, session = plans[target], sessions.get(target)
+        if session is None:
+            return known_in(plan, known_columns.kept(plan.project))
+        names = frozenset[TableName]().union(*(plan.graph.sources[name] for name in plan.nodes))
+        return known_in(plan, known_columns.asked(plan.project, names, session, make_folder))
+
+    with ExitStack() as stack:
+        every = _Everywhere(stack, {target: plan.graph for target, plan in plans.items()}, known, sessions)
+        return {
+            target: _with_faults(plan, every.of(target), is_shown) if plan.built else plan
+            for target, plan in plans.items()
+        }
 
 
-def checked_alone(graph: Graph, names: Iterable[TableName]) -> Checked:
-    """Return what is wrong with queries as the project says, without a plan."""
-    with shapes(graph, known_columns.kept(graph.project).get) as found:
-        return checked(found, names)
+def _with_faults(plan: Plan, found: Shapes, is_shown: bool) -> Plan:
+    plan = replace(plan, faults=checked(found, plan.built).problems, foreseen=found.told(plan.built))
+    return with_column_changes(plan, found) if is_shown else plan
+
+
+def checked_alone(graphs: Mapping[str, Graph], names: frozenset[TableName]) -> Checked:
+    """Return what is wrong with queries as the project says, without plans. The graphs are those of all targets."""
+
+    def known(target: str) -> Known:
+        return known_columns.kept(graphs[target].project).get
+
+    with ExitStack() as stack:
+        every = _Everywhere(stack, graphs, known, NO_SESSIONS)
+        asked = {target: names & graph.inputs.keys() for target, graph in graphs.items()}
+        return together_checked(checked(every.of(target), some) for target, some in asked.items() if some)
 
 
 def together_checked(found: Iterable[Checked]) -> Checked:

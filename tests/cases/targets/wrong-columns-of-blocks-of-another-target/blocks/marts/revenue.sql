@@ -1,0 +1,1 @@
+select customer, sum(amuont) as amount from staging.orders group by customer
