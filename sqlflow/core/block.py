@@ -219,6 +219,11 @@ class Block:
         """The pool in which it takes places: the one that it names, else its runtime's; empty for none."""
         return self.config.pool or (self.kind if self.function else "")
 
+    @property
+    def says_lineage(self) -> bool:
+        """Tell whether it says of a column what that is made from."""
+        return any(column.made_from for column in self.config.columns.values())
+
     def key_place(self, key: str) -> Place:
         """Return where a key of its settings is written; the file's begin if it is not, as for a default."""
         end = self.body if self.kind == "sql" else None

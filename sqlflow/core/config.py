@@ -7,28 +7,16 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct, field
 
+from sqlflow.core.column_config import ColumnConfig, Raw, Text
+
 Materialize = Literal["view", "table", "incremental", "snapshot", "materialized_view", "ephemeral"]
 Severity = Literal["error", "warn"]
-Text = Annotated[str, Meta(min_length=1)]
 Duration = Annotated[float, Meta(extra={"read": "duration"})]
 """Seconds; written as a number, or as text such as `30s`, `5m`, `2h`, `2 days`."""
 Size = Annotated[int, Meta(extra={"read": "size"})]
 """Bytes; written as text such as `500MB` or `2GB`, in steps of 1024."""
 Moment = Annotated[str, Meta(extra={"read": "moment"})]
 """A time in UTC; written as `2026-01-31` or `2026-01-31 05:00`, kept as `core.spans.written` writes it."""
-Raw = Annotated[Any, Meta(extra={"read": "raw"})]
-"""A part of the file whose reading is left to the room that knows its form."""
-
-
-class ColumnConfig(Struct, frozen=True, kw_only=True):
-    """One column of a block. A plain text is the description."""
-
-    SHORT: ClassVar[str] = "description"
-    description: Annotated[str, Meta(description="What the column holds; kept as the column's comment.")] = ""
-    type: Annotated[str, Meta(description="The column's type, as the engine writes it; enforced by `contract`.")] = ""
-    assertions: Annotated[Raw, Meta(description="Assertions on this column alone.")] = field(
-        default=None, name="assert"
-    )
 
 
 class IndexConfig(Struct, frozen=True, kw_only=True):

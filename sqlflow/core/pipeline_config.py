@@ -7,7 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
-from sqlflow.core.config import Duration, Raw, RetriesConfig, Size, Text, WaitConfig
+from sqlflow.core.column_config import Raw, Text
+from sqlflow.core.config import Duration, RetriesConfig, Size, WaitConfig
 
 
 class FilesConfig(Struct, frozen=True, kw_only=True):

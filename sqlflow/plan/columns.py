@@ -1,10 +1,11 @@
 """Column lineage through a whole project: what each column is made from, and what is made from it."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from sqlflow.core.block import Block
 from sqlflow.core.names import TableName
+from sqlflow.plan.declared import declared
 from sqlflow.plan.graph import Graph, Resolver
 from sqlflow.plan.lineage import Input, Lineage, lineage
 from sqlflow.plan.origins import EVERY, Read
@@ -21,7 +22,8 @@ def lineages(graph: Graph) -> Lineages:
     for name in graph.order:
         block = graph.project.blocks[name]
         if block.code is not None:
-            found[name] = _lineage(block, resolver, found)
+            said = declared(block, graph.inputs[name] | graph.sources[name], resolver)
+            found[name] = said or _lineage(block, resolver, found)
     return found
 
 
@@ -87,15 +89,24 @@ def _computed(graph: Graph, found: Lineages, name: TableName, reached: Iterable[
     near = [read for read in reached if TableName.parse(read.table) in graph.inputs[name] | graph.sources[name]]
     if known is None:
         return [(Read(str(name), EVERY), near)] if near else []
-    columns = dict(known.columns or {})
-    if known.columns is None:
-        columns |= {read.column: origin for read in near if (origin := known.column(read.column)) is not None}
+    columns = dict(known.result.columns)
+    if known.result.unknown is not None:
+        others = [EVERY] if graph.project.blocks[name].function else [read.column for read in near]
+        columns = {**{column: known.result.unknown(column) for column in others}, **columns}
     origins = [(Read(str(name), column), origin) for column, origin in columns.items()]
     origins.append((Read(str(name)), known.rows))
-    pairs = [(read, [source for source in near if _needs(origin.reads, source)]) for read, origin in origins]
+    named = {read: _named(found, read) for read in near}
+    pairs = [(read, [one for one in near if _needs(origin.reads, one, named[one])]) for read, origin in origins]
     return [(read, sources) for read, sources in pairs if sources]
 
 
-def _needs(reads: frozenset[Read], source: Read) -> bool:
+def _named(found: Lineages, read: Read) -> Collection[str]:
+    """Return the columns of a table of which it is known what they are made from."""
+    known = found.get(TableName.parse(read.table))
+    return known.result.columns if known is not None else ()
+
+
+def _needs(reads: frozenset[Read], source: Read, named: Collection[str]) -> bool:
+    """Tell whether `source` is among `reads`; if it is all columns of a table, then all but those that are `named`."""
     return source in reads or Read(source.table, EVERY) in reads or (source.column == EVERY and any(
-        read.table == source.table and read.column for read in reads))  # fmt: skip
+        read.table == source.table and read.column and read.column not in named for read in reads))  # fmt: skip

@@ -209,6 +209,10 @@ def graph(project: Project) -> Graph:
     for assertion in project.assertions:
         resolver.links(assertion.code, project.target.schema, problems, assertion.place)
     problems += _missing_dependencies(project, resolver)
+    if says := [block for block in project.blocks.values() if block.says_lineage]:
+        from sqlflow.plan import declared
+
+        problems += declared.problems(says, resolver)
     if problems:
         raise ProjectError(sorted(dict.fromkeys(problems), key=_position))
     sorter = TopologicalSorter({name: sorted(inputs[name]) for name in sorted(inputs)})

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from sqlflow.core.block import Query, Reads, TableUse
-from sqlflow.core.config import Duration, Raw, Severity, Text
+from sqlflow.core.column_config import Raw, Text
+from sqlflow.core.config import Duration, Severity
 from sqlflow.core.engine import Engine
 from sqlflow.core.errors import Problem, ProjectError, did_you_mean
 from sqlflow.core.names import TableName, literal, quoted

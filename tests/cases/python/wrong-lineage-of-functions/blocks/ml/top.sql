@@ -1,0 +1,4 @@
+/*---
+columns: {id: {made_from: [ml.scores.id]}}
+---*/
+select id from ml.scores
