@@ -66,7 +66,7 @@ def test_no_project_of_the_cases_makes_loading_do_anything_else(
 ) -> None:
     faults = []
     for folder in case_folders()[part::PARTS]:
-        root = tmp_path / folder.name
+        root = tmp_path / folder.parent.name / folder.name
         shutil.copytree(folder, root, ignore=shutil.ignore_patterns(*NOT_OF_THE_PROJECT))
         case = Case(**(yaml.safe_load((folder / "case.yml").read_text()) if (folder / "case.yml").exists() else {}))
         for name, value in case.env.items():
