@@ -13,6 +13,8 @@ import pytest
 import serving
 from support import times
 
+from sqlflow.service.database import CONNECTIONS_AT_MOST
+
 BUILDS = times(6, 2000)
 RUNS = times(3, 300)
 WARM_UP = times(3, 100)
@@ -64,5 +66,9 @@ def test_runs_of_a_service_leave_nothing_open_and_no_thread(tmp_path: Path) -> N
         run(2)
         before, size = held(), megabytes()
         run(RUNS)
-        assert held() - before == {}, "there is more of these"
+        more = held() - before
+        # Connections to the history are kept, as many as were needed at once: that is a matter of chance up to a bound.
+        pooled = [more.pop(name) for name in [*more] if "/history.db" in name]
+        assert more == {}, "there is more of these"
+        assert max(pooled, default=0) < CONNECTIONS_AT_MOST
         assert megabytes() < size * GROWTH_AT_MOST

@@ -2,6 +2,7 @@
 
 import click
 
+from sqlflow.cli import stopping
 from sqlflow.cli.options import Place, json_option, lock_timeout_option, project_options
 
 
@@ -40,10 +41,9 @@ def drop(name: str, lock_timeout: float, place: Place) -> None:
     from sqlflow.cli.output import echo
     from sqlflow.cli.terminal import listening
     from sqlflow.core.words import count
-    from sqlflow.run.signals import unheard
 
     project = place.load()
-    with unheard():  # but while it waits
+    with stopping.to_the_end():  # but while it waits
         with listening(quiet=False) as listener:
             gone = project.drop_environment(name, lock_timeout=lock_timeout, listener=listener)
         echo(f"dropped the environment `{name}`: {count(len(gone), 'relation')}")

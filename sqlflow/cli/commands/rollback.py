@@ -15,14 +15,13 @@ def command(lock_timeout: float, output: str, place: Place) -> None:
 
     Once more goes back further. The next build publishes what the project says: put it back too.
     """
-    from sqlflow.cli import as_json
+    from sqlflow.cli import as_json, stopping
     from sqlflow.cli.output import echo
     from sqlflow.cli.terminal import listening
     from sqlflow.core.words import count
-    from sqlflow.run.signals import unheard
 
     project = place.load()
-    with unheard():  # but while it waits
+    with stopping.to_the_end():  # but while it waits
         if output == "json":
             echo(as_json.text(as_json.plain(project.rollback(lock_timeout=lock_timeout))))
             return
