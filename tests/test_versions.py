@@ -54,6 +54,16 @@ def test_the_first_build_builds_all_and_the_second_nothing(tmp_path: Path) -> No
 EDITS = {
     "a comment": ({"blocks/staging/a.sql": FILES["blocks/staging/a.sql"] + " -- a comment\n"}, []),
     "white space": ({"blocks/marts/c.sql": FILES["blocks/marts/c.sql"].replace("select ", "select\n    ")}, []),
+    "the case of words and functions": (
+        {
+            "blocks/marts/c.sql": "/*---\nassert: ['total > 0']\n---*/\nSELECT {{ twice('Sum(amount)') }} As total FROM a"
+        },
+        [],
+    ),
+    "the case of a column's name": (
+        {"blocks/staging/b.sql": "select {{ var('low') }} as Low"},
+        ["marts.d", "staging.b"],
+    ),
     "a description": (
         {"blocks/staging/b.sql": "/*---\ndescription: New.\n---*/\n" + FILES["blocks/staging/b.sql"]},
         [],

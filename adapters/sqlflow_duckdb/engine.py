@@ -46,6 +46,7 @@ class DuckDBEngine:
     temporary = "main"
     dialect = "duckdb"
     fuses_counts = False
+    folds_names = False
     settings = DuckDBSettings
     options = DuckDBOptions
 

@@ -36,6 +36,7 @@ class PostgresEngine:
     temporary = "pg_temp"
     dialect = "postgres"
     fuses_counts = True
+    folds_names = True
     settings = PostgresSettings
     options = PostgresOptions
 

@@ -165,6 +165,8 @@ class Engine(Protocol):
     """The name of its sqlglot dialect."""
     temporary: str
     """The schema of tables that nobody else sees: in what `scratch` gives or, without that, a session's own."""
+    folds_names: bool
+    """Whether the case of a name without quotes tells nothing: not even a column that is made gets it."""
     fuses_counts: bool
     """Whether many `count(*) filter (where …)` in one scan of a table take less than a query for each."""
     settings: type[Any]

@@ -58,7 +58,7 @@ class Inference:
     unnamed: tuple[int, ...] = ()
     """Offsets of the outermost SELECT's expressions that have no name."""
     code: str = ""
-    """A hash of the tokens: comments and white space do not count."""
+    """A hash of the tokens: comments, white space, and the case of what is no name do not count."""
     volatile: str = ""
     """Why the same inputs may give another result; empty if they cannot."""
 
@@ -86,7 +86,7 @@ def infer(text: MappedText, engine: Engine, where: Place) -> Inference:
             _refuse_files(found.files, text, engine, where)
             uses = tuple(sorted(found.uses, key=lambda use: use.start))
             return Inference(
-                end, uses, tuple(found.files), unnamed=unnamed(tree), code=code(tokens),
+                end, uses, tuple(found.files), unnamed=unnamed(tree), code=code(tokens, engine),
                 volatile=volatile(tokens, engine) or unknown(found.functions, engine),
             )  # fmt: skip
     names = engine.table_names(sql[:end])
@@ -95,7 +95,7 @@ def infer(text: MappedText, engine: Engine, where: Place) -> Inference:
     ctes = cte_names(tokens)
     unclear = frozenset(use.name for use in uses if not use.name.schema and use.name.name in ctes)
     return Inference(
-        end, uses, files, opaque=True, known=names is not None, unclear=unclear, code=code(tokens),
+        end, uses, files, opaque=True, known=names is not None, unclear=unclear, code=code(tokens, engine),
         volatile="it is beyond what sqlflow can parse", stuck=0 if names is not None else _stuck(sql[:end], engine.dialect),
     )  # fmt: skip
 

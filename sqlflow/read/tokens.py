@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
+from itertools import zip_longest
 from typing import Any
 
 from sqlflow.core.block import TableUse
@@ -18,6 +19,67 @@ _CLOCKS = frozenset(
 
 
 _SAMPLES = frozenset({"TABLESAMPLE", "SAMPLE"})
+_RESERVED = frozenset(
+    [
+        "all",
+        "and",
+        "any",
+        "as",
+        "asc",
+        "both",
+        "case",
+        "cast",
+        "check",
+        "collate",
+        "cross",
+        "default",
+        "desc",
+        "distinct",
+        "else",
+        "end",
+        "except",
+        "for",
+        "from",
+        "full",
+        "group",
+        "having",
+        "in",
+        "inner",
+        "intersect",
+        "into",
+        "is",
+        "join",
+        "lateral",
+        "leading",
+        "left",
+        "like",
+        "limit",
+        "natural",
+        "not",
+        "null",
+        "offset",
+        "on",
+        "only",
+        "or",
+        "order",
+        "outer",
+        "qualify",
+        "right",
+        "select",
+        "some",
+        "table",
+        "then",
+        "trailing",
+        "union",
+        "unique",
+        "using",
+        "when",
+        "where",
+        "window",
+        "with",
+    ]
+)
+"""Words that are no names of columns in DuckDB and Postgres, unless they are quoted."""
 
 
 @cache
@@ -34,6 +96,13 @@ def tokens_of(text: str, dialect: str) -> list[Any]:
     return tokens
 
 
+_AS_WRITTEN = frozenset(
+    {"IDENTIFIER", "OBJECT_IDENTIFIER", "STRING", "BIT_STRING", "BYTE_STRING", "HEREDOC_STRING", "HEX_STRING",
+     "NATIONAL_STRING", "NATIONAL_RAW_STRING", "RAW_STRING", "UNICODE_STRING"}
+)  # fmt: skip
+"""Kinds of tokens whose case counts everywhere."""
+
+
 @cache
 def _kinds() -> dict[Any, str]:
     """Return the names of the kinds of tokens: asking an enum for one takes as long as ten looks into a dictionary."""
@@ -42,11 +111,24 @@ def _kinds() -> dict[Any, str]:
     return {kind: kind.name for kind in TokenType}
 
 
-def code(tokens: Sequence[Any]) -> str:
-    """Return what makes two texts the same query: their tokens, each with its kind."""
-    kinds = _kinds()
-    content = "\x00".join([f"{kinds[token.token_type]} {token.text}" for token in tokens])
-    return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
+def code(tokens: Sequence[Any], engine: Engine) -> str:
+    """Return what makes two texts the same query: their tokens, each with its kind, in lower case where case tells nothing.
+
+    An engine that keeps the case of names shows it in those of columns: there it is set aside of functions and of words
+    that no name can be, unless they stand where one may, behind AS or a dot.
+    """
+    kinds, folds = _kinds(), engine.folds_names
+    before, pieces = "", []
+    for token, following in zip_longest(tokens, tokens[1:]):
+        kind, text = kinds[token.token_type], token.text
+        if kind not in _AS_WRITTEN and text.isascii():
+            lower = text.lower()
+            is_call = following is not None and following.text == "("
+            if folds or (before not in ("ALIAS", "DOT") and (is_call or lower in _RESERVED)):
+                text = lower
+        pieces.append(f"{kind} {text}")
+        before = kind
+    return hashlib.blake2b("\x00".join(pieces).encode(), digest_size=16).hexdigest()
 
 
 def volatile(tokens: Sequence[Any], engine: Engine) -> str:
