@@ -311,9 +311,10 @@ class Project:
         self, needed: Environment, lock_timeout: float, listener: Listener, exports: bool = False
     ) -> Iterator[Mapping[str, Held]]:  # fmt: skip
         """Hold the targets that there are. Raise UsageError if the environment that is `needed` shows nothing in any."""
-        if not self._there():
+        parts = self._there(exports)
+        if not any(is_there(one.project) for one in parts.values()):
             raise state.unknown(needed, ())
-        with all_held(self._there(exports), lock_timeout, listener) as targets:
+        with all_held(parts, lock_timeout, listener) as targets:
             everywhere.refuse_unknown(targets, needed)
             yield targets
 

@@ -109,6 +109,11 @@ class Flow:
     exports: tuple[Export, ...] = ()
     tables: tuple[TableExport, ...] = ()
 
+    @property
+    def has_exports(self) -> bool:
+        """Tell whether its rows are copied into files or into tables of other targets."""
+        return bool(self.exports or self.tables)
+
 
 PLAIN = Flow()
 """That of a block that says nothing of it."""

@@ -21,9 +21,10 @@ Places = Mapping[str, tuple[Lists, Session]]
 def exports_of(plan: Plan, there: Places, adopt: bool) -> Exports:
     """Return the exports of the blocks of a plan that are not made yet: those of a block that is built are all due."""
     blocks = [
-        block for name in plan.graph.order if (block := plan.project.blocks[name]).flow.exports or block.flow.tables
+        block
+        for name in plan.graph.order
+        if (block := plan.project.blocks[name]).flow.has_exports and name in plan.nodes
     ]
-    blocks = [block for block in blocks if block.name in plan.nodes]
     tables = _found(blocks, plan, there)
     checked = (
         problem(block, export, table, into, adopt)

@@ -47,8 +47,7 @@ def version_in(
 
 def _exports_of(plan: Plan, places: "Places", adopt: bool) -> Exports:
     """Return the exports that are still to be made; most projects have none, and never load what makes them."""
-    flows = (plan.project.blocks[name].flow for name in plan.nodes)
-    if not any(flow.exports or flow.tables for flow in flows):
+    if not any(plan.project.blocks[name].flow.has_exports for name in plan.nodes):
         return NO_EXPORTS
     from sqlflow.run.due import exports_of
 
