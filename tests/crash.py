@@ -118,7 +118,8 @@ _EVERY = {
     "duckdb": "select schema_name || '.' || table_name from duckdb_tables() where schema_name <> '_sqlflow' union all"
     " select schema_name || '.' || view_name from duckdb_views() where not internal and schema_name <> '_sqlflow'",
     "postgres": "select relnamespace::regnamespace || '.' || relname from pg_class where relkind in ('r', 'p', 'v', 'm')"
-    " and not relnamespace::regnamespace::text in ('_sqlflow', 'pg_catalog', 'information_schema', 'pg_toast')",
+    # Temporary tables are their session's own; those of a killed one go when the server has noticed.
+    " and relpersistence <> 't' and not relnamespace::regnamespace::text in ('_sqlflow', 'pg_catalog', 'information_schema', 'pg_toast')",
 }
 _VERSIONS = {
     "duckdb": "select table_name as name from duckdb_tables() where schema_name = '_sqlflow' union all"
