@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -34,10 +35,21 @@ def start(tmp_path: Path) -> Iterator[Start]:
         child.close()
 
 
-def printed(child: Child) -> list[str]:
-    """Return what a child prints until it ends."""
+def listened(start: Start, code: str, environment: dict[str, str] | None = None) -> tuple[Child, list[str]]:
+    """Return a child and the lines that it prints: it begins when it is listened to, and not before."""
     lines: list[str] = []
-    child.prints.begin(lines.append, MARK)
+    with TemporaryDirectory() as folder:
+        gate = Path(folder) / "gate"
+        os.mkfifo(gate)
+        child = start(f"open({str(gate)!r}).close()\n{code}", environment)
+        child.prints.begin(lines.append, MARK)
+        gate.open("w").close()
+    return child, lines
+
+
+def printed(start: Start, code: str, environment: dict[str, str] | None = None) -> list[str]:
+    """Return what a child prints until it ends."""
+    child, lines = listened(start, code, environment)
     child.wait()
     child.prints.join()
     return lines
@@ -60,7 +72,7 @@ def wait_until_gone(pid: int) -> None:
 
 @pytest.mark.parametrize("in_a_session_of_its_own", [False, True])
 def test_children_that_are_left_end_with_their_parent(in_a_session_of_its_own: bool, start: Start) -> None:
-    (line,) = printed(start(SPAWN.format(in_a_session_of_its_own)))
+    (line,) = printed(start, SPAWN.format(in_a_session_of_its_own))
     wait_until_gone(int(line))
     assert is_gone(int(line))
 
@@ -106,18 +118,16 @@ def test_a_fork_bomb_is_bounded(start: Start) -> None:
     ],
 )
 def test_lines_are_told_as_they_are_printed(code: str, lines: list[str], start: Start) -> None:
-    assert printed(start(code)) == lines
+    assert printed(start, code) == lines
 
 
 def test_more_than_20_000_lines_are_cut(start: Start) -> None:
-    lines = printed(start("for number in range(30_000): print(number)"))
+    lines = printed(start, "for number in range(30_000): print(number)")
     assert (len(lines), lines[0], lines[-2:]) == (20_001, "0", ["19999", "… cut: it printed more than is kept"])
 
 
 def test_what_is_printed_behind_the_mark_is_told_to_nobody(start: Start) -> None:
-    child = start(f"import os; os.write(1, b'one\\ntwo' + {MARK!r}.encode() + b'\\nthree\\n')")
-    lines: list[str] = []
-    child.prints.begin(lines.append, MARK)
+    child, lines = listened(start, f"import os; os.write(1, b'one\\ntwo' + {MARK!r}.encode() + b'\\nthree\\n')")
     child.prints.end()
     assert lines == ["one", "two"]
 
@@ -126,11 +136,11 @@ def test_the_environment_is_of_listed_names_alone(start: Start, monkeypatch: pyt
     monkeypatch.setenv("SECRET", "canary")
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     code = "import os, sys; print(*(os.environ.get(name) for name in sys.argv[1:] or ['SECRET', 'OMP_NUM_THREADS', 'TZ', 'MORE']))"
-    assert printed(start(code, {"MORE": "more"})) == ["None 2 UTC more"]
+    assert printed(start, code, {"MORE": "more"}) == ["None 2 UTC more"]
 
 
 def test_standard_input_is_closed(start: Start) -> None:
-    assert printed(start("import sys; print(repr(sys.stdin.read()))")) == ["''"]
+    assert printed(start, "import sys; print(repr(sys.stdin.read()))") == ["''"]
 
 
 def test_it_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:
