@@ -239,6 +239,12 @@ def command(folder: Path, *words: str, failure: str = NO_FAILURE) -> Iterator[tu
             process.join()
 
 
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time that a process has taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def in_process_that_speaks(folder: Path, failure: str) -> tuple[Any, str]:
     """Start a build, and return it with the first line that it writes to stderr; empty if it ends without one."""
     heard, said = get_context("forkserver").Pipe(duplex=False)

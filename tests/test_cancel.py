@@ -20,6 +20,8 @@ SLOW = {
 }
 BUILD = ("build", "--vars", "edition=2", "--prune", "--adopt", "--output", "jsonl")
 PIPE_BYTES = 4096
+SECONDS_OF_A_QUERY = 3
+"""CPU time that a command which only reads does not take without its query."""
 SECONDS = 30
 """How long a test waits for a process that should have ended long ago."""
 
@@ -94,6 +96,21 @@ def test_a_second_signal_ends_a_process_whose_run_has_ended(tmp_path: Path) -> N
             process.join(0.2)
         assert process.exitcode == 128 + signal.SIGINT
     assert len(crash.seen(tmp_path)) == len(blocks)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_a_query_runs_for_a_command_that_only_reads_ends_it(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    write(tmp_path, {"sqlflow.yml": "name: p\n", "blocks/a.sql": f"with slow as ({SLOW['duckdb']}) select 1 as one"})
+    assert crash.build(tmp_path).ok
+    with crash.command(tmp_path, "show", "a", "--cte", "slow") as (process, lines):
+        while crash.cpu_seconds(process.pid) < SECONDS_OF_A_QUERY:
+            process.join(0.05)
+        os.kill(process.pid, number)
+        assert lines.read().strip() == "cancelled"
+        process.join(SECONDS)
+        assert process.exitcode == 128 + number
 
 
 @pytest.mark.parametrize("engine", ["duckdb", "postgres"])

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sys
 from importlib import import_module
 from typing import NoReturn
@@ -104,16 +105,22 @@ def main() -> NoReturn:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort, stopping.Terminated) as error:
-        click.echo("cancelled", err=True)
-        sys.exit(143 if isinstance(error, stopping.Terminated) else 130)
+    except (KeyboardInterrupt, click.Abort, stopping.Terminated):
+        _exit_cancelled()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:  # noqa: BLE001  the outermost edge: whatever comes here is told, and exits
+        if stopping.ended_by():
+            _exit_cancelled()
         from sqlflow.cli.faults import told
 
         sys.exit(told(error))
     finally:
         stopping.too_late()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _exit_cancelled() -> NoReturn:
+    click.echo("cancelled", err=True)
+    sys.exit(128 + (stopping.ended_by() or signal.SIGINT))

@@ -21,9 +21,11 @@ class _Hearing:
 
     is_over: bool = False
     late: int = 0
+    ended_by: int = 0
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         if not self.is_over:
+            self.ended_by = number
             raise _STOPPING[number]
         if self.late:
             os._exit(128 + number)
@@ -40,6 +42,11 @@ def listen() -> None:
         signal.signal(signal.SIGINT, _hearing)
 
 
+def ended_by() -> int:
+    """Return the signal that has ended the command, or 0: DuckDB makes a `RuntimeError` of what a signal raises."""
+    return _hearing.ended_by
+
+
 def too_late() -> None:
     """Let the exit code be what has been told: a signal changes nothing any more, and a second one ends the process."""
     _hearing.is_over = True
@@ -49,7 +56,7 @@ def once_more() -> None:
     """Let signals end the command again, as the one does that came when it was too late for what is over now."""
     _hearing.is_over = False
     if _hearing.late:
-        raise _STOPPING[_hearing.late]
+        _hearing(_hearing.late, None)
 
 
 @contextmanager
