@@ -68,7 +68,7 @@ def setting(engine: str = "duckdb") -> Setting:
         write(where, FILES | (OLD_FILE if where == old else {}))
         if engine == "postgres":
             write(where, ON_POSTGRES)
-            _point_to(where, postgres_server.new_database())
+            point_to(where, postgres_server.new_database())
         with opened(where) as execute:
             execute("create schema other; create table other.f as select 7 as edition, 'theirs' as whose")
     report = Project.load(old).build()
@@ -97,7 +97,7 @@ def url_of(folder: Path) -> str:
     return found[1] if found else ""
 
 
-def _point_to(folder: Path, url: str) -> None:
+def point_to(folder: Path, url: str) -> None:
     write(folder, {"sqlflow.yml": f"{FILES['sqlflow.yml']}targets: {{dev: {{engine: postgres, url: '{url}'}}}}\n"})
 
 
@@ -169,7 +169,7 @@ def fresh(into: Path, engine: str = "duckdb") -> Path:
     shutil.rmtree(into, ignore_errors=True)
     shutil.copytree(setting(engine).folder, into)
     if url := url_of(into):
-        _point_to(into, postgres_server.new_database(url))
+        point_to(into, postgres_server.new_database(url))
     return into
 
 

@@ -1,12 +1,18 @@
 """The crash matrix on Postgres, where a killed client leaves a server that goes on."""
 
 import random
+import shutil
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from urllib.parse import quote
 
 import crash
+import psycopg
 import pytest
+from proxy import Proxy
 from support import times
 
 PARTS = 2
@@ -32,14 +38,14 @@ def test_an_error_of_any_statement_is_told_truthfully_and_the_next_build_mends_a
 
 
 def test_kills_at_random_moments_of_builds_with_four_threads(tmp_path: Path) -> None:
-    kills = times(6, 500)
+    kills = times(25, 500)
     assert crash.faults_of_random_kills("postgres", random.Random(7), kills, 0.8, tmp_path / "p") == []
 
 
 def test_connections_that_the_server_ends_at_random_moments_leave_what_was_told(tmp_path: Path) -> None:
     """The build goes on with new ones, or fails; what it has said of publishing is what readers see."""
     chance, faults, expected = random.Random(8), [], crash.setting("postgres")
-    for number in range(times(4, 200)):
+    for number in range(times(10, 200)):
         folder = crash.fresh(tmp_path / "p", "postgres")
         process = crash.in_process(folder, threads=2)
         process.join(chance.uniform(0.0, 0.8))
@@ -53,4 +59,39 @@ def test_connections_that_the_server_ends_at_random_moments_leave_what_was_told(
         if process.exitcode not in (0, 1, 4) or seen != (expected.old if process.exitcode else expected.new):
             faults.append(f"{number}: exit {process.exitcode}, and readers see {seen}")
         faults += [f"{number}: {fault}" for fault in crash.faults_after(folder)]
+    assert not faults
+
+
+@contextmanager
+def through_a_proxy(folder: Path) -> Iterator[Proxy]:
+    """Let the builds of a project speak to its server through a proxy."""
+    url = crash.url_of(folder)
+    given = psycopg.conninfo.conninfo_to_dict(url)
+    sockets = Path(tempfile.mkdtemp(prefix="sqlflow-cut-"))
+    try:
+        with Proxy(Path(f"{given['host']}/.s.PGSQL.{given.get('port', 5432)}"), sockets) as proxy:
+            crash.point_to(folder, url.replace(quote(str(given["host"]), safe=""), quote(str(sockets), safe="")))
+            yield proxy
+    finally:
+        crash.point_to(folder, url)
+        shutil.rmtree(sockets)
+
+
+def test_a_connection_that_is_cut_after_any_number_of_bytes_leaves_what_was_told(tmp_path: Path) -> None:
+    """The build goes on with a new one, or fails; what it has said of publishing is what readers see."""
+    chance, faults, expected = random.Random(9), [], crash.setting("postgres")
+    with through_a_proxy(crash.fresh(tmp_path / "p", "postgres")) as proxy:
+        assert crash.build(tmp_path / "p").ok
+    for number in range(times(10, 200)):
+        folder = crash.fresh(tmp_path / "p", "postgres")
+        cut = chance.randrange(proxy.passed)
+        with through_a_proxy(folder) as cutting:
+            cutting.bytes_left = cut
+            process = crash.in_process(folder)
+            process.join()
+            assert cutting.bytes_left is None
+        seen = crash.seen(folder)
+        if process.exitcode not in (0, 1, 4) or seen != (expected.old if process.exitcode else expected.new):
+            faults.append(f"{number}, after {cut} bytes: exit {process.exitcode}, and readers see {seen}")
+        faults += [f"{number}, after {cut} bytes: {fault}" for fault in crash.faults_after(folder)]
     assert not faults

@@ -1,5 +1,6 @@
 """A Postgres of the test's own is started again while a build runs: the build goes on, and says so."""
 
+import random
 import shutil
 import tempfile
 import threading
@@ -10,10 +11,11 @@ from typing import Any
 import postgres_server
 import psycopg
 import pytest
-from support import write
+from support import times, write
 
 from sqlflow import Project
 from sqlflow.core import events
+from sqlflow.core.errors import SqlflowError
 
 FILES = {
     "blocks/staging/a.sql": "select id, {{ var('edition') }} as edition from generate_series(1, 3) as n (id)",
@@ -71,6 +73,36 @@ def test_a_server_that_is_started_again_in_mid_build_costs_the_block_one_more_tr
     assert f"`{at}` is tried again: the connection to Postgres is lost" in told[1]
     assert shown(url) == [(2, 2, 3)]
     assert all(result.status == "reused" for result in build(tmp_path, url, 2).blocks)
+
+
+def test_a_server_that_ends_at_random_moments_leaves_what_was_told(tmp_path: Path, server: tuple[Path, str]) -> None:
+    """The build goes on once the server is there, or fails; what it has said of publishing is what readers see."""
+    home, url = server
+    chance, faults, there = random.Random(10), [], 1
+    assert build(tmp_path, url, there).ok
+    for edition in range(2, times(4, 52)):
+        ends: list[int] = []
+        thread = threading.Thread(
+            target=lambda edition=edition, ends=ends: ends.append(exit_of(tmp_path, url, edition))
+        )
+        thread.start()
+        thread.join(chance.uniform(0.0, 0.5))
+        postgres_server.restart(home, chance.choice(["fast", "immediate"]))
+        thread.join()
+        there = there if ends[0] else edition
+        if ends[0] not in (0, 4) or shown(url) != [(there, there, 3)]:
+            faults.append(f"{edition}: exit {ends[0]}, and readers see {shown(url)}")
+    assert not faults
+    assert build(tmp_path, url, 100).ok
+    assert shown(url) == [(100, 100, 3)]
+
+
+def exit_of(folder: Path, url: str, edition: int) -> int:
+    try:
+        code: int = build(folder, url, edition).exit_code
+    except SqlflowError as error:
+        return error.exit_code
+    return code
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])

@@ -189,10 +189,10 @@ class _Execution:
 
     def _work(self, share: Share, is_first: bool) -> Work:
         plan, held, tests = share.plan, share.held, share.tests
+        if is_first:
+            swept(held, [relation.name for relation in _used(plan)], self.tell)
         session = held.connection.session()
         try:
-            if is_first:
-                swept(held, session, [relation.name for relation in _used(plan)], self.tell)
             shown = state.read_from(held.connection, session, held.lease.environment)
             binder = binder_of(plan, {**shown, **share.so_far}, self.run)
         finally:

@@ -61,10 +61,14 @@ def stopped(why: Cancelled, tally: Tally, options: Options, tell: Listener) -> R
     return tally.report("failed", problems=(problem,), exit_code=1)
 
 
-def swept(held: Held, session: Session, keep: list[str], tell: Listener) -> None:
-    """Drop what is not needed any more. What cannot be dropped now is dropped by a later run."""
+def swept(held: Held, keep: list[str], tell: Listener) -> None:
+    """Drop what is not needed any more. What cannot be dropped now is dropped by a later run.
+
+    The session is a new one: the server may have been started again since the last.
+    """
     try:
-        sweep(held.connection, session, held.lease.environment, keep, held.project.config.keep, SWEEP_SECONDS)
+        with closing(held.connection.session()) as session:
+            sweep(held.connection, session, held.lease.environment, keep, held.project.config.keep, SWEEP_SECONDS)
     except SqlflowError as error:
         message = f"old versions could not be dropped: {error.problems[0].message}"
         tell(events.Warned(held.lease.owner, message))
@@ -186,11 +190,11 @@ class Publishing:
     def _tidy(self, sessions: Mapping[str, Session]) -> None:
         """Sweep the targets that nothing is built in, and let each target have its copy."""
         for target, held in self.held.items():
-            with closing(held.connection.session()) as fresh:
-                if target not in sessions:
-                    swept(held, fresh, [], self.tell)
-                if target in sessions or target in self.staged:
-                    publish.copy(held.connection, fresh, held.lease.environment)
+            if target not in sessions:
+                swept(held, [], self.tell)
+            if held.connection.wants_copy and (target in sessions or target in self.staged):
+                with closing(held.connection.session()) as session:
+                    publish.copy(held.connection, session, held.lease.environment)
 
     def _write_exports(self, passing: list[TableName], sessions: Mapping[str, Session]) -> None:
         """Write aside what blocks export, in all targets."""
@@ -271,8 +275,7 @@ class Publishing:
         built = (worked.work.binder.relations for worked in self.worked[target])
         aside = [relations[name].name for relations in built for name in self.tally.bad if name in relations]
         aside += [one.aside.name for one in self.staged.get(target, ())]
-        with closing(held.connection.session()) as fresh:  # the server may have been started again meanwhile
-            swept(held, fresh, aside, self.tell)
+        swept(held, aside, self.tell)
 
     def _in_part(self, target: str, error: SqlflowError) -> SqlflowError:
         """Return the error of a target where others have published before it."""
