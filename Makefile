@@ -24,7 +24,7 @@ check: test  ## Run the tests and every other check but the second engine versio
 	$(BIN)/lint-imports
 
 torture: $(VENV)/test  ## Run what breaks things as often as a night allows.
-	SQLFLOW_TORTURE=1 SQLFLOW_LAW_EXAMPLES=2000 $(BIN)/python -m pytest tests/test_law.py tests/test_crashes.py tests/test_crashes_on_postgres.py tests/test_upgrades.py tests/test_sweeping.py tests/test_soak.py tests/test_service_crashes.py tests/test_locks.py tests/test_locks_on_postgres.py tests/test_readers.py tests/test_readers_on_postgres.py tests/test_cancel.py tests/test_faults.py tests/test_copy.py tests/test_history_damage.py tests/test_fuzzing.py tests/test_ranges.py tests/test_ranges_law.py tests/test_http_document.py
+	SQLFLOW_TORTURE=1 SQLFLOW_LAW_EXAMPLES=2000 $(BIN)/python -m pytest tests/test_law.py tests/test_crashes.py tests/test_crashes_on_postgres.py tests/test_upgrades.py tests/test_sweeping.py tests/test_soak.py tests/test_service_crashes.py tests/test_locks.py tests/test_locks_on_postgres.py tests/test_readers.py tests/test_readers_on_postgres.py tests/test_cancel.py tests/test_faults.py tests/test_copy.py tests/test_history_damage.py tests/test_fuzzing.py tests/test_ranges.py tests/test_ranges_law.py tests/test_http_document.py tests/test_secrets.py tests/test_server_restarts.py tests/test_environments.py tests/test_incremental.py tests/test_snapshots.py tests/test_law_of_what_goes_on.py
 
 bench: $(VENV)/test  ## Measure everything beside what it is compared with; the tools come from PyPI.
 	$(BIN)/python benchmarks/bench.py

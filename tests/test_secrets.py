@@ -9,7 +9,7 @@ from urllib.parse import quote, quote_plus
 
 import duckdb
 import pytest
-from support import write
+from support import times, write
 from test_cases import called
 
 from sqlflow.core.secrets import hide, masked
@@ -27,10 +27,61 @@ CANARIES = {
     "jinja": "canary-10-}} %}",
     "blanks": "  canary-11-blanks  ",
 }
+MORE_CANARIES = {
+    "short": "c12x",
+    "digits": "1234567890123",
+    "hexadecimal": "canary14deadbeef0123456789abcdef",
+    "base64": "Y2FuYXJ5LTE1+/Y2FuYXJ5==",
+    "token with dots": "eyJjYW5hcnk.eyIxNiI6MX0.c2lnbmF0dXJl",
+    "percent": "canary%17%d%s%%",
+    "braces": "canary{18}{x!r}{}",
+    "shell": "canary`19`$(id);&|<>",
+    "dollar quotes": "canary$$20$x$",
+    "backslashes": "canary\\n21\\\\",
+    "tab": "canary-22\tcanary-22",
+    "wide blank": "canary-23\u3000canary-twenty-three",
+    "blank lines": "canary-24\n\n\ncanary-twenty-four\n",
+    "key file": "-----BEGIN CANARY-----\n" + "MIIEcanary25\n" * 3 + "-----END CANARY-----\n",
+    "comment": "canary--26/*x*/",
+    "semicolon": "canary;27; drop table x",
+    "slashes": "canary//28/../..",
+    "at": "canary@29@host:5432",
+    "colon": "canary:30:canary",
+    "hash": "#canary-31#",
+    "yaml": "canary: [32, {x: 1}]",
+    "json": '{"canary": "33", "x": ["\\u00e9"]}',
+    "html": "<b>canary&amp;34</b>",
+    "star": "canary***35***",
+    "emoji": "canary-\U0001f511-36",
+    "right to left": "canary-\u05d0\u05d1-37",
+    "combining": "cana\u0301ry-38",
+    "dsn": "password=canary39 host=canary39",
+    "very long": "canary-40-" + "y" * 5000,
+}
+KINDS = CANARIES | (MORE_CANARIES if times(0, 1) else {})
+FUNCTION = """
+import sys
+import pandas as pd
+from sqlflow import Context, block
+
+@block
+def function(context: Context) -> pd.DataFrame:
+    told = context.env("CANARY")
+    print("printed", told)
+    for stream in (sys.stdout, sys.stderr):
+        for half in (told[: len(told) // 2], told[len(told) // 2 :], "\\n"):
+            stream.write(half)
+            stream.flush()
+    context.log.warning("logged %s", told)
+    try:
+        raise ValueError(told)
+    except ValueError as error:
+        raise RuntimeError([told, {told: told}]) from error
+"""
 FILES = {
     "sqlflow.yml": """
 name: shop
-env: [API_TOKEN]
+env: [API_TOKEN, CANARY]
 target: dev
 vars: {x: "{{ env('CANARY') }}"}
 targets:
@@ -56,6 +107,7 @@ targets:
     "blocks/file.sql": "select * from read_csv({{ told() }} || '.csv')",
     "blocks/error.sql": "select error({{ told() }})::integer as n",
     "blocks/token.sql": "select error('{{ env('API_TOKEN') }}')::integer as n",
+    "blocks/function.py": FUNCTION,
     "blocks/view.sql": "/*---\nmaterialize: view\ndescription: A view.\n---*/\nselect {{ told() }} as v",
     "assertions/none.sql": "select {{ told() }} as v, error({{ told() }})",
 }
@@ -69,9 +121,14 @@ COMMANDS = (
 )  # fmt: skip
 
 
+PART = 16
+"""So many letters of a secret that was cut are a secret, too."""
+
+
 def forms(canary: str) -> Iterator[str]:
-    for text in {canary, canary.strip(), *canary.split("\n")}:
+    for text in {canary, canary.strip(), *canary.split("\n")} - {""}:
         yield from (text, quote(text), quote(text, safe=""), quote_plus(text), json.dumps(text)[1:-1], repr(text)[1:-1])
+        yield from (text[:PART], text[-PART:]) if len(text) > 2 * PART else ()
         yield from (text.replace("'", "''"), base64.b64encode(text.encode()).decode().rstrip("="))
 
 
@@ -88,14 +145,14 @@ def written(folder: Path) -> str:
     return "\n".join(texts)
 
 
-@pytest.mark.parametrize("kind", CANARIES)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_secret_is_in_nothing_that_is_printed_or_written(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path, FILES)
     (tmp_path / "traces").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "traces"))
-    monkeypatch.setenv("CANARY", CANARIES[kind])
+    monkeypatch.setenv("CANARY", KINDS[kind])
     monkeypatch.setenv("API_TOKEN", "canary-token-99")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "1000")
@@ -104,12 +161,14 @@ def test_a_secret_is_in_nothing_that_is_printed_or_written(
     found = [
         (where, form)
         for where, text in said.items()
-        for form in (*forms(CANARIES[kind]), "canary-token-99")
+        for form in (*forms(KINDS[kind]), "canary-token-99")
         if form in text
     ]
     assert not found
     assert said["build --exclude column"].count("***") >= 5
     assert "***" in said["check"]
+    assert "RuntimeError" in said["build --exclude column"]
+    assert "logged ***" in said["build --exclude column"]
 
 
 @pytest.mark.parametrize(
@@ -129,3 +188,20 @@ def test_passwords_of_urls_and_connection_strings_are_masked_wherever_they_come_
 def test_the_password_of_an_url_is_masked_alone_too() -> None:
     hide(["postgresql://ann:open%2Fsesame@db/x"])
     assert masked("user ann, open/sesame or open%2Fsesame") == "user ann, *** or ***"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("told open-ses…", "told ***…"),
+        ("told open-ses … cut", "told *** … cut"),
+        ("…same-street is told", "…*** is told"),
+        ("told open-sesame-str…eet", "told ***…eet"),
+        ("told ope…", "told ope…"),
+        ("told open-house…", "told open-house…"),
+        ("open open-s…", "open ***…"),
+    ],
+)
+def test_what_a_cut_has_left_of_a_secret_is_masked_too(text: str, expected: str) -> None:
+    hide(["open-sesame-street"])
+    assert masked(text) == expected

@@ -92,4 +92,7 @@ def _long(difference: Difference, columns: tuple[str, ...]) -> Iterator[str]:
 
 
 def _whole(value: Any) -> str:
-    return "NULL" if value is None else f"'{printable(str(value)[:_VALUE_WIDTH])}'"
+    if value is None:
+        return "NULL"
+    text = printable(str(value))
+    return f"'{text}'" if len(text) <= _VALUE_WIDTH else f"'{text[:_VALUE_WIDTH]}…'"

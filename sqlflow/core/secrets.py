@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
+CUT = "…"
+"""What marks the place where a text was cut: what stands beside it may be a part of a secret."""
 _LETTERS_AT_LEAST = 4
 """Shorter values are not masked: they would hide half of every text."""
 _IN_URL = re.compile(r"(?<=://)([^/\s:@'\"]*:)([^/\s'\"]+)(?=@)")
@@ -48,15 +50,49 @@ def _forms(secret: str) -> Iterator[str]:
 def masked(text: str) -> str:
     """Return the text with `***` in place of every secret, and of passwords in URLs and connection strings.
 
+    So are parts of secrets where a text was cut, which `…` tells.
+
     >>> masked("cannot reach postgresql://ann:open+sesame@db/prod, password='a b' host=db")
     'cannot reach postgresql://ann:***@db/prod, password=*** host=db'
     """
     for secret in _longest_first:
         if secret in text:
             text = text.replace(secret, "***")
+    if CUT in text and _longest_first:
+        text = CUT.join(_without_parts(text.split(CUT)))
     if "@" in text:
         text = _IN_URL.sub(r"\1***", text)
     return _IN_DSN.sub(r"\1***", text) if "=" in text and _may_name_one(text) else text
+
+
+def _without_parts(texts: list[str]) -> Iterator[str]:
+    """Yield what is left of a text that was cut between these: they may begin and end with a part of a secret."""
+    for number, text in enumerate(texts):
+        kept = _without_beginning(text) if number < len(texts) - 1 else text
+        yield _without_end(kept) if number else kept
+
+
+def _without_beginning(text: str) -> str:
+    """Return a text without the beginning of a secret at its end, and the blank that may come before what marks the cut."""
+    kept = text.removesuffix(" ")
+    for secret in _longest_first:
+        start = kept.find(secret[:_LETTERS_AT_LEAST], max(0, len(kept) - len(secret)))
+        while start >= 0:
+            if secret.startswith(kept[start:]):
+                return kept[:start] + "***" + text[len(kept) :]
+            start = kept.find(secret[:_LETTERS_AT_LEAST], start + 1)
+    return text
+
+
+def _without_end(text: str) -> str:
+    """Return a text without the end of a secret at its beginning."""
+    for secret in _longest_first:
+        end = text.rfind(secret[-_LETTERS_AT_LEAST:], 0, len(secret)) + _LETTERS_AT_LEAST
+        while end >= _LETTERS_AT_LEAST:
+            if secret.endswith(text[:end]):
+                return "***" + text[end:]
+            end = text.rfind(secret[-_LETTERS_AT_LEAST:], 0, end - 1) + _LETTERS_AT_LEAST
+    return text
 
 
 def _may_name_one(text: str) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sqlflow.core.secrets import CUT
 from sqlflow.core.words import that_break
 from sqlflow.service import values
 from sqlflow.service.database import Transaction
@@ -60,7 +61,7 @@ class Recording:
                 else:
                     self._record(transaction, event)
             for line in printed:
-                self.errors = [*self.errors[-49:], line[:TEXT_CHARACTERS]]
+                self.errors = [*self.errors[-49:], _cut(line)]
                 self._log(transaction, "", line)
             return True
 
@@ -129,7 +130,7 @@ class Recording:
             line = f"… what comes after {LOG_LINES_AT_MOST} lines is not kept"
         transaction.execute(
             "insert into logs (run, attempt, block, at, line) values (?, ?, ?, ?, ?)",
-            self.run, self.attempt, block, values.text(values.now()), line[:TEXT_CHARACTERS],
+            self.run, self.attempt, block, values.text(values.now()), _cut(line),
         )  # fmt: skip
 
     def _give_back(self, transaction: Transaction, pools: Mapping[str, int]) -> None:
@@ -159,11 +160,15 @@ def _event(line: str) -> Mapping[str, Any] | None:
     return _bounded(found) if isinstance(found, dict) and isinstance(found.get("event"), str) else None
 
 
+def _cut(text: str) -> str:
+    return text if len(text) <= TEXT_CHARACTERS else text[: TEXT_CHARACTERS - 1] + CUT
+
+
 def _bounded(value: Any) -> Any:
     """Return a value with no text longer than is kept, and without the one character that Postgres cannot keep."""
     match value:
         case str():
-            return value[:TEXT_CHARACTERS].replace("\0", "\\x00")
+            return _cut(value).replace("\0", "\\x00")
         case list():
             return [_bounded(item) for item in value]
         case dict():

@@ -62,7 +62,8 @@ def from_json(kept: str) -> Any:
 
 
 def _damaged(what: str, kept: object) -> StateError:
-    shown = repr(kept)[:_SHOWN]
+    text = repr(kept)
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
     return StateError(f"the run history is damaged: {shown} is not {what}", hint=FILE_AWAY)
 
 
