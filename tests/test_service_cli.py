@@ -16,7 +16,7 @@ from test_cases import called, normalised
 from sqlflow.read.pipelines import read_pipelines
 from sqlflow.service import installed
 from sqlflow.service.history import History
-from sqlflow.service.ticks import Asked, tick_key, triggered
+from sqlflow.service.ticks import AskedRun, tick_key, triggered
 
 BAD = "/*---\nassert:\n  - id > 1\n---*/\nselect * from one\n"
 PIPELINES = {
@@ -107,7 +107,7 @@ def test_what_came_of_ticks_is_shown_the_latest_first(folder: Path) -> None:
     history.pause("often", by="ann")
     for name, hour in (("nightly", 4), ("often", 5), ("nightly", 6)):
         at = datetime(2026, 3, 29, hour, tzinfo=UTC)
-        triggered(history, pipelines[name], Asked("schedule", tick_key(at), at), at)
+        triggered(history, pipelines[name], AskedRun("schedule", tick_key(at), at), at)
     code, text = said("schedule ticks", folder)
     assert (code, [line.split()[:5] for line in text.splitlines()[2:]]) == (
         0,
@@ -132,6 +132,23 @@ def test_a_run_that_waits_is_cancelled_at_once(folder: Path) -> None:
     (run,) = History.open(folder).runs()
     assert run.vars == {"country": "FR"}
     assert said(f"cancel {run.id}", folder) == (0, "the run RUN is cancelled\n")
+
+
+def test_who_asks_for_a_run_while_another_one_is_on_is_refused_as_by_the_api_unless_runs_queue_up(folder: Path) -> None:
+    (folder / "pipelines/often.yml").write_text("every: 15 minutes\noverlap: queue\n")
+    (folder / "pipelines/odd.yml").write_text("overlap: cancel\n")
+    for name, second in (("nightly", 2), ("odd", 2), ("often", 0)):
+        assert called(f"schedule run {name}")[0] == 0
+        code, text = said(f"schedule run {name.upper()}", folder)
+        assert (code, f"error: the run RUN of `{name}` is already queued" in text) == (second, second == 2)
+    history = History.open(folder)
+    gone = {run.pipeline: history.request_cancel(run.id).id for run in history.runs()}
+    for name, second in (("nightly", 2), ("often", 0)):
+        assert called(f"retry {gone[name]}")[0] == 0
+        code, text = said(f"retry {gone[name]}", folder)
+        assert (code, f"error: the run RUN of `{name}` is already queued" in text) == (second, second == 2)
+    (folder / "pipelines/nightly.yml").unlink()
+    assert "there is no pipeline `nightly`" in called(f"retry {gone['nightly']}")[1]
 
 
 @pytest.mark.parametrize("form", ["cron", "systemd", "airflow", "github"])

@@ -116,6 +116,11 @@ class Pipeline:
         )
         return ", ".join(clock + [_told(trigger) for trigger in self.triggers]) or "by hand"
 
+    @property
+    def has_one_run(self) -> bool:
+        """Tell whether nobody may ask for a run while another one has not ended: ticks that come then do not queue up either."""
+        return self.overlap != "queue"
+
     def place(self, key: str, index: int | None = None) -> Place:
         """Return where a key's value is written, or one item of its list; the file's begin if it is not."""
         value = self.node.get(key)

@@ -13,6 +13,7 @@ def command(run: str, folder: Folder) -> None:
     from sqlflow.cli.output import echo
 
     with folder.history() as history:
-        again = history.request_retry(run)
+        pipeline = folder.pipeline(history.run(run).pipeline)
+        again = history.request_retry(run, only=pipeline.has_one_run)
         echo(f"asked for the run {again.id} of {again.pipeline}")
         told_who_serves(history, folder)

@@ -160,12 +160,12 @@ def _change(pipeline: str, folder: Folder, told: str, change: "Callable[[History
 )  # fmt: skip
 @folder_options
 def run(pipeline: str, given_vars: tuple[str, ...], folder: Folder) -> None:
-    """Ask the service for a run of a pipeline now."""
+    """Ask the service for a run of a pipeline now. One that is still on is in the way, unless its pipeline says `overlap: queue`."""
     from sqlflow.cli.output import echo
     from sqlflow.read.config import given_vars as parsed
 
     found = folder.pipeline(pipeline)
     with folder.history() as history:
-        asked = history.request_run(found.name, vars=parsed(given_vars))
+        asked = history.request_run(found.name, vars=parsed(given_vars), only=found.has_one_run)
         echo(f"asked for the run {asked.id} of {found.name}")
         told_who_serves(history, folder)

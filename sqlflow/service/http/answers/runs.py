@@ -82,7 +82,7 @@ def started(call: Call) -> dict[str, Any]:
         raise Refused(400, f"the body has an unknown key `{unknown[0]}`; it may have `pipeline` and `vars`")
     pipeline = pipeline_of(call.service.pipelines(), body["pipeline"])
     vars = checked(body.get("vars"), pipeline.vars, pipeline.vars)
-    only = pipeline.overlap != "queue"
+    only = pipeline.has_one_run
     return _asked(lambda: call.service.history.request_run(pipeline.name, by=call.by, vars=vars, only=only))
 
 
@@ -98,8 +98,7 @@ def retried(call: Call) -> dict[str, Any]:
     """Ask for a new run of what has failed."""
     run = _run(call)
     pipeline = pipeline_of(call.service.pipelines(), run.pipeline)
-    only = pipeline.overlap != "queue"
-    return _asked(lambda: call.service.history.request_retry(run.id, by=call.by, only=only))
+    return _asked(lambda: call.service.history.request_retry(run.id, by=call.by, only=pipeline.has_one_run))
 
 
 def _asked(ask: Callable[[], Run]) -> dict[str, Any]:
