@@ -24,7 +24,7 @@ from sqlflow.service.http.server import Address, serving
 from sqlflow.service.http.signatures import signature
 from sqlflow.service.nouns import Tick
 from sqlflow.service.schedule import next_time
-from sqlflow.service.ticks import Asked, triggered
+from sqlflow.service.ticks import AskedRun, triggered
 
 SECRET = "whsec_c2VjcmV0IG9mIHRoZSBob29r"
 PIPELINES = {
@@ -65,7 +65,7 @@ class Project:
         found = {name: next_time(pipeline, self.now) for name, pipeline in self.pipelines().items()}
         return {name: at for name, at in found.items() if at is not None}
 
-    def triggered(self, pipeline: str, asked: Asked) -> Tick | None:
+    def triggered(self, pipeline: str, asked: AskedRun) -> Tick | None:
         return triggered(self.history, self.pipelines()[pipeline], asked, asked.due_at)
 
 

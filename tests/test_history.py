@@ -153,6 +153,22 @@ def test_a_history_of_an_older_sqlflow_is_brought_up_to_date(
             assert kept.execute("select form, status from form, runs").fetchall() == [(form, "queued")]
 
 
+@pytest.mark.parametrize("form", range(1, FORM))
+def test_a_history_that_was_brought_up_to_date_has_what_a_new_one_has(
+    form: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:form])
+    monkeypatch.setattr(migrations, "FORM", form)
+    History.open(tmp_path / "old").close()
+    monkeypatch.undo()
+    things = []
+    for folder in ("old", "new"):
+        with closing(History.open(tmp_path / folder)) as history:
+            things.append(history.database.rows("select name, sql from sqlite_master order by name"))
+    assert things[0] == things[1]
+    assert "seen" not in dict(things[1])
+
+
 def test_a_migration_that_is_cut_off_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(migrations, "MIGRATIONS", ((*migrations.MIGRATIONS[0][:5], "create nonsense"),))
     with pytest.raises(TargetError):

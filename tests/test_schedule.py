@@ -20,7 +20,7 @@ from sqlflow.service.leases import End, Membership, finish
 from sqlflow.service.nouns import Tick
 from sqlflow.service.queue import Limits
 from sqlflow.service.schedule import decided, moment, next_time, times
-from sqlflow.service.ticks import Asked, decide, forget_others, triggered
+from sqlflow.service.ticks import AskedRun, decide, forget_others, triggered
 
 BERLIN = "Europe/Berlin"
 NODE = Node("mapping", SourceFile("pipelines/p.yml", ""), 0)
@@ -282,7 +282,7 @@ def test_a_trigger_is_heard_once_by_its_key(tmp_path: Path) -> None:
     world = World(tmp_path, pipeline(overlap="queue"))
 
     def heard(key: str) -> Tick | None:
-        return triggered(world.history, world.pipelines["p"], Asked("webhook", key, world.now), world.now)
+        return triggered(world.history, world.pipelines["p"], AskedRun("webhook", key, world.now), world.now)
 
     assert heard("a") is not None
     assert heard("a") is None

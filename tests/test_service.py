@@ -15,7 +15,7 @@ from sqlflow.service.history import History
 from sqlflow.service.nouns import RunFilter
 from sqlflow.service.queue import Limits
 from sqlflow.service.service import Service
-from sqlflow.service.ticks import Asked
+from sqlflow.service.ticks import AskedRun
 
 ALL = {"pipelines/all.yml": "description: everything\n"}
 BAD = "/*---\nassert:\n  - id > 1\n---*/\nselect * from one\n"
@@ -297,7 +297,7 @@ def test_a_query_starts_a_pipeline_when_its_rows_are_others(tmp_path: Path) -> N
 
 def test_a_trigger_from_outside_fires_once_by_its_key(tmp_path: Path) -> None:
     with served(project(tmp_path, ALL)) as service:
-        asked = Asked("webhook", "hook:1", values.now(), vars={"country": "FR"}, by="hook")
+        asked = AskedRun("webhook", "hook:1", values.now(), vars={"country": "FR"}, by="hook")
         tick = service.triggered("all", asked)
         assert tick is not None
         assert service.triggered("all", asked) is None

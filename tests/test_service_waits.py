@@ -8,7 +8,7 @@ from serving import ended, project, served, until
 from support import write
 
 from sqlflow.app import Project
-from sqlflow.service.ticks import Asked
+from sqlflow.service.ticks import AskedRun
 
 
 def test_a_run_that_waits_takes_no_process_and_no_place(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_run_that_waits_is_cancelled_or_goes_on_with_the_next_service(tmp_path
     text = "wait_for: [{file: x.txt, every: 0.1s, timeout: 1h}]\n"
     project(tmp_path, {"pipelines/late.yml": text})
     with served(tmp_path) as service:
-        tick = service.triggered("late", Asked("webhook", "one", service.clock()))
+        tick = service.triggered("late", AskedRun("webhook", "one", service.clock()))
         assert tick is not None
         assert (tick.outcome, tick.reason) == ("fired", "the run waits for the file `x.txt`")
         until(service, lambda: service.history.run(tick.run).status == "waiting")

@@ -62,7 +62,8 @@ _FIRST = (
     "create table seen (seen_key text primary key, until text not null)",
 )  # fmt: skip
 _WAITS = ("alter table runs add column waits_since text",)
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _WAITS)
+_UNREAD = ("drop table seen",)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _WAITS, _UNREAD)
 """Step n makes the form n + 1 from the form n. A step that has been released is never changed."""
 FORM = len(MIGRATIONS)
 

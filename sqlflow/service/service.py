@@ -27,7 +27,7 @@ from sqlflow.service.leases import BEAT_SECONDS, Membership
 from sqlflow.service.nouns import Tick
 from sqlflow.service.runner import Runner
 from sqlflow.service.schedule import next_time
-from sqlflow.service.ticks import Asked, decide, forget_others, triggered
+from sqlflow.service.ticks import AskedRun, decide, forget_others, triggered
 from sqlflow.service.trimming import BATCH, trim
 from sqlflow.service.waits import Waits
 from sqlflow.service.watches import Watches
@@ -85,7 +85,7 @@ class Service:
         """Return when the schedule of each pipeline that has one comes next, also where it is paused."""
         return {name: at for name, at in self._next.items() if at is not None}
 
-    def triggered(self, pipeline: str, asked: Asked) -> Tick | None:
+    def triggered(self, pipeline: str, asked: AskedRun) -> Tick | None:
         """Let a trigger from outside fire, and return its record; None if its key has one. Raise UsageError for no pipeline."""
         known = self._loaded.pipelines.get(pipeline)
         if known is None:

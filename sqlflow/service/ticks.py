@@ -22,8 +22,8 @@ QUEUED_AT_MOST = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What asks for a run: a time of the schedule or a trigger, with a key that it alone has."""
+class AskedRun:
+    """A run that is asked for: by a time of the schedule or a trigger, with a key that it alone has."""
 
     cause: Cause
     key: str
@@ -48,7 +48,7 @@ def decide(history: History, pipeline: Pipeline, now: datetime) -> list[Tick]:
         active = _active(transaction, pipeline.name)
         ticks: list[Tick] = []
         for due in decision.due:
-            asked = Asked("schedule", tick_key(due.at), due.at, due.reason, outcome=due.outcome)
+            asked = AskedRun("schedule", tick_key(due.at), due.at, due.reason, outcome=due.outcome)
             # What is caught up on queues up: the first one must not be in the way of the others.
             on = active if due.queues else _active(transaction, pipeline.name)
             tick = _fired(transaction, pipeline, asked, on, now)
@@ -56,13 +56,13 @@ def decide(history: History, pipeline: Pipeline, now: datetime) -> list[Tick]:
         return ticks
 
 
-def triggered(history: History, pipeline: Pipeline, asked: Asked, now: datetime) -> Tick | None:
+def triggered(history: History, pipeline: Pipeline, asked: AskedRun, now: datetime) -> Tick | None:
     """Decide about a trigger, and return its record; None if it has one already."""
     with history.database.transaction(deciding=True) as transaction:
         return fired(transaction, pipeline, asked, now)
 
 
-def fired(transaction: Transaction, pipeline: Pipeline, asked: Asked, now: datetime) -> Tick | None:
+def fired(transaction: Transaction, pipeline: Pipeline, asked: AskedRun, now: datetime) -> Tick | None:
     """Let a trigger fire in somebody's transaction: its pipeline may rest, or a run may be on."""
     state = _state(transaction, pipeline.name)
     if state is not None and state.is_paused and asked.outcome == "fired":
@@ -71,7 +71,7 @@ def fired(transaction: Transaction, pipeline: Pipeline, asked: Asked, now: datet
 
 
 def _fired(
-    transaction: Transaction, pipeline: Pipeline, asked: Asked, active: list[tuple[str, str]], now: datetime
+    transaction: Transaction, pipeline: Pipeline, asked: AskedRun, active: list[tuple[str, str]], now: datetime
 ) -> Tick | None:
     known = transaction.rows("select 1 from ticks where pipeline = ? and tick_key = ?", pipeline.name, asked.key)
     if known:
@@ -94,7 +94,7 @@ def _fired(
     return tick
 
 
-def _waiting(asked: Asked, pipeline: Pipeline) -> Asked:
+def _waiting(asked: AskedRun, pipeline: Pipeline) -> AskedRun:
     """Return what asks for a run with what that waits for among its reasons."""
     if not pipeline.waits:
         return asked
@@ -102,8 +102,8 @@ def _waiting(asked: Asked, pipeline: Pipeline) -> Asked:
 
 
 def _by_overlap(
-    transaction: Transaction, pipeline: Pipeline, asked: Asked, active: list[tuple[str, str]], now: datetime
-) -> Asked:
+    transaction: Transaction, pipeline: Pipeline, asked: AskedRun, active: list[tuple[str, str]], now: datetime
+) -> AskedRun:
     id, status = active[0]
     if pipeline.overlap == "skip":
         return _skipped(asked, f"the run {id} is still {status}")
@@ -122,11 +122,11 @@ def _by_overlap(
     return asked
 
 
-def _skipped(asked: Asked, why: str) -> Asked:
+def _skipped(asked: AskedRun, why: str) -> AskedRun:
     return replace(_because(asked, why), outcome="skipped")
 
 
-def _because(asked: Asked, why: str) -> Asked:
+def _because(asked: AskedRun, why: str) -> AskedRun:
     return replace(asked, reason=f"{asked.reason}; {why}" if asked.reason else why)
 
 

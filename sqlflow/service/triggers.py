@@ -17,7 +17,7 @@ from sqlflow.service.database import Transaction
 from sqlflow.service.history import History
 from sqlflow.service.nouns import Cause, Tick
 from sqlflow.service.states import GOOD
-from sqlflow.service.ticks import Asked, fired
+from sqlflow.service.ticks import AskedRun, fired
 
 FILES_AT_MOST = 100_000
 _KNOWN = ""
@@ -68,7 +68,7 @@ def noticed(
             if _must_wait(transaction, pipeline):
                 return None
             key = f"{trigger}:{values.text(now)}:{digest(repr(sorted(news.items())))}"
-            tick = fired(transaction, pipeline, Asked(cause, key, now, what), now)
+            tick = fired(transaction, pipeline, AskedRun(cause, key, now, what), now)
         _remember(transaction, pipeline.name, trigger, news if known is not None else {**state, _KNOWN: ""}, gone)
         return tick
 

@@ -13,7 +13,7 @@ from sqlflow.read.pipelines import FOLDER
 from sqlflow.service.history import History
 from sqlflow.service.nouns import Tick
 from sqlflow.service.questions import Answer, Question
-from sqlflow.service.ticks import Asked, triggered
+from sqlflow.service.ticks import AskedRun, triggered
 from sqlflow.service.triggers import FileWatch, digest, ended_well, noticed, query_name
 
 _LOOK_AGAIN_SECONDS = 60.0
@@ -61,7 +61,7 @@ class QueryWatch:
             return None
         self._error = what
         key = f"{query_name(self.trigger.sql)}:error:{now.isoformat()}:{digest(what)}"
-        return triggered(history, pipeline, Asked("query", key, now, what, outcome="error"), now)
+        return triggered(history, pipeline, AskedRun("query", key, now, what, outcome="error"), now)
 
 
 @dataclass

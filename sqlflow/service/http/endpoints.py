@@ -12,7 +12,7 @@ from sqlflow.service.history import History
 from sqlflow.service.http.problems import Refused
 from sqlflow.service.http.rules import Head
 from sqlflow.service.nouns import Tick
-from sqlflow.service.ticks import Asked
+from sqlflow.service.ticks import AskedRun
 
 Schema = Mapping[str, Any]
 LIMIT_AT_MOST = 1000
@@ -34,7 +34,7 @@ class Served(Protocol):
     def next_ticks(self) -> dict[str, datetime]:
         """Return when the schedule of each pipeline that has one comes next, also where it is paused."""
 
-    def triggered(self, pipeline: str, asked: Asked) -> Tick | None:
+    def triggered(self, pipeline: str, asked: AskedRun) -> Tick | None:
         """Let a trigger from outside fire, and return its record; None if its key has one."""
 
 

@@ -9,7 +9,7 @@ from sqlflow.service.http.endpoints import Call
 from sqlflow.service.http.problems import Refused
 from sqlflow.service.http.signatures import Signed, is_signed, signed
 from sqlflow.service.http.vars import checked
-from sqlflow.service.ticks import Asked
+from sqlflow.service.ticks import AskedRun
 
 _NOBODY = "no pipeline has this secret" + "-" * 40
 
@@ -27,7 +27,7 @@ def triggered(call: Call) -> dict[str, Any]:
     body = decoded(call.raw) if call.raw else None
     given = body.get("vars") if isinstance(body, dict) else None
     vars = checked(given, pipeline.vars, webhook.vars)
-    asked = Asked("webhook", f"webhook:{headers.id}", call.now, vars=vars, by="webhook")
+    asked = AskedRun("webhook", f"webhook:{headers.id}", call.now, vars=vars, by="webhook")
     tick = call.service.triggered(pipeline.name, asked)
     if tick is None:
         raise Refused(409, "a webhook with this id was taken already")
