@@ -81,6 +81,7 @@ def served(folder: Path, url: str = "") -> Iterator[Service]:
         service.watches.close()
         service.waits.close()
         service.freshness.close()
+        service.fits.close()
         service.runner.kill()
         service.member.leave()
         service.history.close()

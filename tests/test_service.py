@@ -10,7 +10,7 @@ from serving import ENDLESS, ended, gated, killed, process, processes_of, projec
 
 from sqlflow.core.errors import UsageError
 from sqlflow.read.pipelines import read_pipelines
-from sqlflow.service import leases, values
+from sqlflow.service import fits, leases, values
 from sqlflow.service.history import History
 from sqlflow.service.nouns import RunFilter
 from sqlflow.service.queue import Limits
@@ -203,6 +203,35 @@ def test_a_service_elsewhere_that_is_silent_is_taken_over_and_finds_that_out(
         assert not other.beat()
         (run,) = ended(service, run.id)
         assert (run.status, run.attempt) == ("succeeded", 2)
+
+
+def test_what_keeps_a_pipeline_from_being_built_is_told_when_its_file_is_loaded_until_it_is_put_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fits, "AGAIN_SECONDS", 0.2)
+    heavy = "/*---\npool: heavy\nweight: {weight}\n---*/\nselect 1 as id\n"
+    files = {
+        "sqlflow.yml": "name: p\npools: {heavy: 4}\n", "blocks/a/three.sql": heavy.format(weight=3),
+        "pipelines/small.yml": "select: [a.three]\npools: {heavy: 2}\n",
+        "pipelines/none.yml": "select: [a.four]\n", "pipelines/good.yml": "select: [a.three]\n",
+        "pipelines/elsewhere.yml": "target: nowhere\n",
+    }  # fmt: skip
+    told: list[str] = []
+    with served(project(tmp_path, files)) as service:
+        service.tell = told.append
+        until(service, lambda: len(service.faults()) == 3)
+        assert sorted(str(fault).split("\n")[0] for fault in service.faults()) == [
+            "pipelines/elsewhere.yml:1:9: there is no target `nowhere`",
+            "pipelines/none.yml:1:10: no such block: `a.four`",
+            "pipelines/small.yml:2:16: `pools.heavy: 2` is less than the weight of `a.three`: 3",
+        ]
+        assert sum("runs fail until this is put right" in line for line in told) == 3
+        (tmp_path / "blocks/a/three.sql").write_text(heavy.format(weight=2))
+        (tmp_path / "blocks/a/four.sql").write_text("select 1 as id\n")
+        until(service, lambda: len(service.faults()) == 1)
+        (tmp_path / "pipelines/elsewhere.yml").unlink()
+        until(service, lambda: not service.faults())
+        assert len(told) == len(set(told))
 
 
 def test_files_that_are_saved_are_loaded_at_once_and_a_broken_one_stays_as_it_was(tmp_path: Path) -> None:

@@ -100,6 +100,21 @@ def test_schedules_are_listed_with_what_rests(folder: Path) -> None:
     assert (code, "has no schedule" in text) == (2, True)
 
 
+def test_what_keeps_pipelines_from_being_built_is_told_with_their_schedules(folder: Path) -> None:
+    (folder / "pipelines/odd.yml").write_text("every: 7 hours\nselect: [a.three]\n")
+    code, text = said("schedule list", folder)
+    assert code == 0
+    assert text.splitlines()[-5:] == [
+        "warning: pipelines/odd.yml:2:10: no such block: `a.three`",
+        "    2 | select: [a.three]",
+        "      |          ^^^^^^^",
+        "  hint: did you mean one of `a.one`, `a.two`?",
+        "  runs fail until this is put right",
+    ]
+    assert "a.three" in called("export schedule odd --to airflow --into out")[1]
+    assert "a.three" not in called("export schedule often --to airflow --into out")[1]
+
+
 def test_what_came_of_ticks_is_shown_the_latest_first(folder: Path) -> None:
     assert said("schedule ticks", folder) == (0, "no tick has come yet: `sqlflow serve` waits for them\n")
     history = History.open(folder)

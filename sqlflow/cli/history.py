@@ -1,6 +1,6 @@
 """What the commands about runs share: which project's history they look into, and how they show it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -86,6 +86,18 @@ def pipeline_names(ctx: click.Context, param: click.Parameter, incomplete: str) 
 def when(at: datetime | None) -> str:
     """Return a time for people."""
     return f"{at:%Y-%m-%d %H:%M:%S}" if at else ""
+
+
+def told_misfits(folder: Folder, pipelines: "Iterable[Pipeline]") -> None:
+    """Say what keeps pipelines from being built, or the whole project."""
+    from sqlflow.cli.output import echo
+    from sqlflow.service.fitting import misfits
+
+    others = {one.path for one in folder.pipelines().values()} - {one.path for one in pipelines}
+    for problem in misfits(folder.root):
+        if problem.place and problem.place.path in others:
+            continue
+        echo(f"warning: {problem}\n  runs fail until this is put right", err=True)
 
 
 def told_who_serves(history: "History", folder: Folder) -> None:

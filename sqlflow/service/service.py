@@ -21,6 +21,7 @@ from sqlflow.core.words import count
 from sqlflow.read.notifications import Notification
 from sqlflow.service import facts, values
 from sqlflow.service.catalog import Loaded, fingerprint, loaded
+from sqlflow.service.fits import FitWatch
 from sqlflow.service.freshness import FreshnessWatch
 from sqlflow.service.history import History
 from sqlflow.service.leases import BEAT_SECONDS, Membership
@@ -65,6 +66,7 @@ class Service:
         self.watches = Watches(self.root, self.history)
         self.waits = Waits(self.root, self.history)
         self.freshness = FreshnessWatch(self.root, self.history)
+        self.fits = FitWatch(self.root)
         self._is_ours = True
 
     # What others may ask, from any thread
@@ -74,8 +76,8 @@ class Service:
         return self._loaded.pipelines
 
     def faults(self) -> tuple[Problem, ...]:
-        """Return what is wrong with the files now."""
-        return self._loaded.faults
+        """Return what is wrong with the files now, and what keeps pipelines from being built."""
+        return tuple(dict.fromkeys((*self._loaded.faults, *self.fits.problems)))
 
     def notifications(self) -> Mapping[str, Notification]:
         """Return where people are told of runs, by name."""
@@ -147,6 +149,8 @@ class Service:
         if self._is_time("members", BEAT_SECONDS):
             self._take_over()
         self._begin()
+        for problem in self.fits.look(time.monotonic()):
+            self.tell(f"{problem}\n  runs fail until this is put right")
         for line in self.freshness.look(self.pipelines(), now, time.monotonic()):
             self.tell(line)
         if self._is_time("facts", _FACTS_SECONDS):
@@ -167,6 +171,7 @@ class Service:
         if not found.faults:
             forget_others(self.history, found.pipelines.__contains__)
         self.watches.watch(found.pipelines)
+        self.fits.begin(found.pipelines)
         if self._files is not None or found.pipelines:
             self.tell(f"{count(len(found.pipelines), 'pipeline')} loaded")
         self._files = files
@@ -244,6 +249,7 @@ class Service:
         self.watches.close()
         self.waits.close()
         self.freshness.close()
+        self.fits.close()
         if self.runner.running:
             self.tell(f"runs that are ended, and go on with the next service: {len(self.runner.running)}")
         try:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from sqlflow.cli.history import Folder, folder_options, pipeline_names
+from sqlflow.cli.history import Folder, folder_options, pipeline_names, told_misfits
 
 
 @click.group("export")
@@ -35,6 +35,7 @@ def schedule(pipelines: tuple[str, ...], to: str, into: str | None, folder: Fold
     found = exported(to, chosen, folder.root.resolve(), str(Path(sys.argv[0]).resolve()))
     for message in found.left_out:
         echo(f"left out: {message}", err=True)
+    told_misfits(folder, chosen)
     if not found.files:
         raise UsageError("there is no schedule to write", hint="a pipeline's file says `schedule` or `every`")
     for name, text in found.files.items():

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlflow.cli.history import Folder, folder_options, pipeline_names, told_who_serves, when
+from sqlflow.cli.history import Folder, folder_options, pipeline_names, told_misfits, told_who_serves, when
 from sqlflow.cli.options import json_option
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def list_(output: str, folder: Folder) -> None:
         echo(table(("pipeline", "schedule", "next (UTC)", "latest run", "its id"), cells))
     else:
         echo("there are no pipelines: they are files in `pipelines/`")
+    told_misfits(folder, pipelines.values())
 
 
 def _words(pipeline: "Pipeline") -> str:
