@@ -355,10 +355,12 @@ class Project:
         wanted = str(self.block(name).name) if name and not is_assertion else name
         return everywhere.failures(self._there().values(), wanted)
 
-    def freshness(self, select: Iterable[str] = (), exclude: Iterable[str] = ()) -> "tuple[Freshness, ...]":
-        """Return how old the data of the selected blocks and of the sources that they read is, of those that say `fresh_within`."""
-        parts = self._parts(all_targets(self.graph)).values()
-        return freshness.freshness(self.graph, parts, self.selected(select, exclude), self.pipelines)
+    def freshness(
+        self, select: Iterable[str] = (), exclude: Iterable[str] = (), users: "Iterable[Resolved] | None" = None
+    ) -> "tuple[Freshness, ...]":
+        """Return how old the selected blocks are and the sources they read, of those that say `fresh_within`; `users` are known pipelines."""
+        parts, known = self._parts(all_targets(self.graph)).values(), self.pipelines if users is None else users
+        return freshness.freshness(self.graph, parts, self.selected(select, exclude), known)
 
     def diff(self, name: str, against: str = PROD.name, key: Iterable[str] = (), limit: int = 5) -> "Difference":
         """Return how a block differs here from what the environment `against` shows. Raise UsageError where it is not shown."""

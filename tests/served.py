@@ -22,7 +22,7 @@ from sqlflow.service.http.application import application
 from sqlflow.service.http.limits import Limits
 from sqlflow.service.http.server import Address, serving
 from sqlflow.service.http.signatures import signature
-from sqlflow.service.nouns import Tick
+from sqlflow.service.nouns import DataAges, Tick
 from sqlflow.service.schedule import next_time
 from sqlflow.service.ticks import AskedRun, triggered
 
@@ -51,6 +51,7 @@ class Project:
     root: Path
     history: History
     wrong: tuple[Problem, ...] = ()
+    data: DataAges = field(default_factory=DataAges)
     now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     _pipelines: dict[str, Pipeline] = field(default_factory=dict)
 
@@ -64,6 +65,9 @@ class Project:
     def next_ticks(self) -> dict[str, datetime]:
         found = {name: next_time(pipeline, self.now) for name, pipeline in self.pipelines().items()}
         return {name: at for name, at in found.items() if at is not None}
+
+    def ages(self) -> DataAges:
+        return self.data
 
     def triggered(self, pipeline: str, asked: AskedRun) -> Tick | None:
         return triggered(self.history, self.pipelines()[pipeline], asked, asked.due_at)

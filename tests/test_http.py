@@ -8,7 +8,8 @@ import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from pathlib import Path
 from types import ModuleType
@@ -30,7 +31,7 @@ from sqlflow.service.http.problems import Refused
 from sqlflow.service.http.rules import Head, check_host
 from sqlflow.service.http.server import Address, check_address, listening
 from sqlflow.service.http.table import ENDPOINTS
-from sqlflow.service.nouns import RunFilter
+from sqlflow.service.nouns import DataAge, DataAges, RunFilter
 
 API = "/api/v1"
 
@@ -185,6 +186,59 @@ def test_metrics_tell_of_runs_the_queue_and_ticks(service: Called) -> None:
         "sqlflow_pipelines 4.0", "sqlflow_tick_lag_seconds 0.0", "sqlflow_faults 0.0",
     ):  # fmt: skip
         assert line in found.text.splitlines()
+
+
+def ages(at: datetime) -> DataAges:
+    """What a service knows that has asked at a time: one source that is stale, and a block that is fresh in one place alone."""
+    block = DataAge("marts.paid", "block", "dev", "prod", 3600.0, at, "", ("main",))
+    old = at - timedelta(days=1)
+    found = (
+        block, replace(block, environment="trial", newest=None, reason="it is not published", pipelines=()),
+        DataAge("pay.payments", "source", "dev", "", 21600.0, old, "", ("free", "main"), " --target dev"),
+    )  # fmt: skip
+    return DataAges(at, tuple(sorted(found, key=lambda one: one.key)))
+
+
+def test_how_old_data_is_is_listed_page_by_page_and_by_its_state(service: Called) -> None:
+    assert service.get(f"{API}/freshness").json == {"asked_at": None, "data": [], "next": None}
+    service.project.data = ages(datetime.now(UTC))
+    whole = service.get(f"{API}/freshness").json
+    assert [(one["name"], one["environment"], one["status"]) for one in whole["data"]] == [
+        ("marts.paid", "prod", "fresh"), ("pay.payments", None, "stale"), ("marts.paid", "trial", "unknown"),
+    ]  # fmt: skip
+    assert whole["data"][1]["seconds"] > 86400
+    assert whole["data"][2]["newest"] is None
+    first = service.get(f"{API}/freshness?limit=2").json
+    second = service.get(f"{API}/freshness?limit=2&cursor={first['next']}").json
+    assert [one["environment"] for one in second["data"]] == ["trial"]
+    assert second["next"] is None
+    stale = service.get(f"{API}/freshness?status=stale&status=unknown").json
+    assert [one["status"] for one in stale["data"]] == ["stale", "unknown"]
+    assert service.get(f"{API}/freshness?status=old").status == 400
+    assert service.get(f"{API}/freshness?cursor=zz").status == 400
+
+
+def test_what_was_fresh_when_it_was_asked_is_stale_when_its_time_is_over(service: Called) -> None:
+    service.project.data = ages(datetime.now(UTC) - timedelta(hours=2))
+    assert [one["status"] for one in service.get(f"{API}/freshness").json["data"]] == ["stale", "stale", "unknown"]
+
+
+def test_metrics_tell_how_old_data_is(service: Called) -> None:
+    service.project.data = ages(datetime.now(UTC))
+    found = [line for line in service.get("/metrics").text.splitlines() if line.startswith("sqlflow_data_")]
+    told = {name: float(value) for name, _, value in (line.rpartition(" ") for line in found)}
+    paid = 'environment="prod",kind="block",name="marts.paid",target="dev"'
+    tried = 'environment="trial",kind="block",name="marts.paid",target="dev"'
+    payments = 'environment="",kind="source",name="pay.payments",target="dev"'
+    ages_told = {f"sqlflow_data_age_seconds{{{paid}}}", f"sqlflow_data_age_seconds{{{payments}}}"}
+    stale = {
+        f"sqlflow_data_stale{{{paid}}}": 0.0,
+        f"sqlflow_data_stale{{{tried}}}": 1.0,
+        f"sqlflow_data_stale{{{payments}}}": 1.0,
+    }
+    assert {name: value for name, value in told.items() if "_stale" in name} == stale
+    assert told.keys() - stale.keys() == ages_told
+    assert told[f"sqlflow_data_age_seconds{{{payments}}}"] > 86400
 
 
 # The document

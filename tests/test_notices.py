@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -21,7 +21,7 @@ from sqlflow.service import freshness, messages
 from sqlflow.service.history import History
 from sqlflow.service.messages import Ended, Message, of_run
 from sqlflow.service.notices import PAUSES_SECONDS, TRIES, Notices
-from sqlflow.service.nouns import AssertionRun, BlockRun, Change, Run
+from sqlflow.service.nouns import AssertionRun, BlockRun, Change, DataAge, Run
 from sqlflow.service.recording import Recording
 from sqlflow.service.rows import change, enter
 from sqlflow.service.sending import sent
@@ -194,18 +194,14 @@ def test_lateness_is_told(told: Told, inbox: Inbox, kind: str, body: dict[str, A
     assert message["message"] == f"{text}\n\nits runs: sqlflow runs --pipeline nightly"
 
 
-def data(
-    status: str, newest: str | None, reason: str = "", pipelines: tuple[str, ...] = ("nightly",)
-) -> dict[str, Any]:
-    return {
-        "name": "raw.orders", "kind": "source", "target": "dev", "status": status, "newest": newest, "within": 21600.0,
-        "reason": reason, "pipelines": list(pipelines),
-    }  # fmt: skip
+def data(newest: str | None, reason: str = "", pipelines: tuple[str, ...] = ("nightly",)) -> DataAge:
+    at = datetime.fromisoformat(newest) if newest else None
+    return DataAge("raw.orders", "source", "dev", "", 21600.0, at, reason, pipelines)
 
 
 def test_data_that_is_too_old_and_fresh_again_is_told_once_each(told: Told, inbox: Inbox) -> None:
     old, new = "2026-01-30 05:00:00+00:00", "2026-01-31 09:00:00+00:00"
-    for found in (data("stale", old), data("stale", old), data("fresh", new), data("fresh", new)):
+    for found in (data(old), data(old), data(new), data(new)):
         freshness.recorded(told.history, [found], told.now)
         told.notices.round()
     assert [(one["title"], one["message"]) for one in inbox.messages] == [
@@ -224,9 +220,9 @@ def test_data_that_is_too_old_and_fresh_again_is_told_once_each(told: Told, inbo
 def test_data_that_is_not_known_to_be_fresh_is_told_and_what_nobody_asks_for_any_more_is_not(
     told: Told, inbox: Inbox
 ) -> None:
-    freshness.recorded(told.history, [data("unknown", None, "its table is not there", ("gone", "nightly"))], told.now)
+    freshness.recorded(told.history, [data(None, "its table is not there", ("gone", "nightly"))], told.now)
     freshness.recorded(told.history, [], told.now)
-    freshness.recorded(told.history, [data("fresh", "2026-01-31 09:00:00+00:00")], told.now)
+    freshness.recorded(told.history, [data("2026-01-31 09:00:00+00:00")], told.now)
     told.notices.round()
     (message,) = inbox.messages
     assert message["title"] == "raw.orders is not known to be fresh"
@@ -234,14 +230,32 @@ def test_data_that_is_not_known_to_be_fresh_is_told_and_what_nobody_asks_for_any
 
 
 def test_a_block_of_which_nothing_is_known_stays_as_it_was(told: Told) -> None:
-    def said(status: str, newest: str | None) -> list[str]:
-        block = data(status, newest) | {"name": "marts.orders", "kind": "block"}
+    def said(newest: str | None) -> list[str]:
+        block = replace(data(newest), name="marts.orders", kind="block", environment="prod")
         return freshness.recorded(told.history, [block], told.now)
 
-    assert said("unknown", None) == []
-    assert said("stale", "2026-01-30 05:00:00+00:00") == ["marts.orders is not fresh"]
-    assert said("unknown", None) == []
-    assert said("fresh", "2026-01-31 09:00:00+00:00") == ["marts.orders is fresh again"]
+    assert said(None) == []
+    assert said("2026-01-30 05:00:00+00:00") == ["marts.orders is not fresh"]
+    assert said(None) == []
+    assert said("2026-01-31 09:00:00+00:00") == ["marts.orders is fresh again"]
+
+
+def test_a_block_of_another_environment_is_told_apart(told: Told, inbox: Inbox) -> None:
+    new, old = "2026-01-31 09:00:00+00:00", "2026-01-30 05:00:00+00:00"
+    block = replace(data(new), name="marts.orders", kind="block", environment="prod")
+    tried = replace(block, environment="dev", newest=datetime.fromisoformat(old), flags=" --env dev")
+    assert freshness.recorded(told.history, [block, tried], told.now) == ["marts.orders (dev) is not fresh"]
+    told.notices.round()
+    ((title, message),) = [(one["title"], one["message"]) for one in inbox.messages]
+    assert title == "marts.orders (dev) is not fresh"
+    assert message.endswith("to look again: sqlflow freshness --env dev")
+
+
+def test_what_could_not_be_asked_this_time_stays_as_it_was(told: Told) -> None:
+    new, old = "2026-01-31 09:00:00+00:00", "2026-01-30 05:00:00+00:00"
+    assert freshness.recorded(told.history, [data(old)], told.now) == ["raw.orders is not fresh"]
+    assert freshness.recorded(told.history, [], told.now, is_whole=False) == []
+    assert freshness.recorded(told.history, [data(new)], told.now) == ["raw.orders is fresh again"]
 
 
 def test_what_could_not_be_sent_is_recorded_and_tried_again_a_few_times(told: Told, inbox: Inbox) -> None:

@@ -4,11 +4,13 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
+from serving import ended, project, served, until
 
 from sqlflow.core.node import Node
 from sqlflow.core.pipeline import Pipeline
 from sqlflow.core.text import SourceFile
 from sqlflow.service.facts import late_day, watch
+from sqlflow.service.freshness import FreshnessWatch
 from sqlflow.service.history import History
 from sqlflow.service.leases import End, Membership, finish
 from sqlflow.service.queue import Limits
@@ -128,3 +130,37 @@ def test_what_a_run_was_before_tells_whether_it_has_recovered(tmp_path: Path) ->
         ran(history, nightly, status, at("2026-06-01T00:00") + timedelta(hours=number))  # type: ignore[arg-type]
     found = [change.body["before"] for change in history.changes()]
     assert found == ["", "succeeded", "failed"]
+
+
+def test_data_is_asked_in_each_place_where_pipelines_build(tmp_path: Path) -> None:
+    files = {
+        "sqlflow.yml": "name: p\ntarget: dev\nsources: {raw: {files: {files: inbox/*.csv, fresh_within: 1h}}}\n"
+        "targets:\n  dev: {engine: duckdb, path: dev.duckdb}\n  big: {engine: duckdb, path: big.duckdb}\n"
+        "  none: {engine: duckdb, path: none.duckdb}\n",
+        "inbox/a.csv": "id\n1\n",
+        "blocks/a/one.sql": "/*---\nfresh_within: 1h\n---*/\nselect id from raw.files\n",
+        "blocks/a/big.sql": "/*---\nfresh_within: 1h\ntarget: big\n---*/\nselect 1 as id\n",
+        "pipelines/prod.yml": "select: [a.one]\n", "pipelines/trial.yml": "select: [a.one]\nenv: trial\n",
+        "pipelines/away.yml": "select: [a.*]\ntarget: big\n", "pipelines/gone.yml": "select: [a.nope]\ntarget: none\n",
+    }  # fmt: skip
+    with served(project(tmp_path, files)) as service:
+        ended(service, *(service.history.request_run(name).id for name in ("trial", "away")))
+        service.freshness.close()
+        service.freshness = FreshnessWatch(tmp_path, service.history)
+        until(service, lambda: service.ages().asked_at is not None)
+        now = datetime.now(UTC)
+        found = {
+            (one.name, one.target, one.environment): (one.status(now), one.pipelines) for one in service.ages().found
+        }
+        assert found == {
+            ("a.big", "big", "prod"): ("fresh", ("away",)),
+            ("a.big", "big", "trial"): ("unknown", ()),
+            ("a.one", "big", "prod"): ("fresh", ("away",)),
+            ("a.one", "dev", "prod"): ("unknown", ("prod",)),
+            ("a.one", "dev", "trial"): ("fresh", ("trial",)),
+            ("a.one", "none", "prod"): ("unknown", ()),
+            ("raw.files", "big", ""): ("fresh", ("away",)),
+            ("raw.files", "dev", ""): ("fresh", ("prod", "trial")),
+            ("raw.files", "none", ""): ("fresh", ()),
+        }
+        assert {one.flags for one in service.ages().found if one.environment == "trial"} == {" --env trial"}

@@ -31,7 +31,8 @@ Answer = date | str
 class Freshness:
     """How old the data of a source or a block is. `newest` is in UTC, `seconds` is its age, `within` how old it may be, in seconds.
 
-    It is `unknown`, for a `reason`, where that could not be told. `pipelines` are those that build it, or read it.
+    It is `unknown`, for a `reason`, where that could not be told. `pipelines` are those that build it in this target and environment,
+    or read it in this target.
     """
 
     name: TableName
@@ -71,12 +72,16 @@ def _read(graph: Graph, blocks: Iterable[TableName]) -> frozenset[TableName]:
 
 
 def _using(found: Freshness, graph: Graph, pipelines: Iterable[Resolved]) -> tuple[str, ...]:
-    is_block = found.kind == "block"
-    return tuple(
-        one.pipeline.name
-        for one in pipelines
-        if (found.name in one.blocks if is_block else found.name in _read(graph, one.blocks))
-    )
+    return tuple(one.pipeline.name for one in pipelines if _is_using(one, found, graph))
+
+
+def _is_using(one: Resolved, found: Freshness, graph: Graph) -> bool:
+    project = graph.project
+    if found.kind == "block" and one.pipeline.environment != project.environment.name:
+        return False
+    target = one.pipeline.target or project.config.target or project.target.name
+    here = {name for name in one.blocks if (project.blocks[name].config.target or target) == found.target}
+    return found.name in (here if found.kind == "block" else _read(graph, here))
 
 
 def _in_target(

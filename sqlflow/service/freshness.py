@@ -1,20 +1,20 @@
-"""Tells people when the data of sources and blocks is too old, and when it is fresh again.
+"""Knows how old the data of sources and blocks is, and tells people when it is too old, and when it is fresh again.
 
-`sqlflow freshness` is asked every few minutes, as long as a pipeline says whom to tell. What is too old is in the history, so that
+It is asked every few minutes, in each target and environment where a pipeline builds. What is too old is in the history, so that
 it is told once, also by two services, and by one that was not there when it became too old.
 """
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlflow.core.errors import BusyError
 from sqlflow.core.pipeline import Pipeline
 from sqlflow.service import values
 from sqlflow.service.history import History
+from sqlflow.service.nouns import DataAge, DataAges
 from sqlflow.service.questions import Question
 from sqlflow.service.rows import change
 
@@ -23,9 +23,6 @@ BUSY_SECONDS = 30.0
 """How soon it is asked again where somebody builds into the file at this moment."""
 _OURS = ("", "freshness")
 """Where the history keeps what is too old: among the states of triggers, of no pipeline."""
-_LOST = ("unknown", "source")
-_TOLD = (0, 1)
-"""The exit codes of an answer."""
 
 
 @dataclass
@@ -34,45 +31,72 @@ class FreshnessWatch:
 
     root: Path
     history: History
+    ages: DataAges = field(default_factory=DataAges)
     _question: Question | None = None
     _next: float = 0.0
+    _told: frozenset[str] = frozenset()
 
     def look(self, pipelines: Mapping[str, Pipeline], now: datetime, seconds: float) -> list[str]:
-        """Ask when it is time, and put into the history what has changed; return that in words."""
+        """Ask when it is time, and put into the history what has changed; return that in words, and what could not be asked."""
         if self._question is None:
-            if seconds >= self._next and any(one.on_late or one.on_recovery for one in pipelines.values()):
-                words = ("-m", "sqlflow", "freshness", "--output", "json", "--project-dir", str(self.root))
-                self._question = Question(words, seconds)
+            if seconds >= self._next and pipelines:
+                self._question = Question(("-m", "sqlflow.service.dating", str(self.root)), seconds)
             return []
         answer = self._question.answer(seconds)
         if answer is None:
             return []
-        self._question = None
-        is_told = answer.exit_code in _TOLD
-        self._next = seconds + (BUSY_SECONDS if answer.exit_code == BusyError.exit_code else LOOK_SECONDS)
-        lines = answer.text.splitlines() if is_told else []
-        return recorded(self.history, [json.loads(line) for line in lines], now) if is_told else []
+        self._question, self._next = None, seconds + LOOK_SECONDS
+        if answer.exit_code:
+            return self._unasked([f"how old the data is: {answer.error.splitlines()[0]}"])
+        said = json.loads(answer.text)
+        failed = said["failed"]
+        if any(one["is_busy"] for one in failed):
+            self._next = seconds + BUSY_SECONDS
+        found = [_age(one) for one in said["found"]]
+        asked = {one.key for one in found}
+        # What lies in a place that could not be asked is as it was.
+        left = [one for one in self.ages.found if failed and one.key not in asked]
+        self.ages = DataAges(now, tuple(sorted((*found, *left), key=lambda one: one.key)))
+        unasked = [f"sqlflow freshness{one['flags']}: {one['error']}" for one in failed if not one["is_busy"]]
+        return recorded(self.history, found, now, is_whole=not failed) + self._unasked(unasked)
 
     def close(self) -> None:
         if self._question is not None:
             self._question.close()
 
+    def _unasked(self, lines: Collection[str]) -> list[str]:
+        """Return what has not been told since it could be asked the last time."""
+        before, self._told = self._told, frozenset(lines)
+        return [line for line in lines if line not in before]
 
-def recorded(history: History, found: Iterable[Mapping[str, Any]], now: datetime) -> list[str]:
+
+def _age(told: Mapping[str, Any]) -> DataAge:
+    newest = datetime.fromisoformat(told["newest"]) if told["newest"] else None
+    return DataAge(
+        told["name"], told["kind"], told["target"], told["environment"], told["within"], newest, told["reason"],
+        tuple(told["pipelines"]), told["flags"],
+    )  # fmt: skip
+
+
+def recorded(history: History, found: Iterable[DataAge], now: datetime, is_whole: bool = True) -> list[str]:
     """Put into the history what is too old now and was not before, and the other way round; return that in words.
 
-    `found` is all that says `fresh_within`, as `sqlflow freshness` tells it. A block of which nothing is known, as before its first
-    build, is as it was.
+    `found` is what says `fresh_within`, all of it if it `is_whole`. A block of which nothing is known, as before its first build, is
+    as it was.
     """
-    every = {f"{one['target']}:{one['name']}": one for one in found}
-    fresh = {key for key, one in every.items() if one["status"] == "fresh"}
-    bad = {key for key, one in every.items() if one["status"] == "stale" or (one["status"], one["kind"]) == _LOST}
+    every = {one.key: one for one in found}
+    status = {key: one.status(now) for key, one in every.items()}
+    fresh = {key for key in every if status[key] == "fresh"}
+    bad = {
+        key for key, one in every.items() if status[key] == "stale" or (status[key], one.kind) == ("unknown", "source")
+    }
     at = values.text(now)
     with history.database.transaction(deciding=True) as transaction:
         rows = transaction.rows("select item from trigger_states where pipeline = ? and trigger_name = ?", *_OURS)
         known = {item for (item,) in rows}
         came, again = sorted(bad - known), sorted(known & fresh)
-        went = again + sorted(known - every.keys())  # what says `fresh_within` no more is forgotten without a word
+        # What says `fresh_within` no more is forgotten without a word.
+        went = again + (sorted(known - every.keys()) if is_whole else [])
         for kind, keys in (("data_stale", came), ("data_fresh", again)):
             for key in keys:
                 change(transaction, kind, "", f"{key} {at}", "", _body(every[key]), now)
@@ -81,13 +105,17 @@ def recorded(history: History, found: Iterable[Mapping[str, Any]], now: datetime
             "delete from trigger_states where pipeline = ? and trigger_name = ? and item = ?",
             [(*_OURS, key) for key in went],
         )
-    return [_words(every[key]) for key in (*came, *again)]
+    return [_words(every[key], now) for key in (*came, *again)]
 
 
-def _body(found: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: found[key] for key in ("name", "kind", "newest", "within", "reason", "pipelines")}
+def _body(found: DataAge) -> dict[str, Any]:
+    return {
+        "name": found.name, "kind": found.kind, "environment": found.environment, "flags": found.flags,
+        "newest": found.newest.isoformat() if found.newest else None, "within": found.within, "reason": found.reason,
+        "pipelines": list(found.pipelines),
+    }  # fmt: skip
 
 
-def _words(found: Mapping[str, Any]) -> str:
-    word = {"fresh": "fresh again", "stale": "not fresh"}.get(found["status"])
-    return f"{found['name']} is {word or 'not known to be fresh: ' + found['reason']}"
+def _words(found: DataAge, now: datetime) -> str:
+    word = {"fresh": "fresh again", "stale": "not fresh"}.get(found.status(now))
+    return f"{found.shown} is {word or 'not known to be fresh: ' + found.reason}"

@@ -66,6 +66,8 @@ def targets_of_data(change: Change, pipelines: Mapping[str, Pipeline]) -> tuple[
 def of_data(change: Change, flags: str = "") -> Message:
     """Return the message of a source or a block whose data is too old, or fresh again."""
     body, name = change.body, change.body["name"]
+    if body.get("environment") not in (None, "", "prod"):
+        name = f"{name} ({body['environment']})"
     newest = _time(body["newest"])
     if change.kind == "data_fresh":
         title, line = f"{name} is fresh again", f"its newest data is of {newest}"
@@ -75,7 +77,7 @@ def of_data(change: Change, flags: str = "") -> Message:
     else:
         title, line = f"{name} is not known to be fresh", str(body["reason"])
     used = f"pipelines: {', '.join(body['pipelines'])}"
-    return _message(title, [line, used, "", f"to look again: sqlflow freshness{flags}"])
+    return _message(title, [line, used, "", f"to look again: sqlflow freshness{body.get('flags', '')}{flags}"])
 
 
 def of_run(ended: Ended, flags: str = "") -> Message:

@@ -13,6 +13,7 @@ from sqlflow.service.states import ENDED, RunStatus
 
 Cause = Literal["schedule", "after", "files", "query", "webhook", "manual", "retry"]
 Outcome = Literal["fired", "skipped", "error"]
+Freshness = Literal["fresh", "stale", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +172,53 @@ class Change:
     pipeline: str
     run: str
     body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DataAge:
+    """How old the data of a source or a block is: `newest` is of when, `within` how many seconds old it may be.
+
+    It is not known, for a `reason`, where `newest` is None. A source is in no `environment`. `pipelines` are those that build the
+    block there, or read the source; `flags` are the options with which `sqlflow freshness` looks there.
+    """
+
+    name: str
+    kind: Literal["source", "block"]
+    target: str
+    environment: str
+    within: float
+    newest: datetime | None = None
+    reason: str = ""
+    pipelines: tuple[str, ...] = ()
+    flags: str = ""
+
+    @property
+    def key(self) -> str:
+        """What no other one has."""
+        place = f"{self.target}:{self.environment}" if self.environment not in ("", "prod") else self.target
+        return f"{place}:{self.name}"
+
+    @property
+    def shown(self) -> str:
+        """Its name for people, with the environment where that is not `prod`."""
+        return f"{self.name} ({self.environment})" if self.environment not in ("", "prod") else self.name
+
+    def seconds(self, now: datetime) -> float | None:
+        """Return its age; None where it is not known."""
+        return None if self.newest is None else (now - self.newest).total_seconds()
+
+    def status(self, now: datetime) -> Freshness:
+        """Return whether it is as young as it must be."""
+        seconds = self.seconds(now)
+        return "unknown" if seconds is None else "stale" if seconds > self.within else "fresh"
+
+
+@dataclass(frozen=True, slots=True)
+class DataAges:
+    """How old data was when it was last asked; `asked_at` is None before that."""
+
+    asked_at: datetime | None = None
+    found: tuple[DataAge, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from sqlflow.service.fits import FitWatch
 from sqlflow.service.freshness import FreshnessWatch
 from sqlflow.service.history import History
 from sqlflow.service.leases import BEAT_SECONDS, Membership
-from sqlflow.service.nouns import Tick
+from sqlflow.service.nouns import DataAges, Tick
 from sqlflow.service.runner import Runner
 from sqlflow.service.schedule import next_time
 from sqlflow.service.ticks import AskedRun, decide, forget_others, triggered
@@ -78,6 +78,10 @@ class Service:
     def faults(self) -> tuple[Problem, ...]:
         """Return what is wrong with the files now, and what keeps pipelines from being built."""
         return tuple(dict.fromkeys((*self._loaded.faults, *self.fits.problems)))
+
+    def ages(self) -> DataAges:
+        """Return how old the data was when it was last asked, in the targets and environments where pipelines build."""
+        return self.freshness.ages
 
     def notifications(self) -> Mapping[str, Notification]:
         """Return where people are told of runs, by name."""

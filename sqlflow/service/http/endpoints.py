@@ -11,7 +11,7 @@ from sqlflow.core.pipeline import Pipeline
 from sqlflow.service.history import History
 from sqlflow.service.http.problems import Refused
 from sqlflow.service.http.rules import Head
-from sqlflow.service.nouns import Tick
+from sqlflow.service.nouns import DataAges, Tick
 from sqlflow.service.ticks import AskedRun
 
 Schema = Mapping[str, Any]
@@ -33,6 +33,9 @@ class Served(Protocol):
 
     def next_ticks(self) -> dict[str, datetime]:
         """Return when the schedule of each pipeline that has one comes next, also where it is paused."""
+
+    def ages(self) -> DataAges:
+        """Return how old the data was when it was last asked."""
 
     def triggered(self, pipeline: str, asked: AskedRun) -> Tick | None:
         """Let a trigger from outside fire, and return its record; None if its key has one."""

@@ -58,6 +58,7 @@ class Metrics:
         yield kept
         yield from self._latest()
         yield from self._queue()
+        yield from self._data()
         ticks = GaugeMetricFamily("sqlflow_ticks", "Ticks in the history.", labels=["pipeline", "outcome"])
         for (pipeline, outcome), count in figures.ticks(history).items():
             ticks.add_metric([pipeline, outcome], count)
@@ -95,3 +96,20 @@ class Metrics:
         yield GaugeMetricFamily(
             "sqlflow_queue_lag_seconds", "How long the longest-waiting run has been due.", value=max(0.0, waited)
         )
+
+    def _data(self) -> Iterator[GaugeMetricFamily]:
+        labels, now = ["name", "kind", "target", "environment"], datetime.now(UTC)
+        seconds = GaugeMetricFamily(
+            "sqlflow_data_age_seconds", "How old the data of a block or a source is.", labels=labels
+        )
+        stale = GaugeMetricFamily(
+            "sqlflow_data_stale", "0 where data is as young as it must be, 1 where it is older or that is not known.",
+            labels=labels,
+        )  # fmt: skip
+        for one in self.service.ages().found:
+            place, age = [one.name, one.kind, one.target, one.environment], one.seconds(now)
+            if age is not None:
+                seconds.add_metric(place, age)
+            stale.add_metric(place, float(one.status(now) != "fresh"))
+        yield seconds
+        yield stale

@@ -3,7 +3,7 @@
 from typing import Any, get_args
 
 from sqlflow.core.events import AssertionStatus, BlockStatus
-from sqlflow.service.nouns import Cause, Outcome
+from sqlflow.service.nouns import Cause, Freshness, Outcome
 from sqlflow.service.states import STATUSES
 
 Shape = dict[str, Any]
@@ -15,6 +15,7 @@ NUMBER_OR_NULL: Shape = {"type": ["number", "null"]}
 TIME: Shape = {"type": "string", "format": "date-time"}
 TIME_OR_NULL: Shape = {"type": ["string", "null"], "format": "date-time"}
 CAUSES: tuple[str, ...] = get_args(Cause)
+FRESHNESS: tuple[str, ...] = get_args(Freshness)
 
 
 def record(**properties: Shape) -> Shape:
@@ -59,6 +60,11 @@ _TICK = record(
     pipeline=TEXT, key=TEXT, cause={"type": "string", "enum": list(CAUSES)}, due_at=TIME, recorded_at=TIME,
     outcome={"type": "string", "enum": list(get_args(Outcome))}, reason=TEXT, run=TEXT_OR_NULL,
 )  # fmt: skip
+_AGE = record(
+    name=TEXT, kind={"type": "string", "enum": ["source", "block"]}, target=TEXT, environment=TEXT_OR_NULL,
+    status={"type": "string", "enum": list(FRESHNESS)}, newest=TIME_OR_NULL, seconds=NUMBER_OR_NULL,
+    within={"type": "number"}, reason=TEXT, pipelines=listed(TEXT),
+)  # fmt: skip
 SCHEMAS: dict[str, Shape] = {
     "Run": record(**_RUN),
     "RunShown": record(**_RUN, attempts=listed(_ATTEMPT)),
@@ -75,6 +81,7 @@ SCHEMAS: dict[str, Shape] = {
     "Schedule": record(ticks=listed(record(due_at=TIME, pipeline=TEXT))),
     "Tick": _TICK,
     "Ticks": record(ticks=listed(named("Tick")), next=TEXT_OR_NULL),
+    "Freshness": record(asked_at=TIME_OR_NULL, data=listed(_AGE), next=TEXT_OR_NULL),
     "Health": record(
         status={"type": "string", "enum": ["ok", "degraded"]}, version=TEXT, faults=listed(TEXT), pipelines=COUNT
     ),

@@ -2,7 +2,7 @@
 
 from sqlflow.service.http.answers import pipelines, runs, webhooks
 from sqlflow.service.http.endpoints import LIMIT, Endpoint, Parameter, Schema, integer, moment
-from sqlflow.service.http.schemas import CAUSES
+from sqlflow.service.http.schemas import CAUSES, FRESHNESS
 from sqlflow.service.states import STATUSES
 
 _NAME_FORM = r"^[A-Za-z_][A-Za-z0-9_-]{0,62}$"
@@ -11,6 +11,7 @@ _NAME = {"type": "string", "pattern": _NAME_FORM, "description": "a name of lett
 _ID = {"type": "string", "pattern": _ID_FORM, "description": "the id of a run, as an answer's `next` gives it"}
 _TICK_FORM = r"^[0-9]{1,16}\.[A-Za-z_][A-Za-z0-9_-]{0,62}\.([0-9a-f]{2}){0,500}$"
 _TICK = {"type": "string", "pattern": _TICK_FORM, "description": "the `next` of an answer"}
+_AGE = {"type": "string", "pattern": r"^([0-9a-f]{2}){1,500}$", "description": "the `next` of an answer"}
 _LINE_AT_MOST = 2**53
 _ALL = 20
 
@@ -60,6 +61,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             Parameter("cursor", "The `next` of the page before.", _TICK),
         ),
         refusals=(400,),
+    ),
+    Endpoint(
+        "GET", "/freshness", "list_freshness", "List how old data is that says `fresh_within`.", pipelines.freshness,
+        "Freshness",
+        parameters=(
+            LIMIT, Parameter("cursor", "The `next` of the page before.", _AGE),
+            _several("status", "Data of these states.", {"type": "string", "enum": list(FRESHNESS)}),
+        ),
     ),
     Endpoint(
         "GET", "/runs", "list_runs", "List runs, the latest first.", runs.listed, "Runs",

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlflow.core.pipeline import Pipeline, Trigger
-from sqlflow.service.nouns import AssertionRun, Attempt, BlockRun, LogLine, Run, RunEvent, ScheduleState, Tick
+from sqlflow.service.nouns import AssertionRun, Attempt, BlockRun, DataAge, LogLine, Run, RunEvent, ScheduleState, Tick
 
 
 def time(at: datetime | None) -> str | None:
@@ -73,6 +73,14 @@ def tick(tick: Tick) -> dict[str, Any]:
     return {
         "pipeline": tick.pipeline, "key": tick.key, "cause": tick.cause, "due_at": time(tick.due_at),
         "recorded_at": time(tick.recorded_at), "outcome": tick.outcome, "reason": tick.reason, "run": tick.run or None,
+    }  # fmt: skip
+
+
+def age(found: DataAge, now: datetime) -> dict[str, Any]:
+    return {
+        "name": found.name, "kind": found.kind, "target": found.target, "environment": found.environment or None,
+        "status": found.status(now), "newest": time(found.newest), "seconds": found.seconds(now), "within": found.within,
+        "reason": found.reason, "pipelines": list(found.pipelines),
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Pipelines and their schedules: list, show, pause, resume; what comes next, and what came of each tick."""
+"""Pipelines and their schedules: list, show, pause, resume; what comes next, what came of each tick, how old data is."""
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -101,6 +101,17 @@ def _tick(cursor: str) -> Tick:
     micros, pipeline, key = cursor.split(".")
     at = _EPOCH + timedelta(microseconds=int(micros))
     return Tick(pipeline, bytes.fromhex(key).decode("utf-8", "replace"), "schedule", at, at, "fired")
+
+
+def freshness(call: Call) -> dict[str, Any]:
+    """Return how old data is, by target, environment and name, as it was found when it was last asked."""
+    ages, limit, wanted = call.service.ages(), call.values["limit"], call.values["status"]
+    after = bytes.fromhex(call.values["cursor"] or "").decode("utf-8", "replace")
+    found = [one for one in ages.found if one.key > after and (not wanted or one.status(call.now) in wanted)]
+    return {
+        "asked_at": views.time(ages.asked_at), "data": [views.age(one, call.now) for one in found[:limit]],
+        "next": found[limit - 1].key.encode().hex() if len(found) > limit else None,
+    }  # fmt: skip
 
 
 def health(call: Call) -> dict[str, Any]:
