@@ -14,8 +14,8 @@ from support import write
 
 from sqlflow import Project
 from sqlflow.core import block as nouns
-from sqlflow.read import cache as caching
 from sqlflow.read.cache import LoadCache
+from sqlflow.read.cached_blocks import without_nodes
 from sqlflow.read.contents import Contents
 from sqlflow.read.project import load
 from sqlflow.run.kept import CACHE_FILE, CONTENTS_FILE
@@ -49,9 +49,7 @@ FILES = {
 
 def plain(project: nouns.Project) -> object:
     """Return a project as it can be compared: what has become assertions is not there a second time."""
-    blocks = {
-        name: replace(block, config=caching._without_nodes(block.config)) for name, block in project.blocks.items()
-    }
+    blocks = {name: replace(block, config=without_nodes(block.config)) for name, block in project.blocks.items()}
     return blocks, project.assertions, project.disabled, project.secrets, project.warnings, project.skipped
 
 
