@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
+from typing import Any
 
 from sqlflow.core.block import Assertion, Block, Query, Reads, TableUse
 from sqlflow.core.config import AssertionFileConfig, BlockConfig
@@ -30,6 +31,7 @@ from sqlflow.read.incremental import (
     refuse_incremental,
     refuse_timeless,
 )  # fmt: skip
+from sqlflow.read.lazily import Lazily
 from sqlflow.read.render import STAND_IN, Renderer, Template
 from sqlflow.read.snapshots import refuse_partial
 from sqlflow.read.sql import infer, refuse_unread
@@ -63,6 +65,15 @@ class Reading:
     def at(self, target: str | None) -> "Reading":
         """Return what reads the blocks of a target; this one for a name that is none, and for no name."""
         return self.others.get(target, self) if target else self
+
+    def with_vars(self, vars: Mapping[str, Any]) -> "Reading":
+        """Return what reads with other values of some vars, in all targets; faults are added to the problems of this one."""
+        others = Lazily({name: name for name in self.others}, lambda name: self._other_with_vars(name, vars))
+        return replace(self, renderer=self.renderer.with_vars(vars), others=others)
+
+    def _other_with_vars(self, name: str, vars: Mapping[str, Any]) -> "Reading":
+        other = self.others[name]
+        return replace(other, renderer=other.renderer.with_vars(vars), problems=self.problems)
 
 
 def table_name(path: str, folder: str, config: BlockConfig, reading: Reading) -> TableName | None:

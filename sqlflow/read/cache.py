@@ -2,7 +2,7 @@
 
 An entry is good while its file is the same (size and time of change, or else its content) and all else that reading it
 depends on: this program, the parser, the engine, the folder defaults, the names of macros; and, for a file with Jinja, the
-macros, vars and the target. Values of the environment are never kept: a file that reads one is read each time. Neither
+macros, vars and the target. An instance has an entry of its own, which depends on its name and its own vars, too. Values of the environment are never kept: a file that reads one is read each time. Neither
 is one that includes others. The file begins with a hash of the rest, so that a damaged one counts as none.
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -25,6 +26,8 @@ FORM = 4
 _CLOCK_STEP_NANOSECONDS = 50_000_000
 """A file that was changed so shortly before it was read may change once more without another time of change."""
 _DIGEST = 16
+_NO_FILE = (0, 0)
+"""The stamp of an instance: the text of its file is at hand."""
 
 
 class _Entry(msgspec.Struct, array_like=True):
@@ -175,6 +178,31 @@ class LoadCache:
         if stored is not None:
             context = self._context_of(found.config.target).of(found, queries)
             self.new[source.path] = _Entry(settled, content, context, stored, ("", ""))
+
+    def instance(self, original: Block, name: TableName, vars: Mapping[str, Any]) -> Block | None:
+        """Return a block's instance of that name, if neither the block's file nor the vars are others; else None."""
+        key, content = _instance(original, name, vars)
+        entry = self.old.get(key)
+        if entry is None or entry.block is None or entry.content != content or not self._fits(entry):
+            return None
+        self.new[key] = entry
+        whole = msgspec.structs.replace(entry.block, source=original.source.text)
+        return restored_block(whole, original.source.path, self.sources)
+
+    def keep_instance(self, original: Block, found: Block, vars: Mapping[str, Any]) -> None:
+        """Keep what was read of an instance, where it may be used again. The text of its file is kept with the original."""
+        queries = queries_of(found)
+        stored = stored_block(found, self.sources) if queries else None
+        if stored is not None:
+            key, content = _instance(original, found.name, vars)
+            context = self._context_of(found.config.target).of(found, queries)
+            self.new[key] = _Entry(_NO_FILE, content, context, msgspec.structs.replace(stored, source=""), ("", ""))
+
+
+def _instance(original: Block, name: TableName, vars: Mapping[str, Any]) -> tuple[str, bytes]:
+    """Return the key of an instance, which is no file's path, and a hash of what it is read from."""
+    content = "\x00".join((original.source.text, str(name), repr(sorted(vars.items()))))
+    return f"{original.source.path} as {name}", _digest(content.encode())
 
 
 def sealed(data: bytes) -> bytes:

@@ -4,6 +4,7 @@ A `.yml` file in a block folder holds one, or a list of them: `use: marts.revenu
 kind that say no `use` belong to somebody else, as those of other tools, and are passed over.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +21,7 @@ from sqlflow.read.blocks import Reading, table_name
 from sqlflow.read.decode import decoded
 from sqlflow.read.yaml import parse
 
+_VAR = re.compile(r"""\bvar\s*\(\s*['"](\w+)['"]""")
 Read = Callable[[Block, TableName, Mapping[str, Any], Reading], Block | None]
 """Reads a block's file again, under another name and with other vars."""
 
@@ -114,6 +116,8 @@ def _unread(one: Declared, block: Block, original: Block) -> Iterator[Problem]:
     queries = (block.code, block.continuing, *(check.code for check in block.assertions))
     statements = (*block.pre_statements, *block.post_statements)
     read = {name for query in (*queries, *statements) if query is not None for name, _ in query.reads.vars}
+    # What conditions, paths and the like of the front matter read is not kept with them.
+    read |= set(_VAR.findall(original.source.text[: original.body]))
     written = one.node.get("with")
     for key, _ in written.pairs if written is not None else ():
         if key.text not in read:

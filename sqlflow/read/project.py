@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -235,9 +234,15 @@ class _Loader:
         """Yield the blocks that are others with other vars."""
 
         def again(original: Block, name: TableName, vars: Mapping[str, Any], reading: Reading) -> Block | None:
-            reading = replace(reading, renderer=reading.renderer.with_vars(vars))
+            kept = self.cache.instance(original, name, vars) if original.function is None else None
+            if kept is not None:
+                return kept
+            reading = reading.with_vars(vars)
             if original.function is None:
-                return sql_block(original.source, "", reading, name)
+                block = sql_block(original.source, "", reading, name)
+                if block is not None and not reading.problems:
+                    self.cache.keep_instance(original, block, vars)
+                return block
             runtime = original.function.runtime
             modules = {source.path: source for source in self._sources("lib", (runtime.suffix,))}
             room = FunctionReading(reading, runtime, modules, {**self.settings.vars, **vars}, self.environment)

@@ -1,0 +1,5 @@
+/*---
+target: away
+when: "{{ var('wanted', true) }}"
+---*/
+select '{{ var('currency') }}' as currency
