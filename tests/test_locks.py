@@ -9,13 +9,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import crash
 import duckdb
 import pytest
-from support import write
+from support import times, write
 
 from sqlflow import Project
 from sqlflow.core import events
@@ -243,19 +244,28 @@ def test_a_holder_of_which_nothing_is_known_is_taken_over_when_its_heart_stands_
     assert any(isinstance(event, events.Warned) and event.message.startswith("run lost ") for event in heard)
 
 
-def test_twenty_builds_started_at_once_run_one_after_the_other_and_none_is_lost(tmp_path: Path) -> None:
+AT_ONCE = [(20, 1), (2, times(10, 100)), (8, times(1, 25))]
+"""How many builds are started at once, and how many times: they follow one after the other in one target."""
+
+
+@pytest.mark.parametrize(("builds", "rounds"), AT_ONCE)
+def test_builds_started_at_once_run_one_after_the_other_and_none_is_lost(
+    builds: int, rounds: int, tmp_path: Path
+) -> None:
     write(tmp_path, FILES)
-    command = (*SQLFLOW, "build", "quick", "--quiet", "--lock-timeout", "5m", "--vars")
-    processes = [
-        subprocess.Popen((*command, f"edition={number}"), cwd=tmp_path, stdout=subprocess.DEVNULL)
-        for number in range(1, 21)
-    ]
-    assert [process.wait() for process in processes] == [0] * 20
+    for number in range(rounds):
+        with ExitStack() as stack:
+            editions = range(number * builds + 1, (number + 1) * builds + 1)
+            words = ("build", "quick", "--quiet", "--lock-timeout", "5m", "--vars")
+            started = [stack.enter_context(crash.command(tmp_path, *words, f"edition={n}")) for n in editions]
+            for process, _ in started:
+                process.join()
+            assert [process.exitcode for process, _ in started] == [0] * builds
     with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as warehouse:
         runs = warehouse.execute(
             "select sequence, strptime(run[:18], '%Y%m%dT%H%M%S%g'), published_at from _sqlflow.sqlflow_runs order by 1"
         ).fetchall()
         versions = warehouse.execute("select count(distinct relation) from _sqlflow.sqlflow_versions").fetchall()
-    assert [sequence for sequence, *_ in runs] == list(range(1, 21))
+    assert [sequence for sequence, *_ in runs] == list(range(1, builds * rounds + 1))
     assert all(before[2] < after[1] for before, after in itertools.pairwise(runs))
-    assert versions == [(20,)]
+    assert versions == [(builds * rounds,)]

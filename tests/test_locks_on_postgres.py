@@ -10,11 +10,11 @@ import crash
 import psycopg
 import pytest
 from support import write
+from test_locks import AT_ONCE
 
 from sqlflow import Project
 from sqlflow.run import lease
 
-BUILDS = 20
 GATE = 4711
 """An advisory lock that the test holds, so that a block waits in the server until it lets go."""
 
@@ -30,22 +30,24 @@ def folder_of(folder: Path, url: str, edition: int) -> Path:
     )
 
 
-def test_twenty_builds_started_at_once_run_one_after_the_other_and_none_is_lost(
-    tmp_path: Path, postgres_url: str
+@pytest.mark.parametrize(("builds", "rounds"), AT_ONCE)
+def test_builds_started_at_once_run_one_after_the_other_and_none_is_lost(
+    builds: int, rounds: int, tmp_path: Path, postgres_url: str
 ) -> None:
-    folders = [folder_of(tmp_path / str(number), postgres_url, number) for number in range(BUILDS)]
-    processes = [crash.in_process(folder) for folder in folders]
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0] * BUILDS
+    for number in range(rounds):
+        editions = range(number * builds, (number + 1) * builds)
+        processes = [crash.in_process(folder_of(tmp_path / str(n), postgres_url, n)) for n in editions]
+        for process in processes:
+            process.join()
+        assert [process.exitcode for process in processes] == [0] * builds
     with psycopg.connect(postgres_url) as warehouse:
         runs = warehouse.execute("select sequence, run, published_at from _sqlflow.sqlflow_runs order by 1").fetchall()
         versions = warehouse.execute("select count(*) from _sqlflow.sqlflow_versions where block = 'marts.quick'")
-        assert versions.fetchall() == [(BUILDS,)]
+        assert versions.fetchall() == [(builds * rounds,)]
         shown = warehouse.execute("select count(distinct edition) from (table marts.quick) as q").fetchall()
     assert shown == [(1,)]
-    assert [sequence for sequence, *_ in runs] == list(range(1, BUILDS + 1))
-    assert len({run for _, run, _ in runs}) == BUILDS
+    assert [sequence for sequence, *_ in runs] == list(range(1, builds * rounds + 1))
+    assert len({run for _, run, _ in runs}) == builds * rounds
     assert all(before[2] < after[2] for before, after in itertools.pairwise(runs))
     assert all(datetime.strptime(run[:18] + "000", "%Y%m%dT%H%M%S%f") < published for _, run, published in runs)
 
