@@ -148,6 +148,17 @@ def running(folder: Path) -> list[str]:
     return [query for (query,) in found]
 
 
+def waiting(folder: Path) -> bool:
+    """Tell whether a build waits for a lock in the project's server."""
+    with opened(folder) as rows:
+        return bool(
+            rows(
+                "select 1 from pg_stat_activity where application_name like 'sqlflow%' and wait_event_type = 'Lock'"
+                " and datname = current_database()"
+            )
+        )
+
+
 def left_over(folder: Path) -> list[str]:
     """Return what is there and should not be: versions that no row tells of or the other way round, leases, files."""
     with opened(folder) as rows:

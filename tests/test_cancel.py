@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import crash
+import psycopg
 import pytest
 from support import times, write
 
@@ -190,3 +191,19 @@ def test_a_signal_stops_the_statements_that_run_after_publishing(engine: str, tm
     assert process.exitcode == 0
     assert [text.partition(":")[0] for text in told] == ["`on_success` of `marts.last`"]
     assert crash.running(folder) == []
+
+
+def test_a_signal_that_comes_too_late_to_stop_publishing_stops_more_tries_of_it(tmp_path: Path) -> None:
+    folder = crash.fresh(tmp_path / "p", "postgres")
+    with psycopg.connect(crash.url_of(folder)) as reader:
+        reader.execute("select * from marts.b")
+        with crash.command(folder, *BUILD, "--retries", "3") as (process, lines):
+            while not crash.waiting(folder):
+                assert process.is_alive()
+            os.kill(process.pid, signal.SIGINT)
+            events = events_of(lines)
+            process.join(SECONDS)
+    assert (events[-1]["status"], process.exitcode) == ("cancelled", 128 + signal.SIGINT)
+    assert [event["event"] for event in events].count("run_started") == 1
+    assert "lock timeout" in next(event["reason"] for event in events if event["event"] == "not_published")
+    assert not crash.faults_after(folder)

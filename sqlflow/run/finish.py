@@ -167,9 +167,14 @@ class Publishing:
             if publishing:
                 self._call_back(passing)
         except SqlflowError as error:
-            if isinstance(error, ExportStopped) and (signal := heard(self.done)):
+            signal = heard(self.done)
+            if signal and isinstance(error, ExportStopped):
                 return stopped(signal, tally, self.options, self.tell)
             self.tell(events.NotPublished(tally.run, str(error)))
+            if (
+                signal and signal.exit_code != TIMED_OUT
+            ):  # it came too late to stop publishing, and is to stop more tries
+                return self._reported("failed" if self.before else "cancelled", error, signal.exit_code)
             return self._reported("failed", error)
         try:
             for work, written in self.exports:
@@ -182,9 +187,9 @@ class Publishing:
         is_good = is_whole and (publishing or not tally.failures())
         return self._reported("succeeded" if is_good else "failed")
 
-    def _reported(self, status: RunStatus, error: SqlflowError | None = None) -> Report:
-        problems, exit_code = (error.problems, error.exit_code) if error else ((), None)
-        report = self.tally.report(status, tuple(self.shown), tuple(self.dropped), problems, exit_code)
+    def _reported(self, status: RunStatus, error: SqlflowError | None = None, exit_code: int | None = None) -> Report:
+        problems, code = (error.problems, exit_code or error.exit_code) if error else ((), None)
+        report = self.tally.report(status, tuple(self.shown), tuple(self.dropped), problems, code)
         return replace(report, published_in=tuple(self.before))
 
     def _tidy(self, sessions: Mapping[str, Session]) -> None:
