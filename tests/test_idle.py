@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import crash
 import pytest
 from support import write
 
@@ -73,6 +74,12 @@ def edit(path: str, old: str, new: str) -> Callable[[Path], None]:
     return change
 
 
+OLD_RUN = (
+    "insert into _sqlflow.sqlflow_runs select '20200101T000000000', environment, 0, project,"
+    " published_at - interval 9 day from _sqlflow.sqlflow_runs"
+)
+
+
 def sql(*statements: str) -> Callable[[Path], None]:
     return lambda root: run_in_target(root, *statements)
 
@@ -103,6 +110,7 @@ def sql(*statements: str) -> Callable[[Path], None]:
             "update _sqlflow.sqlflow_runs set published_at = published_at - interval 9 day",
             "insert into _sqlflow.sqlflow_replaced select 'prod', run, 'main', 'a', '' from _sqlflow.sqlflow_runs",
         ),
+        sql(OLD_RUN),
     ],
 )  # fmt: skip
 def test_whatever_there_is_to_do_is_done_and_then_there_is_nothing(
@@ -115,6 +123,13 @@ def test_whatever_there_is_to_do_is_done_and_then_there_is_nothing(
         return
     monkeypatch.chdir(root)  # what had passed too long ago was forgotten, and has run again
     assert told_idle(monkeypatch)
+
+
+def test_of_the_runs_that_published_longer_ago_than_is_kept_the_latest_is_remembered(root: Path) -> None:
+    run_in_target(root, OLD_RUN, "update _sqlflow.sqlflow_runs set published_at = published_at - interval 9 day")
+    assert Project.load(root).build().ok
+    with crash.opened(root) as rows:
+        assert rows("select sequence from _sqlflow.sqlflow_runs") == [(1,)]
 
 
 @pytest.mark.parametrize("options", [{"full_refresh": True}, {"adopt": True}])

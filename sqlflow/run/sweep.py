@@ -118,12 +118,13 @@ def _forget_lost(connection: Connection, session: Session, environment: Environm
 
 def _outdated(seconds: float) -> tuple[tuple[str, str], ...]:
     """Return the tables of the state that forget what is older than `seconds`, and the condition for that; of recipes
-    the latest of each version stays.
+    the latest of each version stays, and of runs the latest of each environment.
     """
     if not seconds:
         return ()
     oldest = datetime.now(UTC) - timedelta(seconds=seconds)
     recipes, before = table_of("sqlflow_recipes"), oldest.replace(tzinfo=None).isoformat(sep=" ")
+    runs = table_of("sqlflow_runs")
     return (
         (table_of("sqlflow_checked"), f"run < {literal(f'{oldest:%Y%m%dT%H%M%S}')}"),
         (
@@ -131,7 +132,12 @@ def _outdated(seconds: float) -> tuple[tuple[str, str], ...]:
             f"built_at < {literal(before)} and exists (select 1 from {recipes} as later"
             f" where later.relation = {recipes}.relation and later.built_at > {recipes}.built_at)",
         ),
-        (history.TABLE, history.older(str(oldest.replace(tzinfo=None)))),
+        (history.TABLE, history.older(str(oldest.replace(tzinfo=None)))),  # before the runs that it is about
+        (
+            runs,
+            f"published_at < {literal(before)} and exists (select 1 from {runs} as later"
+            f" where later.environment = {runs}.environment and later.sequence > {runs}.sequence)",
+        ),
     )
 
 
