@@ -12,7 +12,7 @@ from sqlflow.core.engine import Engine
 from sqlflow.core.errors import ProjectError
 from sqlflow.core.names import TableName
 from sqlflow.core.text import MappedText, Place
-from sqlflow.read.tables import Finder, is_file, unnamed
+from sqlflow.read.tables import Finder, is_file, let_go, unnamed
 from sqlflow.read.tokens import code, cte_names, dialect_of, token_uses, tokens_of, unknown, volatile
 
 NESTING_AT_MOST = 1000
@@ -85,8 +85,10 @@ def infer(text: MappedText, engine: Engine, where: Place) -> Inference:
             _refuse_writes(found.writes, where)
             _refuse_files(found.files, text, engine, where)
             uses = tuple(sorted(found.uses, key=lambda use: use.start))
+            nameless = unnamed(tree)
+            let_go(tree)
             return Inference(
-                end, uses, tuple(found.files), unnamed=unnamed(tree), code=code(tokens, engine),
+                end, uses, tuple(found.files), unnamed=nameless, code=code(tokens, engine),
                 volatile=volatile(tokens, engine) or unknown(found.functions, engine),
             )  # fmt: skip
     names = engine.table_names(sql[:end])
