@@ -1,7 +1,7 @@
 """Text that knows where each piece of it was written."""
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
 
@@ -131,12 +131,18 @@ class MappedText:
 
     def slice(self, start: int, end: int) -> "MappedText":
         """Return the characters from `start` up to, not including, `end`."""
-        cuts = []
-        for begin, piece in zip(self._begins, self.pieces, strict=True):
+        return MappedText(tuple(self._cuts(start, end)))
+
+    def _cuts(self, start: int, end: int) -> Iterator[Piece]:
+        """Yield the pieces of the characters from `start` up to, not including, `end`."""
+        pieces, begins = self.pieces, self._begins
+        for index in range(max(0, bisect_right(begins, start) - 1), len(pieces)):
+            begin, piece = begins[index], pieces[index]
+            if begin >= end:
+                return
             low, high = max(start - begin, 0), min(end - begin, len(piece.text))
             if low < high:
-                cuts.append(piece.cut(low, high))
-        return MappedText(tuple(cuts))
+                yield piece.cut(low, high)
 
     def replaced(self, edits: "list[tuple[int, int, str]]") -> "MappedText":
         """Return the text with each `(start, end, new)` replaced; the rest is untouched.
@@ -146,26 +152,28 @@ class MappedText:
         pieces: list[Piece] = []
         position = 0
         for start, end, new in sorted(edits, key=lambda edit: edit[:2]):
-            pieces += self.slice(position, start).pieces
-            origin = self._piece_at(start)
+            pieces += self._cuts(position, start)
+            origin = self._spot(start)
             pieces.append(Piece(new, origin.source, origin.offset, moves=False))
             position = end
-        pieces += self.slice(position, len(self.text)).pieces
+        pieces += self._cuts(position, len(self.text))
         return MappedText(tuple(pieces))
 
-    def _piece_at(self, offset: int) -> Piece:
+    def _spot(self, offset: int, length: int = 0) -> Piece:
+        """Return the piece that begins at `offset`, with at most so much of its text."""
         if not self.pieces:
             return Piece("")
         index = max(0, bisect_right(self._begins, offset) - 1)
-        return self.pieces[index].cut(offset - self._begins[index], len(self.pieces[index].text))
+        begin = offset - self._begins[index]
+        return self.pieces[index].cut(begin, begin + length)
 
     def origin(self, offset: int) -> Piece:
         """Return what stands at `offset`, up to where another piece begins."""
-        return self._piece_at(offset)
+        return self._spot(offset, len(self.text))
 
     def place(self, offset: int, length: int = 1) -> Place | None:
         """Return where in the user's file the character at `offset` comes from; None for text of our own."""
-        piece = self._piece_at(offset)
+        piece = self._spot(offset)
         if piece.source is None:
             return None
         return piece.source.place(piece.offset, length if piece.moves else 1)

@@ -92,13 +92,18 @@ class Plan:
         return tuple(step.block for step in self.steps if step.action == "build")
 
     @cached_property
+    def anew(self) -> frozenset[TableName]:
+        """The same, to look one up among many."""
+        return frozenset(self.built)
+
+    @cached_property
     def inlined(self) -> frozenset[TableName]:
         return frozenset(step.block for step in self.steps if step.action == "inline")
 
     @cached_property
     def nodes(self) -> frozenset[TableName]:
         """The blocks that take part in the run."""
-        return frozenset(self.built) | self.inlined | frozenset(self.reused)
+        return self.anew | self.inlined | frozenset(self.reused)
 
     def block(self, name: TableName) -> Block:
         return self.project.blocks[name]

@@ -85,6 +85,8 @@ class Binder:
 
     def _ctes(self, query: Query, schema: str) -> list[TableName]:
         """Return the ephemeral blocks that a query reads, also through one another, inputs first."""
+        if not self.queries:
+            return []
         found: dict[TableName, None] = {}
 
         def visit(query: Query, schema: str) -> None:
@@ -115,10 +117,8 @@ class Binder:
 
     def sources(self, query: Query, schema: str) -> list[tuple[TableName, TableName]]:
         """Return the sources with a relation of sqlflow's that the bound query reads, each with its relation."""
-        links = self._links_of_all(query, schema)
-        loaded = self.relations.keys() - self.given
-        found = (link.name for link in links if link.kind == "source" and link.name in loaded)
-        return sorted((name, self.relations[name]) for name in found)
+        names = [link.name for link in self._links_of_all(query, schema) if link.kind == "source"]
+        return sorted((name, self.relations[name]) for name in names if name in self.relations and name not in self.given)
 
 
 def _cte_name(name: TableName) -> str:

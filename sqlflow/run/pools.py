@@ -83,7 +83,7 @@ def pool_of(plan: Plan, node: Node) -> str:
     """Return the pool of a block or an assertion: the one it names, else its runtime's, else none."""
     if isinstance(node, TableName):
         block = plan.block(node)
-        return block.pool if node in plan.built else ""
+        return block.pool if node in plan.anew else ""
     function = getattr(node.assertion.code, "runtime", None)
     return function.name if function else ""
 

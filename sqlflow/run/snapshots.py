@@ -11,6 +11,7 @@ A version of the table never changes: the history is copied beside, as the rows 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from sqlflow.core.block import Block
 from sqlflow.core.engine import Column, Describer, Session
@@ -327,6 +328,7 @@ def _doubled(key: Sequence[str], relation: TableName, condition: str, session: S
     return found[0] if found else ()
 
 
+@lru_cache(8)  # every block of a run asks
 def moment_of(run: str) -> datetime:
     """Return when a run has begun, in UTC, as its id says.
 

@@ -94,7 +94,7 @@ def known_in(plan: Plan, sources: Mapping[TableName, tuple[Column, ...]]) -> Kno
     """Return what tells the columns of tables of the target, and those of versions that a run would use as they are."""
 
     def known(name: TableName) -> tuple[Column, ...] | None:
-        if name in plan.built or plan.cookbook is None:
+        if name in plan.anew or plan.cookbook is None:
             return sources.get(name)
         relation = plan.reused.get(name) or plan.borrowed.get(name) or plan.cookbook.published.get(name)
         entries = plan.cookbook.entries.get(relation.name, []) if relation else []
