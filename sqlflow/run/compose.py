@@ -118,7 +118,9 @@ class Binder:
     def sources(self, query: Query, schema: str) -> list[tuple[TableName, TableName]]:
         """Return the sources with a relation of sqlflow's that the bound query reads, each with its relation."""
         names = [link.name for link in self._links_of_all(query, schema) if link.kind == "source"]
-        return sorted((name, self.relations[name]) for name in names if name in self.relations and name not in self.given)
+        return sorted(
+            (name, self.relations[name]) for name in names if name in self.relations and name not in self.given
+        )
 
 
 def _cte_name(name: TableName) -> str:
