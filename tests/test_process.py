@@ -170,3 +170,15 @@ def test_how_a_process_ended_in_words(code: int, text: str) -> None:
 @pytest.mark.parametrize(("size", "text"), [(12, "12 bytes"), (500 << 20, "500 MB"), (3 << 29, "1.5 GB")])
 def test_sizes_in_words(size: int, text: str) -> None:
     assert size_text(size) == text
+
+
+def test_what_a_process_prints_is_not_waited_for_if_it_ended_before_it_was_listened_to(start: Start) -> None:
+    child = start("pass")
+    child.wait()
+    child.prints.join()
+    lines: list[str] = []
+
+    child.prints.begin(lines.append, MARK)
+    child.prints.end()
+
+    assert lines == []

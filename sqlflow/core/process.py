@@ -190,7 +190,7 @@ class _Prints:
         self._marked = threading.Event()
         self._rest = b""
         self._bytes = self._lines = 0
-        self._cut = False
+        self._cut = self._has_ended = False
         self.last: list[str] = []
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
@@ -199,7 +199,8 @@ class _Prints:
         """Tell what is printed from now on to `say`, up to the line `mark`."""
         with self._lock:
             self._say, self._mark = say, mark.encode() + b"\n"
-            self._marked.clear()
+            if not self._has_ended:
+                self._marked.clear()
             self._rest, self._bytes, self._lines, self._cut, self.last = b"", 0, 0, False, []
 
     def end(self) -> None:
@@ -219,6 +220,7 @@ class _Prints:
         with self._lock:
             self._tell(self._rest.splitlines())
             self._rest = self._mark = b""
+            self._has_ended = True
             self._marked.set()
 
     def _take(self, chunk: bytes) -> None:

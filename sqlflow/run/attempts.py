@@ -3,19 +3,18 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from sqlflow.core import events
 from sqlflow.core.block import Block
 from sqlflow.core.engine import Session
-from sqlflow.core.errors import BuildError, Problem, SqlflowError
+from sqlflow.core.errors import SqlflowError
 from sqlflow.core.flow import Retries, Wait
 from sqlflow.core.names import TableName
 from sqlflow.core.text import MappedText
 from sqlflow.plan.plan import Check
-from sqlflow.plan.unit_tests import tests_of
 from sqlflow.run.build import Built, build, current_query, found_or_built
 from sqlflow.run.check import check
 from sqlflow.run.conditions import published_text, truth
@@ -27,7 +26,6 @@ from sqlflow.run.recorded import record_recipe
 from sqlflow.run.report import AssertionResult, BlockResult
 from sqlflow.run.retry import is_lost, retried
 from sqlflow.run.tally import Later, Outcome, Tally
-from sqlflow.run.unit_tests import UnitTests
 from sqlflow.run.waits import pause, pending
 from sqlflow.run.work import Work
 
@@ -40,7 +38,8 @@ class Attempts:
 
     work: Work
     tally: Tally
-    tests: UnitTests | None = None
+    refused: Mapping[TableName, SqlflowError] = field(default_factory=dict)
+    """The blocks that are not built, since a unit test fails."""
     sessions: list[Session] = field(default_factory=list)
     local: threading.local = field(default_factory=threading.local)
     has_reconnected: bool = False
@@ -48,8 +47,6 @@ class Attempts:
     """Since when blocks wait, by the monotonic clock."""
     told: set[Wait] = field(default_factory=set)
     failures: Counter[TableName] = field(default_factory=Counter)
-    refused: dict[TableName, SqlflowError] = field(default_factory=dict)
-    """The blocks that are not built, since a unit test fails."""
     cutoff: Cutoff = field(init=False)
     counts: Counts = field(init=False)
 
@@ -134,28 +131,6 @@ class Attempts:
         self.work.tell(events.BlockTriedAgain(self.work.run, str(block.name), failures + 1, pause, str(error)))
         return Later(pause)
 
-    def tested(self) -> tuple[TableName, ...]:
-        """Return the blocks that are built and have unit tests."""
-        if self.tests is None:
-            return ()
-        names = {test.block for test in tests_of(self.plan.graph, self.plan.built)}
-        return tuple(name for name in self.plan.built if name in names)
-
-    def test(self, name: TableName) -> None:
-        """Run the unit tests of a block, and refuse to build it if it does not do what one of them says."""
-        if self.tests is None or self.tally.stopping:
-            return
-        try:
-            results = self.tests.results(name)
-        except SqlflowError as error:
-            self.refused[name] = error
-            return
-        self.tally.unit_tested += results
-        failed = [result for result in results if result.status == "failed"]
-        if failed:
-            problems = (Problem(f"its unit test `{result.test}` fails", result.place) for result in failed)
-            self.refused[name] = BuildError(problems)
-
     def _renew(self, name: TableName, relation: TableName) -> None:
         """Keep that a version is still good, although what it was made from is not what it was."""
         if name not in self.plan.reused or name in self.plan.renewed:
@@ -193,7 +168,7 @@ class Attempts:
     def interrupt(self) -> None:
         """Stop the statements and functions that run now."""
         self.work.workers.interrupt()
-        for session in (*self.sessions, *self.work.at_work, *(self.tests.sessions if self.tests else ())):
+        for session in (*self.sessions, *self.work.at_work):
             session.interrupt()
 
     def close(self) -> None:

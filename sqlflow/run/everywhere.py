@@ -82,8 +82,8 @@ def _executed(
     graph: Graph, held: Mapping[str, Held], plans: Mapping[str, Plan], origins: Origins, options: Options, tell: Listener
 ) -> Report:  # fmt: skip
     """Execute plans that build nothing, one in each target, and return the report."""
-    whole = whole_of(merged(graph, plans), graph, held, with_unit_tests=False)
-    shares = [Share(plans[name], one, renderer_of(one.project), None, origins) for name, one in held.items()]
+    whole = whole_of(merged(graph, plans), graph, held, plans, {})
+    shares = [Share(plans[name], one, renderer_of(one.project), origins) for name, one in held.items()]
     run = next(iter(held.values())).lease.owner
     return execute(whole, map(ready, shares), run, options, tell)
 

@@ -30,6 +30,7 @@ from sqlflow.run.report import BlockResult, Report
 from sqlflow.run.signals import told_to
 from sqlflow.run.tally import Tally
 from sqlflow.run.target import Held
+from sqlflow.run.tested_first import TestedFirst
 from sqlflow.run.unit_tests import UnitTests
 from sqlflow.run.work import Work
 from sqlflow.run.workers import Workers
@@ -39,14 +40,12 @@ from sqlflow.run.workers import Workers
 class Share:
     """What a run does in one target at once: a plan, and what it is executed with.
 
-    `tests` runs the unit tests of the blocks before one of them is built: if one fails, its block fails. `origins` tells where the blocks
-    of other targets are, and `so_far` which relations this run has for blocks of this one already.
+    `origins` tells where the blocks of other targets are, and `so_far` which relations this run has for blocks of this one already.
     """
 
     plan: Plan
     held: Held
     renderer: Renderer
-    tests: UnitTests | None = None
     origins: Origins = field(default_factory=dict)
     so_far: Mapping[TableName, TableName] = field(default_factory=dict)
 
@@ -58,7 +57,10 @@ Next = Callable[[Results], Share]
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """What is known of a run before it begins: the graph of the project, the targets, and how much is to be done."""
+    """What is known of a run before it begins: the graph of the project, the targets, and how much is to be done.
+
+    `tests` runs the unit tests of what the `plans` build, by target, before any of it is built: if one fails, its block fails.
+    """
 
     graph: Graph
     held: Mapping[str, Held]
@@ -67,6 +69,8 @@ class Whole:
     assertions: int
     unit_tests: int
     pools: Mapping[str, int]
+    plans: Mapping[str, Plan]
+    tests: Mapping[str, UnitTests]
 
 
 def binder_of(plan: Plan, published: Mapping[TableName, TableName], run: str) -> Binder:
@@ -79,10 +83,13 @@ def binder_of(plan: Plan, published: Mapping[TableName, TableName], run: str) ->
     return Binder(plan.project, Resolver(plan.project), relations, queries)
 
 
-def whole_of(plan: Plan, graph: Graph, held: Mapping[str, Held], with_unit_tests: bool) -> Whole:
-    """Return what is known of the run of a plan over some targets."""
-    tested = len(tests_of(graph, plan.built)) if with_unit_tests else 0
-    return Whole(graph, held, graph.project.environment, len(plan.built), len(plan.checks), tested, pools_of(plan))
+def whole_of(
+    plan: Plan, graph: Graph, held: Mapping[str, Held], plans: Mapping[str, Plan], tests: Mapping[str, UnitTests]
+) -> Whole:
+    """Return what is known of the run of a plan over some targets, each with its own."""
+    tested = len(tests_of(graph, plan.built)) if tests else 0
+    environment, pools = graph.project.environment, pools_of(plan)
+    return Whole(graph, held, environment, len(plan.built), len(plan.checks), tested, pools, plans, tests)
 
 
 def execute(whole: Whole, shares: Iterable[Next], run: str, options: Options, tell: Listener) -> Report:
@@ -141,6 +148,12 @@ class _Execution:
     done: Done = field(default_factory=queue.SimpleQueue)
     worked: dict[str, list[Worked]] = field(default_factory=dict)
     """What was worked through, by target."""
+    first: TestedFirst = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.first = TestedFirst(self.whole.tests, self.tally, self.options.threads, self.done)
+        for tests in self.whole.tests.values():
+            tests.tell = self.tell
 
     def report(self) -> Report:
         whole = self.whole
@@ -156,8 +169,7 @@ class _Execution:
         with told_to(self._signal), _alarm(self.options.timeout, self._signal):
             self.tell(started)
             try:
-                for make in self.shares:
-                    self._work_through(make(self.tally.results))
+                self._work()
             except Cancelled as error:
                 return stopped(error, self.tally, self.options, self.tell)
             except SqlflowError as error:
@@ -171,24 +183,34 @@ class _Execution:
         """Say that the run has been told to end. Any thread and any signal handler may call this."""
         self.done.put((None, Cancelled(exit_code)))
 
+    def _work(self) -> None:
+        """Test all first, then work through the shares."""
+        try:
+            self.first.test(self.whole.plans.values())
+            for make in self.shares:
+                self._work_through(make(self.tally.results))
+        finally:
+            self.first.close()
+
     def _work_through(self, share: Share) -> None:
         plan, held, lease = share.plan, share.held, share.held.lease
         target = plan.project.target.name
-        work = self._work(share, is_first=target not in self.worked)
+        work = self._work_of(share, is_first=target not in self.worked)
         if target not in self.worked and lease.interrupted:
             self.tell(events.Warned(self.run, f"{described(lease.interrupted)}, was interrupted"))
         self.worked.setdefault(target, []).append(Worked(plan, held, work))
         self.tally.begin(plan)
         try:
-            Loop(plan, self.options.threads, Attempts(work, self.tally, share.tests), self.tally, self.done).run()
+            self.first.test([plan])
+            Loop(
+                plan, self.options.threads, Attempts(work, self.tally, self.first.refused), self.tally, self.done
+            ).run()
         finally:
-            if share.tests is not None:
-                share.tests.close()
             keep_results(self.tally, plan, held, work.records, self.tell)
         _recorded(work, held)
 
-    def _work(self, share: Share, is_first: bool) -> Work:
-        plan, held, tests = share.plan, share.held, share.tests
+    def _work_of(self, share: Share, is_first: bool) -> Work:
+        plan, held = share.plan, share.held
         if is_first:
             swept(held, [relation.name for relation in _used(plan)], self.tell)
         session = held.connection.session()
@@ -197,9 +219,8 @@ class _Execution:
             binder = binder_of(plan, {**shown, **share.so_far}, self.run)
         finally:
             session.close()
+        tests = self.whole.tests.get(plan.project.target.name)
         workers = tests.workers if tests else Workers(plan.project.root)
-        if tests is not None:
-            tests.tell = self.tell
         open_session = partial(held.connection.session, self.run)
         return Work(self.run, binder, share.renderer, plan, workers, open_session, self.tell, share.origins)
 

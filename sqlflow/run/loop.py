@@ -4,13 +4,13 @@ import heapq
 import queue
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from itertools import count
 
 from sqlflow.core.errors import Cancelled, SqlflowError
-from sqlflow.core.names import TableName
 from sqlflow.plan.plan import Plan
 from sqlflow.run.attempts import Attempts
 from sqlflow.run.finish import Done
@@ -41,7 +41,6 @@ class Loop:
         at_once = self.threads if ready.has_urgent else len(waits)
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="sqlflow")
         try:
-            self._test(pool)
             running = 0
             while sorter.is_active():
                 for fresh in (*sorter.get_ready(), *self._due()):
@@ -62,21 +61,12 @@ class Loop:
                 if self._is_over(*done):
                     sorter.done(done[0])
         except Cancelled:
-            self._stop(pool)
+            self.tally.stopping = "cancelled"
+            wound_up(pool, self.attempts.interrupt)
             raise
         finally:
             pool.shutdown()
             self.attempts.close()
-
-    def _test(self, pool: ThreadPoolExecutor) -> None:
-        """Run the unit tests of what is built before anything is, so that what fails is told in seconds. Raise Cancelled for a
-        signal.
-        """
-        waiting = [pool.submit(self._test_block, name) for name in self.attempts.tested()]
-        for _ in waiting:
-            _, outcome = self.done.get()
-            if isinstance(outcome, SqlflowError):
-                raise outcome
 
     def _is_over(self, node: Node, outcome: Outcome) -> bool:
         """Take what a worker has made of a node; False if it is to be worked on again later."""
@@ -105,26 +95,6 @@ class Loop:
         assert node is not None
         return node, outcome
 
-    def _stop(self, pool: ThreadPoolExecutor) -> None:
-        """Interrupt every session until all work has ended: a statement may begin after its interruption."""
-        self.tally.stopping = "cancelled"
-        ended = threading.Event()
-
-        def wait() -> None:
-            pool.shutdown(cancel_futures=True)
-            ended.set()
-
-        threading.Thread(target=wait, daemon=True).start()
-        while not ended.wait(0.02):
-            self.attempts.interrupt()
-
-    def _test_block(self, name: TableName) -> None:
-        try:
-            self.attempts.test(name)
-            self.done.put((name, None))
-        except BaseException as error:  # noqa: BLE001  a worker must not die unheard
-            self.done.put((name, _internal(error)))
-
     def _work_on(self, node: Node) -> None:
         """Build or check in a worker's thread; whatever is raised is handed to the main thread."""
         try:
@@ -133,10 +103,24 @@ class Loop:
             self.tally.failed()
             self.done.put((node, error))
         except BaseException as error:  # noqa: BLE001  a worker must not die unheard
-            self.done.put((node, _internal(error)))
+            self.done.put((node, internal(error)))
 
 
-def _internal(error: BaseException) -> SqlflowError:
+def wound_up(pool: ThreadPoolExecutor, interrupt: Callable[[], None]) -> None:
+    """Interrupt all that works until it has ended: a statement may begin after its interruption."""
+    ended = threading.Event()
+
+    def wait() -> None:
+        pool.shutdown(cancel_futures=True)
+        ended.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    while not ended.wait(0.02):
+        interrupt()
+
+
+def internal(error: BaseException) -> SqlflowError:
+    """Return what a thread was ended by as a fault of ours."""
     fault = SqlflowError(f"internal error: {type(error).__name__}: {error}", hint="please report it, with `--debug`")
     fault.__cause__ = error
     return fault

@@ -157,11 +157,12 @@ class Several:
         # A build with nothing to do never comes here: half of what is imported on this floor is for the others.
         from sqlflow.run.execute import Share, execute, ready, whole_of
 
-        whole = whole_of(todo.plan, self.graph, self.held, with_unit_tests=True)
+        tests = {name: self.tests_of(held) for name, held in self.held.items()}
+        whole = whole_of(todo.plan, self.graph, self.held, todo.plans, tests)
         run = next(iter(self.held.values())).lease.owner
         if len(self.held) == 1:
             ((name, held),) = self.held.items()
-            only = Share(todo.plans[name], held, renderer_of(held.project), self.tests_of(held))
+            only = Share(todo.plans[name], held, renderer_of(held.project))
             return execute(whole, [ready(only)], run, options, tell)
         return execute(whole, [partial(self._share, stage) for stage in todo.stages], run, options, tell)
 
@@ -185,7 +186,7 @@ class Several:
             part, chosen, current, self.full_refresh, held.session, self.asked, stage.reasons, stage.checks, gone
         )  # fmt: skip
         self.plans.append(made)
-        return Share(made, held, renderer_of(project), self.tests_of(held), origins, so_far)
+        return Share(made, held, renderer_of(project), origins, so_far)
 
     def _current(self, target: str) -> Current:
         """Return what a target shows, asked again where this run has built something in it."""

@@ -25,10 +25,17 @@ class Workers:
 
     @contextmanager
     def borrowed(self, runtime: Runtime) -> Iterator[Worker]:
-        """Yield a process that nobody else uses; one that cannot take another call is ended."""
+        """Yield a process that nobody else uses; one that cannot take another call is ended.
+
+        It lives no longer than the thread that has first borrowed it.
+        """
         with self._lock:
-            idle = self._idle[runtime.name]
+            idle, ended = self._idle[runtime.name], list[Worker]()
+            while idle and not idle[-1].is_alive:
+                ended.append(idle.pop())
             worker = idle.pop() if idle else None
+        for one in ended:
+            one.close()
         worker = worker or runtime.start()
         with self._lock:
             self._busy.add(worker)
@@ -68,14 +75,15 @@ class Workers:
             worker.interrupt()
 
     def close(self) -> None:
-        """End all processes, and take the folders away."""
+        """End all processes, and take the folders away; what is lent after that is new."""
         with self._lock:
             workers = [*self._busy, *(worker for idle in self._idle.values() for worker in idle)]
             self._idle.clear()
+            folder, self._folder = self._folder, None
         for worker in workers:
             worker.close()
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _made(parent: Path) -> Path:

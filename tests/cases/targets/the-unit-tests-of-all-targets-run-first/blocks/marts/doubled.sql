@@ -1,0 +1,1 @@
+select id, 3 * amount as amount from staging.positive

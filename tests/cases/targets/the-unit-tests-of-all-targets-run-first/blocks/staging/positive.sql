@@ -1,0 +1,1 @@
+select id, amount from staging.orders where amount > 0
