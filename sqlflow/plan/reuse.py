@@ -99,12 +99,20 @@ def step_of(
     if reason is None:
         return Step(name, "skip", "not selected")
     if name in reused:
-        changed = ", ".join(f"`{read}`" for read in reused[name].changed)
-        return Step(name, "reuse", f"reads nothing of what changed in {changed}" if changed else "unchanged")
+        return Step(name, "reuse", _why_not(reused[name], current.published.get(name)))
     if not current.is_known:
         return Step(name, "build", reason)
     why = "full refresh" if full_refresh else _why(name, reason, cookbook.keys[name], current)
     return Step(name, "build", _unknown_there(why, cookbook.keys[name], cookbook.graph.project))
+
+
+def _why_not(reuse: Reuse, shown: TableName | None) -> str:
+    """Return why a block is not built: what is published of it is as it is to be, or the version that will be is there."""
+    changed = ", ".join(f"`{read}`" for read in reuse.changed)
+    reason = f"reads nothing of what changed in {changed}" if changed else ""
+    if reuse.relation == shown:
+        return reason or "unchanged"
+    return "; ".join(filter(None, (reason, "its version is there and will be published")))
 
 
 def _unknown_there(why: str, key: Key, project: Project) -> str:
