@@ -21,6 +21,13 @@ _FLOAT = (
     " else '5.570837197260513911e-265'::double precision end, {1})"
 )
 """The function gives its seed back for zero."""
+_MOMENT = (
+    "timestamp_hash_extended(coalesce({0}, timestamp '0577-08-08 21:36:47.260513'),"
+    " hashfloat8extended(coalesce(date_part('epoch', {0}), 5.570837197260513911e-263), {1}))"
+)
+"""The function folds its value to half its bits first: as a float the seconds are exact from 1698 to 2242, and elsewhere to a
+part of a second in which no two values fold to one.
+"""
 _BY_TYPE = {
     "smallint": _NUMBER,
     "integer": _NUMBER,
@@ -33,10 +40,10 @@ _BY_TYPE = {
         "hashint4extended(case when isfinite({0}) then {0} - date '2000-01-01' when {0} is null then 1297060471"
         " when {0} > date '2000-01-01' then 1297060472 else 1297060473 end, {1})"
     ),
-    "timestamp without time zone": "timestamp_hash_extended(coalesce({0}, timestamp '0577-08-08 21:36:47.260513'), {1})",
+    "timestamp without time zone": _MOMENT,
+    "timestamp with time zone": _MOMENT.replace("coalesce({0}, t", "coalesce({0} at time zone 'UTC', t"),
     "uuid": "uuid_hash_extended(coalesce({0}, '4d4f9b77-2fb0-4c1c-9f6e-5570837197c2'), {1})",
 }
-_BY_TYPE["timestamp with time zone"] = _BY_TYPE["timestamp without time zone"].replace("{0}", "{0} at time zone 'UTC'")
 _TEXT = "hashtextextended(coalesce({0}::text, E'\\x01null') collate \"C\", {1})"
 """All other types, numeric among them, are what they are written as: so are 1.0 and 1.00 told apart."""
 _SIZE = re.compile(r"\(\d+\)")
