@@ -163,6 +163,8 @@ class Assertion:
     """The target in which a file's query runs; empty for the project's. A block's assertions run where the block is."""
     new_only: bool = False
     """Whether it looks at the new rows of an incremental block alone."""
+    columns: tuple[str, ...] = ()
+    """Those that are unique together; empty where it says that of some rows only, or something else."""
 
     @property
     def key(self) -> str:

@@ -129,8 +129,13 @@ def _assertion(name: str, kind: str, query: Query, options: AssertionOptions, pl
     return Assertion(
         options.name or name, kind, scope.block, with_where(query, kind, options, scope), place, options.severity,
         threshold(options.fail_above, scope.problems), options.sample_rows, options.timeout, options.description,
-        new_only=options.new_only,
+        new_only=options.new_only, columns=_unique_together(name) if kind == "unique" and options.where is None else (),
     )  # fmt: skip
+
+
+def _unique_together(name: str) -> tuple[str, ...]:
+    """Return the columns that stand in the name that `unique` has by itself."""
+    return tuple(name.removeprefix("unique(").removesuffix(")").split(", "))
 
 
 def threshold(node: Node | None, problems: list[Problem]) -> Threshold:

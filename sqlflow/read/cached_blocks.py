@@ -55,6 +55,7 @@ class _Assertion(msgspec.Struct, array_like=True):
     description: str
     path: str
     new_only: bool
+    columns: tuple[str, ...]
 
 
 class StoredBlock(msgspec.Struct, array_like=True):
@@ -119,7 +120,7 @@ def stored_block(block: Block, macros: Mapping[str, SourceFile]) -> StoredBlock 
         return _Assertion(
             one.name, one.kind, query(one.code), (place.path, place.line, place.column, place.text, place.length),
             one.severity, limit.rows, limit.share, one.sample_rows, one.timeout, one.description, one.path,
-            one.new_only,
+            one.new_only, one.columns,
         )  # fmt: skip
 
     try:
@@ -194,6 +195,7 @@ def restored_block(kept: StoredBlock, path: str, macros: Mapping[str, SourceFile
         return Assertion(
             one.name, one.kind, name, query(one.query), Place(*one.place), severity, Threshold(one.rows, one.share),
             one.sample_rows, one.timeout, one.description, one.path, new_only=one.new_only,
+            columns=one.columns,
         )  # fmt: skip
 
     return Block(

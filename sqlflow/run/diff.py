@@ -23,7 +23,6 @@ _FAMILIES = (
     re.compile(r"varchar|text|character.*"),
 )
 """Types whose values can be compared with one another: 10 as an integer is 10.00 as a decimal."""
-_UNIQUE = re.compile(r"unique\((.*)\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +171,7 @@ def _keys(block: Block) -> Iterator[Sequence[str]]:
     elif config.strategy == "merge":
         yield config.key
     for assertion in block.assertions:
-        is_key = assertion.kind == "unique" and not assertion.new_only
-        match = _UNIQUE.fullmatch(assertion.name) if is_key else None
-        yield match.group(1).split(", ") if match else ()
+        yield assertion.columns
     for index in config.indexes:
         yield index.columns if index.unique and not index.expressions and not index.where else ()
 
