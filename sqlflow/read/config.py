@@ -116,6 +116,7 @@ def settings(
     secrets: set[str] = set()
     before = len(problems)
     node = _without_env(node, environment, secrets, problems)
+    _check_schemas(node.get("sources"), problems)
     config = decoded(node, ProjectConfig, problems)
     declared = _targets(node, environment, problems)
     name = _chosen(node, config, target_name, declared, problems, asked_at)
@@ -295,6 +296,18 @@ def _check_paths(config: ProjectConfig, node: Node, problems: list[Problem]) -> 
         if pure.is_absolute() or ".." in pure.parts:
             place = given.place if given else None
             problems.append(Problem(f"`block_paths`: `{path}` is outside the project", place))
+
+
+def _check_schemas(sources: Node | None, problems: list[Problem]) -> None:
+    """Tell the sources that are written as `schema.table`: what they say of it would be taken for tables."""
+    for key, value in sources.pairs if sources is not None and sources.kind == "mapping" else ():
+        schema, _, table = key.text.rpartition(".")
+        if schema:
+            what = "{…}" if value.kind == "mapping" else "…"
+            hint = f"write the table below its schema: `{schema}: {{{table}: {what}}}`"
+            problems.append(
+                Problem(f"`{key.text}` is no schema, which is what a key of `sources` names", key.place, hint)
+            )
 
 
 def _check_freshness(config: ProjectConfig, node: Node, problems: list[Problem]) -> None:
