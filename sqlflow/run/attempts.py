@@ -21,6 +21,7 @@ from sqlflow.run.conditions import published_text, truth
 from sqlflow.run.cutoff import Cutoff
 from sqlflow.run.fused import Counts
 from sqlflow.run.order import Node
+from sqlflow.run.pools import pool_of
 from sqlflow.run.ranges import select_ranges
 from sqlflow.run.recorded import record_recipe
 from sqlflow.run.report import AssertionResult, BlockResult
@@ -46,6 +47,8 @@ class Attempts:
     waiting: dict[TableName, float] = field(default_factory=dict)
     """Since when blocks wait, by the monotonic clock."""
     told: set[Wait] = field(default_factory=set)
+    come: set[TableName] = field(default_factory=set)
+    """The blocks that need not wait any more."""
     failures: Counter[TableName] = field(default_factory=Counter)
     cutoff: Cutoff = field(init=False)
     counts: Counts = field(init=False)
@@ -74,14 +77,20 @@ class Attempts:
             self.tally.results[node] = BlockResult(node, "reused", relation=self.plan.reused[node])
             self.work.tell(events.BlockReused(self.work.run, str(node)))
             return None
-        same = self.cutoff.unchanged(node, self.work.binder.relations, self.work.doubtful, self._session())
+        # One that has waited is to be built: that was found out before, and looking for a file takes no session.
+        is_asked = node not in self.waiting
+        same = (
+            self.cutoff.unchanged(node, self.work.binder.relations, self.work.doubtful, self._session())
+            if is_asked
+            else None
+        )
         if same is not None:
             self.work.binder.relations[node] = same  # type: ignore[index]
             self._renew(node, same)
             self.tally.results[node] = BlockResult(node, "reused", relation=same)
             self.work.tell(events.BlockReused(self.work.run, str(node)))
             return None
-        if block.flow.waits and (later := self._waiting(block)):
+        if self.is_waiting(node) and (later := self._waiting(block)):
             return later
         self.work.tell(events.BlockStarted(self.work.run, str(node)))
         if node in self.refused:
@@ -101,8 +110,17 @@ class Attempts:
         counted = self.counts.of(node, self.work, session)
         return check(self.work, node.assertion, session, started, counted)
 
+    def is_waiting(self, node: Node) -> bool:
+        """Tell whether a block is still to look whether what it waits for has come."""
+        if not isinstance(node, TableName) or node in self.come or not self.plan.block(node).flow.waits:
+            return False
+        return node in self.plan.built
+
     def _waiting(self, block: Block) -> Later | None:
-        """Return when to look again for what a block waits for; None when all is there. Raise BuildError when it is too late."""
+        """Return when to look again for what a block waits for, or to build it; None when all is there and it needs no place.
+
+        Raise BuildError when it is too late.
+        """
         project, current = self.plan.project, self.plan.cookbook.published if self.plan.cookbook else {}
 
         def is_true(wait: Wait, text: MappedText) -> bool:
@@ -112,7 +130,8 @@ class Attempts:
 
         wait = pending(block.flow.waits, project.root, is_true)
         if wait is None:
-            return None
+            self.come.add(block.name)
+            return Later(0.0) if pool_of(self.plan, block.name) else None  # it has looked without a place in its pool
         since = self.waiting.setdefault(block.name, time.monotonic())
         seconds = pause(wait, time.monotonic() - since)
         if wait not in self.told:
@@ -170,6 +189,14 @@ class Attempts:
         self.work.workers.interrupt()
         for session in (*self.sessions, *self.work.at_work):
             session.interrupt()
+
+    def rest(self) -> None:
+        """Give back sessions and processes while nothing is worked on: who waits for hours holds none of them."""
+        self.work.workers.rest()
+        for session in self.sessions:
+            session.close()
+        self.sessions.clear()
+        self.local = threading.local()
 
     def close(self) -> None:
         """End the processes of functions, and the sessions."""

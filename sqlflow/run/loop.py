@@ -18,6 +18,9 @@ from sqlflow.run.order import Node, edges
 from sqlflow.run.pools import Ready
 from sqlflow.run.tally import Later, Outcome, Tally
 
+REST_SECONDS = 1.0
+"""Where nothing is worked on for this long, sessions and processes are given back meanwhile."""
+
 
 @dataclass
 class Loop:
@@ -44,7 +47,7 @@ class Loop:
             running = 0
             while sorter.is_active():
                 for fresh in (*sorter.get_ready(), *self._due()):
-                    ready.add(fresh)
+                    ready.add(fresh, self.attempts.is_waiting(fresh))
                 skipped = False
                 while running < at_once and (node := ready.taken()) is not None:
                     if self.tally.is_skipped(node):
@@ -54,7 +57,7 @@ class Loop:
                     else:
                         pool.submit(self._work_on, node)
                         running += 1
-                if skipped or not (done := self._next()):
+                if skipped or not (done := self._next(running)):
                     continue
                 running -= 1
                 ready.leave(done[0])
@@ -83,9 +86,11 @@ class Loop:
             due.append(heapq.heappop(self.later)[2])
         return due
 
-    def _next(self) -> "tuple[Node, Outcome] | None":
+    def _next(self, running: int) -> "tuple[Node, Outcome] | None":
         """Return what a worker has finished; None where a node is to be tried again before. Raise Cancelled for a signal."""
         seconds = max(0.0, self.later[0][0] - time.monotonic()) if self.later else None
+        if not running and seconds is not None and seconds >= REST_SECONDS:
+            self.attempts.rest()
         try:
             node, outcome = self.done.get(timeout=seconds)
         except queue.Empty:

@@ -24,15 +24,18 @@ class Ready:
         self._urgency = urgencies(plan)
         self._queues: dict[str, _Queue] = {}
         self.used: Counter[str] = Counter()
+        self._looking: set[Node] = set()
 
     @property
     def has_urgent(self) -> bool:
         """Whether some nodes go before others that were ready first."""
         return bool(self._urgency)
 
-    def add(self, node: Node) -> None:
-        """Put a node into the queue of its pool."""
-        queue = self._queues.setdefault(pool_of(self._plan, node), [])
+    def add(self, node: Node, is_looking: bool = False) -> None:
+        """Put a node into the queue of its pool; one that only looks whether what it waits for has come takes no place."""
+        if is_looking:
+            self._looking.add(node)
+        queue = self._queues.setdefault("" if is_looking else pool_of(self._plan, node), [])
         heapq.heappush(queue, (-self._urgency_of(node), self._position[node], node))
 
     def _urgency_of(self, node: Node) -> int:
@@ -51,7 +54,8 @@ class Ready:
             return None
         (_, _, node), pool = best
         heapq.heappop(self._queues[pool])
-        self.used[pool] += weight_of(self._plan, node)
+        if node not in self._looking:
+            self.used[pool] += weight_of(self._plan, node)
         return node
 
     def _has_room(self, pool: str, node: Node) -> bool:
@@ -60,6 +64,9 @@ class Ready:
 
     def leave(self, node: Node) -> None:
         """Give a node's places back."""
+        if node in self._looking:
+            self._looking.discard(node)
+            return
         self.used[pool_of(self._plan, node)] -= weight_of(self._plan, node)
 
 

@@ -74,6 +74,14 @@ class Workers:
         for worker in busy:
             worker.interrupt()
 
+    def rest(self) -> None:
+        """End the processes that nobody uses now."""
+        with self._lock:
+            workers = [worker for idle in self._idle.values() for worker in idle]
+            self._idle.clear()
+        for worker in workers:
+            worker.close()
+
     def close(self) -> None:
         """End all processes, and take the folders away; what is lent after that is new."""
         with self._lock:
