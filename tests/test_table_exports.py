@@ -94,6 +94,24 @@ def test_the_rows_of_each_version_go_into_the_table_once(
     assert orders() == then
 
 
+@pytest.mark.parametrize("export", ["mode: append", "mode: upsert, key: id"])
+def test_a_table_that_is_gone_is_made_again_and_one_that_somebody_made_again_gets_the_next_version(
+    export: str, tmp_path: Path, postgres_url: str, own: str, orders: Any
+) -> None:
+    folder = project(tmp_path, postgres_url, own, export)
+    assert build(folder).ok
+    assert build(folder, 2, 2).ok
+    asked(folder, postgres_url, other(own), "drop table shop.orders")
+    assert build(folder, 2, 2).ok
+    assert orders() == TWO  # what was published before is not there any more
+    again = ("create table shop.again as select * from shop.orders where id = 1", "drop table shop.orders")
+    asked(folder, postgres_url, other(own), *again, "alter table shop.again rename to orders")
+    assert build(folder, 2, 2).ok
+    assert orders() == TWO[:1]
+    assert build(folder, 3, 1).ok
+    assert orders() == ([(1, 12), (1, 13)] if export == "mode: append" else [(1, 13)])
+
+
 @pytest.mark.parametrize(
     ("own", "values"), [("lake", DUCKDB_VALUES), ("serve", POSTGRES_VALUES)], ids=["from duckdb", "from postgres"]
 )
