@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlflow.app import Project
+from sqlflow.core import block as nouns
 from sqlflow.core.errors import BusyError, ProjectError, SqlflowError
 from sqlflow.core.pipeline import Pipeline
 from sqlflow.core.secrets import masked
@@ -32,6 +33,8 @@ def dated(root: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         flags = (f" --target {target}" if target else "") + (f" --env {environment}" if environment != "prod" else "")
         try:
             project = Project.load(root, pipeline=name)
+            if not _is_dated(project.loaded):
+                continue
             users = tuple(_fitting(project.graph, pipelines))
             for one in replace(project, pipeline=None).freshness(users=users):
                 told = _told(one, environment, flags)
@@ -40,6 +43,13 @@ def dated(root: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
             is_busy = isinstance(error, BusyError)
             failed.append({"flags": flags, "error": masked(str(error)).split("\n")[0], "is_busy": is_busy})
     return list(found.values()), failed
+
+
+def _is_dated(project: nouns.Project) -> bool:
+    """Tell whether anything of a project says `fresh_within`."""
+    blocks = (block.config.fresh_within for block in project.blocks.values())
+    sources = (source.fresh_within for source in project.sources.values())
+    return any(within is not None for within in (*blocks, *sources))
 
 
 def _fitting(graph: Graph, pipelines: Mapping[str, Pipeline]) -> Iterator[Resolved]:

@@ -111,7 +111,7 @@ def recorded(history: History, found: Iterable[DataAge], now: datetime, is_whole
 def _body(found: DataAge) -> dict[str, Any]:
     return {
         "name": found.name, "kind": found.kind, "environment": found.environment, "flags": found.flags,
-        "newest": found.newest.isoformat() if found.newest else None, "within": found.within, "reason": found.reason,
+        "newest": str(found.newest) if found.newest else None, "within": found.within, "reason": found.reason,
         "pipelines": list(found.pipelines),
     }  # fmt: skip
 
