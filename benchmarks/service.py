@@ -40,6 +40,7 @@ PATHS = {
     "the schedule, the next 50": "/schedule",
     "ticks, the latest 50": "/ticks",
     "ticks of one pipeline": "/ticks?pipeline=p500",
+    "how old data is": "/freshness",
     "blocks of a run": "/runs/{middle}/blocks",
     "the log of a run": "/runs/{middle}/log",
 }

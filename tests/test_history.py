@@ -37,6 +37,16 @@ def test_a_run_that_is_asked_for_stands_in_the_queue(history: History) -> None:
     assert [(event.kind, event.body["by"]) for event in history.events(asked.id)] == [("run_queued", "ann")]
 
 
+def test_a_queue_that_is_too_long_takes_no_more(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sqlflow.service.history.QUEUED_AT_MOST", 2)
+    first, _ = (history.request_run("nightly") for _ in range(2))
+    with pytest.raises(UsageError, match=f"2 runs of `nightly` are in the queue already: the first is {first.id}"):
+        history.request_run("nightly")
+    history.request_run("other")
+    history.request_cancel(first.id)
+    history.request_run("nightly")
+
+
 def test_runs_are_listed_page_by_page_the_latest_first(history: History) -> None:
     asked = [history.request_run(f"p{number % 2}") for number in range(7)]
     latest_first = sorted((run.id for run in asked), reverse=True)

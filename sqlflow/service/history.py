@@ -34,6 +34,8 @@ from sqlflow.service.states import RunStatus
 
 FILE = Path(".sqlflow") / "history.db"
 PAGE = 50
+QUEUED_AT_MOST = 1000
+"""More runs of a pipeline than this wait for no place: ticks are recorded as skipped then, and people are refused."""
 
 
 class History:
@@ -173,7 +175,7 @@ class History:
     ) -> Run:  # fmt: skip
         """Ask for a run of a pipeline, and return it as it stands in the queue. Whether there is such a pipeline is not asked.
 
-        Raise UsageError if it shall be the `only` one, and a run of the pipeline has not ended.
+        Raise UsageError if it shall be the `only` one, and a run of the pipeline has not ended, or if too many have not.
         """
         made = Run(
             new_id(),
@@ -186,8 +188,7 @@ class History:
             retry_of=retry_of,
         )
         with self.database.transaction(deciding=True) as transaction:
-            if only:
-                _refuse_second(transaction, pipeline)
+            _refuse_more(transaction, pipeline, 1 if only else QUEUED_AT_MOST)
             insert(transaction, made)
         return made
 
@@ -246,16 +247,18 @@ class History:
             transaction.execute("update schedules set paused_at = null, paused_by = '' where pipeline = ?", pipeline)
 
 
-def _refuse_second(transaction: database.Transaction, pipeline: str) -> None:
-    """Raise UsageError if a run of a pipeline has not ended."""
+def _refuse_more(transaction: database.Transaction, pipeline: str, at_most: int) -> None:
+    """Raise UsageError if so many runs of a pipeline have not ended."""
     rows = transaction.rows(
-        "select id, status from runs where pipeline = ? and finished_at is null order by id limit 1", pipeline
+        "select id, status from runs where pipeline = ? and finished_at is null order by id limit ?", pipeline, at_most
     )
-    for id, status in rows:
-        raise UsageError(
-            f"the run {id} of `{pipeline}` is already {status}",
-            hint=f"`sqlflow cancel {id}` ends it, or wait for its end",
-        )
+    if len(rows) < at_most:
+        return
+    id, status = rows[0]
+    message = f"the run {id} of `{pipeline}` is already {status}"
+    if at_most > 1:
+        message = f"{at_most} runs of `{pipeline}` are in the queue already: the first is {id}, which is {status}"
+    raise UsageError(message, hint=f"`sqlflow cancel {id}` ends it, or wait for its end")
 
 
 _ATTEMPT = "coalesce(?, (select max(attempt) from {table} where run = ?))"

@@ -11,14 +11,11 @@ from typing import Any
 from sqlflow.core.pipeline import Pipeline
 from sqlflow.service import values
 from sqlflow.service.database import Transaction
-from sqlflow.service.history import History
+from sqlflow.service.history import QUEUED_AT_MOST, History
 from sqlflow.service.ids import new_id
 from sqlflow.service.nouns import Cause, Outcome, Run, ScheduleState, Tick
 from sqlflow.service.rows import enter, insert
 from sqlflow.service.schedule import decided, definition
-
-QUEUED_AT_MOST = 1000
-"""More runs of a pipeline than this wait for no place: their ticks are recorded as skipped."""
 
 
 @dataclass(frozen=True, slots=True)
