@@ -189,7 +189,7 @@ class Project:
         parts = self._parts(targets_of(self.graph, chosen, exports=True))
         new = {name for name, one in parts.items() if not is_there(one.project)}
         made = {name: planning.plan(parts[name], chosen & parts[name].inputs.keys(), Current({})) for name in new}
-        checked = static_check.with_faults(made)
+        checked = static_check.with_faults(made) if made else {}
         planning.refuse(fault for plan in checked.values() for fault in plan.faults)
         with all_waited_for(parts, lock_timeout, listener) as there, ExitStack() as stack:
             run = Several(self.graph, there, adopt, full_refresh, self._tests_in, chosen, asked)

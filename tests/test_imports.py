@@ -2,8 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from support import write
+
+from sqlflow import Project
 
 HEAVY = ("sqlglot", "duckdb", "pandas", "pyarrow", "jinja2", "yaml", "msgspec", "rich")
 
@@ -19,3 +23,27 @@ def test_nothing_heavy_is_imported_before_it_is_needed(arguments: list[str]) -> 
     )
     done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == ""
+
+
+NOT_WHEN_IDLE = ("sqlglot", "jinja2", "sqlflow.run.static_check", "sqlflow.run.execute", "sqlflow.plan.pipelines")
+
+
+@pytest.mark.parametrize("command", ["build", "plan"])
+def test_nothing_that_builds_is_imported_where_nothing_is_to_be_built(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, {"blocks/marts/one.sql": "select 1 as id"})
+    monkeypatch.setattr(
+        "sqlflow.read.cache._CLOCK_STEP_NANOSECONDS", -(10**12)
+    )  # else a file that is so new is read again
+    Project.load(tmp_path).build()
+    program = (
+        "import sys; sys.argv = ['sqlflow', *sys.argv[1:]]\n"
+        "from sqlflow.cli.main import main\n"
+        "try:\n    main()\n"
+        "except SystemExit:\n    pass\n"
+        f"print([name for name in {NOT_WHEN_IDLE!r} if name in sys.modules])"
+    )
+    words = [sys.executable, "-c", program, command, "--project-dir", str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

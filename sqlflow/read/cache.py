@@ -20,6 +20,7 @@ from sqlflow.core.block import Block, Query
 from sqlflow.core.names import TableName
 from sqlflow.core.text import SourceFile
 from sqlflow.read.cached_blocks import READS_OTHERS, StoredBlock, queries_of, restored_block, stored_block
+from sqlflow.read.installed import version
 from sqlflow.read.tags import has_tags
 
 FORM = 4
@@ -77,8 +78,6 @@ def digest_of(texts: Iterable[str]) -> bytes:
 @cache
 def _program() -> tuple[str, ...]:
     """Return what tells one state of this program, and of the parsers, from another."""
-    from importlib.metadata import version
-
     folder = Path(__file__).parents[1]
     files = sorted((*folder.glob("read/*.py"), *folder.glob("core/*.py")))
     stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]

@@ -1,11 +1,11 @@
 """Which engines are installed, told by the entry points `sqlflow.engines`."""
 
 from functools import cache
-from importlib.metadata import entry_points
 
 from sqlflow.core.engine import Engine
 from sqlflow.core.errors import ProjectError
 from sqlflow.core.text import Place
+from sqlflow.read.installed import points
 
 GROUP = "sqlflow.engines"
 
@@ -13,13 +13,12 @@ GROUP = "sqlflow.engines"
 @cache
 def engine_names() -> tuple[str, ...]:
     """Return the words that may stand behind `engine:`, sorted."""
-    return tuple(sorted({point.name for point in entry_points(group=GROUP)}))
+    return tuple(sorted({point.name for point in points(GROUP)}))
 
 
 @cache
 def _loaded(name: str) -> Engine:
-    (point, *_) = entry_points(group=GROUP, name=name)
-    engine: Engine = point.load()
+    engine: Engine = next(point for point in points(GROUP) if point.name == name).load()
     return engine
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 from functools import cache
-from importlib.metadata import entry_points
 
 from sqlflow.core.block import Block, Function
 from sqlflow.core.errors import Problem
 from sqlflow.core.names import TableName
 from sqlflow.core.runtime import Runtime
+from sqlflow.read.installed import points
 
 GROUP = "sqlflow.runtimes"
 
@@ -15,7 +15,7 @@ GROUP = "sqlflow.runtimes"
 @cache
 def runtimes() -> tuple[Runtime, ...]:
     """Return the adapters, by name."""
-    return tuple(point.load() for point in sorted(entry_points(group=GROUP), key=lambda point: point.name))
+    return tuple(point.load() for point in points(GROUP))
 
 
 def missing(blocks: Iterable[Block]) -> dict[TableName, tuple[Problem, ...]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
+from sqlflow.core.engine import Session
 from sqlflow.core.errors import BuildError
 from sqlflow.core.events import Listener
 from sqlflow.core.names import TableName
@@ -54,12 +55,19 @@ def _exports_of(plan: Plan, places: "Places", adopt: bool) -> Exports:
     return exports_of(plan, places, adopt)
 
 
+def _checked(plans: Mapping[str, Plan], sessions: Mapping[str, Session]) -> Mapping[str, Plan]:
+    """Return plans with what is wrong with the queries that they would run; where none would, nothing is looked at."""
+    if not any(plan.built for plan in plans.values()):
+        return plans
+    from sqlflow.run.static_check import with_faults
+
+    return with_faults(plans, sessions, is_shown=True)
+
+
 def overview(
     graph: Graph, parts: Mapping[str, Graph], chosen: frozenset[TableName], offline: bool, adopt: bool, full_refresh: bool
 ) -> Across:  # fmt: skip
     """Return what a build would do in each target, with the faults that keep it from it. Nothing is changed."""
-    from sqlflow.run.static_check import with_faults
-
     with ExitStack() as stack:
         there = {
             name: Opened(part, *stack.enter_context(opened(part.project, readonly=True)))
@@ -78,7 +86,7 @@ def overview(
         )  # fmt: skip
         return replace(
             found,
-            plans=with_faults(found.plans, sessions, is_shown=True),
+            plans=_checked(found.plans, sessions),
             exports=_exports_of(
                 found.plan, {name: (one.connection, one.session) for name, one in there.items()}, adopt
             ),

@@ -34,7 +34,6 @@ def command(selection: Selection, offline: bool, output: str, place: Place) -> N
     from sqlflow.cli import as_json
     from sqlflow.cli.output import echo
     from sqlflow.core.errors import BuildError, ProjectError, TargetError
-    from sqlflow.plan.pipelines import reached
     from sqlflow.plan.saved import fingerprints
 
     project = place.load()
@@ -55,7 +54,7 @@ def command(selection: Selection, offline: bool, output: str, place: Place) -> N
         if plan.exports:
             document["exports"] = plan.exports
         if project.pipelines:
-            document["pipelines"] = reached(plan, project.pipelines)
+            document["pipelines"] = _reached(plan, project)
         echo(as_json.text(as_json.plain(document)))
     else:
         echo(_text(plan, project))
@@ -76,7 +75,6 @@ def _selection(selection: Selection, project: "Project") -> dict[str, object]:
 
 def _text(plan: "Plan", project: "Project") -> str:
     from sqlflow.core.words import count
-    from sqlflow.plan.pipelines import reached
 
     built = plan.nodes - plan.inlined
     acting = [
@@ -108,7 +106,7 @@ def _text(plan: "Plan", project: "Project") -> str:
     borrowed = sorted(set(plan.borrowed) - set(plan.built) - set(plan.reused))
     if borrowed:
         lines.append("not selected, shown as `prod` shows it: " + ", ".join(map(str, borrowed)))
-    if project.pipelines and (names := reached(plan, project.pipelines)):
+    if project.pipelines and (names := _reached(plan, project)):
         lines.append("pipelines that this reaches: " + ", ".join(names))
     skipped = sum(step.action == "skip" and step.block not in plan.left_out for step in plan.steps)
     left = f", {len(plan.left_out)} to skip" if plan.left_out else ""
@@ -117,6 +115,12 @@ def _text(plan: "Plan", project: "Project") -> str:
     checks = count(len(plan.checks), "assertion")
     lines.append(f"\n{count(len(plan.built), 'block')} to build{reused}, {checks} to run{left}")
     return "\n".join(lines)
+
+
+def _reached(plan: "Plan", project: "Project") -> tuple[str, ...]:
+    from sqlflow.plan.pipelines import reached
+
+    return reached(plan, project.pipelines)
 
 
 def _targets(plan: "Plan", project: "Project") -> dict[str, str]:
