@@ -100,13 +100,15 @@ def makes_rows(expression: Any, sql: str, dialect: str) -> bool:
 def heeds_order(tree: Any, sql: str, dialect: str) -> bool:
     """Tell whether a query's rows may depend on the order in which the rows that it reads lie.
 
-    LIMIT, `first()` and `row_number()` do, since the order that they are given may leave ties.
+    LIMIT, `first()`, `array(select …)` and `row_number()` do, since the order that they are given may leave ties.
     """
     from sqlglot import exp
 
     windowed: set[int] = set()
     for node in tree.walk():
-        if isinstance(node, (exp.Limit, exp.Offset, exp.Fetch)):
+        if isinstance(node, (exp.Limit, exp.Offset, exp.Fetch, exp.TableSample)):
+            return True
+        if isinstance(node, exp.Array) and any(isinstance(item, exp.Query) for item in node.expressions):
             return True
         if isinstance(node, exp.Distinct) and node.args.get("on") is not None:
             return True

@@ -138,13 +138,21 @@ def volatile(tokens: Sequence[Any], engine: Engine) -> str:
         text = token.text
         if text == "(" and before is not None and engine.stability(before.text.lower()) == "volatile":
             return f"`{before.text}()` gives another value each time"
-        before = token
         word = text.upper()
         if word in _CLOCKS and token.token_type.name != "STRING":
             return f"`{text}` gives another value each time"
-        if word in _SAMPLES and token.token_type.name not in ("STRING", "IDENTIFIER", "VAR"):
+        if word in _SAMPLES and _is_sample(token, before):
             return "a sample is another one each time"
+        before = token
     return ""
+
+
+def _is_sample(token: Any, before: Any) -> bool:
+    """Tell whether a word asks for a sample: it may be a name as well, unless `using` stands before it."""
+    kind = token.token_type.name
+    return kind not in ("STRING", "IDENTIFIER", "VAR") or (
+        kind == "VAR" and before is not None and before.text.upper() == "USING"
+    )
 
 
 def unknown(functions: Iterable[str], engine: Engine) -> str:
