@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlflow.core.block import Assertion, Block, Project
+from sqlflow.core.block import Assertion, Block, Function, Project
 from sqlflow.core.config import BlockConfig, IndexConfig
 from sqlflow.core.names import TableName
 
@@ -129,9 +129,12 @@ def assertion_key(assertion: Assertion, inputs: Mapping[str, str]) -> str:
     query = assertion.code
     if query.volatile or not query.code or not all(inputs.values()):
         return ""
-    limit, new = assertion.fail_above, ["new"] if assertion.new_only else []
+    limit = assertion.fail_above
+    more: list[Any] = ["new"] if assertion.new_only else []
+    if isinstance(query, Function):  # what a template read stands in its text
+        more += (*query.reads.vars, *query.reads.env)
     return _hash(
-        json.dumps([FORM, query.code, assertion.severity, limit.rows, limit.share, sorted(inputs.items()), *new])
+        json.dumps([FORM, query.code, assertion.severity, limit.rows, limit.share, sorted(inputs.items()), *more])
     )
 
 

@@ -1,6 +1,7 @@
 """From a file of functions to a block: what the runtime has read, with the names of the project's own words."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,6 +22,8 @@ from sqlflow.read.snapshots import SNAPSHOT_ALONE
 from sqlflow.read.sql import infer
 from sqlflow.read.yaml import parse
 
+_ALL_VARS = re.compile(r"vars|\$\s*va?r?\b|__dict__|asdict")
+"""What stands where a function takes its vars from `context`, in Python or in R, which completes names behind `$`."""
 _SQL_ALONE = ("order_by", "pre_statements", "post_statements", *SNAPSHOT_ALONE)
 
 
@@ -107,9 +110,12 @@ def _function(
     uses = [TableUse(table, one.start, one.end) for one, (_, table) in zip(declared.arguments, arguments, strict=True)]
     values = {name: room.vars[name] for name, _ in declared.options if name in room.vars}
     named = frozenset(TableName.parse(text) for text in config.depends_on)
+    texts = (source.text, *(room.modules[path].text for path in file.modules if path in room.modules))
+    may_read_all = declared.takes_context and any(map(_ALL_VARS.search, texts))
+    read = sorted((room.vars if may_read_all else values).items())
     return Function(
         room.runtime, declared, MappedText.whole(source), arguments, (*uses, *asked), values, file.modules, file.packages,
-        Reads(vars=tuple((name, repr(value)) for name, value in values.items()), env=tuple(_env(declared, source, room))),
+        Reads(vars=tuple((name, repr(value)) for name, value in read), env=tuple(_env(declared, source, room))),
         named, _code(declared, config, file, room.runtime), declared.volatile,
     )  # fmt: skip
 

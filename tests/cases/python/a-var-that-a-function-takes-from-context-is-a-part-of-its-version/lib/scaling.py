@@ -1,0 +1,2 @@
+def scaled(orders, context):
+    return orders.assign(id=orders["id"] * context.vars["factor"])
