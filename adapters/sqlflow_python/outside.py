@@ -39,6 +39,8 @@ def outside(tree: ast.Module, names: Imports) -> str:
     found += sorted(node.attr for node in used if isinstance(node, ast.Attribute) and node.attr in _METHODS)
     if found:
         return f"`{found[0]}` reaches outside of the block's inputs"
+    if "context.run" in called:
+        return "`context.run` is another one each time"
     chance = sorted(name for name in called if name.startswith(_CHANCE) and name not in _SEEDED)
     unseeded = _unseeded(tree, names)
     if unseeded or (chance and not called & _SEEDED):
