@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 from sqlflow.core.engine import Column
-from sqlflow.core.names import TableName, quoted
+from sqlflow.core.names import TableName, literal, quoted
 
 _NULL = 5570837197260513911
 """What stands for NULL: a number that nobody writes; where it does not fit, a part of it does."""
@@ -54,4 +54,12 @@ def query(relation: TableName, columns: Sequence[Column], ordered: bool) -> str:
     hashed = "hashtidextended(ctid, 0)" if ordered else "0"
     for column in columns:
         hashed = _BY_TYPE.get(_SIZE.sub("", column.type), _TEXT).format(quoted(column.name), hashed)
-    return f"select count(*), sum(h) from (select {hashed} as h from {relation.sql}) as hashed"
+    return f"select count(*), sum(h), {_collations(relation)} from (select {hashed} as h from {relation.sql}) as hashed"
+
+
+def _collations(relation: TableName) -> str:
+    """Return the query of how a table's texts compare, where not as by default (100): readers of equal texts give other rows for it."""
+    return (
+        "(select string_agg(attname || ' ' || attcollation, ' ' order by attnum) from pg_attribute"
+        f" where attrelid = {literal(relation.sql)}::regclass and attnum > 0 and attcollation not in (0, 100))"
+    )

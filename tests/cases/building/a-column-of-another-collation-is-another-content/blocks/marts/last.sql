@@ -1,0 +1,1 @@
+select max(word) as word from staging.words
