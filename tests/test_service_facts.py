@@ -10,7 +10,6 @@ from sqlflow.core.node import Node
 from sqlflow.core.pipeline import Pipeline
 from sqlflow.core.text import SourceFile
 from sqlflow.service.facts import late_day, watch
-from sqlflow.service.freshness import FreshnessWatch
 from sqlflow.service.history import History
 from sqlflow.service.leases import End, Membership, finish
 from sqlflow.service.queue import Limits
@@ -145,9 +144,12 @@ def test_data_is_asked_in_each_place_where_pipelines_build(tmp_path: Path) -> No
     }  # fmt: skip
     with served(project(tmp_path, files)) as service:
         ended(service, *(service.history.request_run(name).id for name in ("trial", "away")))
-        service.freshness.close()
-        service.freshness = FreshnessWatch(tmp_path, service.history)
-        until(service, lambda: service.ages().asked_at is not None)
+        before = service.ages().asked_at
+        (tmp_path / "pipelines/late.yml").write_text("select: [a.one]\nenv: trial\n")
+        until(service, lambda: any("late" in one.pipelines for one in service.ages().found))
+        assert before != service.ages().asked_at
+        (tmp_path / "pipelines/late.yml").unlink()
+        until(service, lambda: not any("late" in one.pipelines for one in service.ages().found))
         now = datetime.now(UTC)
         found = {
             (one.name, one.target, one.environment): (one.status(now), one.pipelines) for one in service.ages().found
@@ -164,3 +166,6 @@ def test_data_is_asked_in_each_place_where_pipelines_build(tmp_path: Path) -> No
             ("raw.files", "none", ""): ("fresh", ()),
         }
         assert {one.flags for one in service.ages().found if one.environment == "trial"} == {" --env trial"}
+        for path in (tmp_path / "pipelines").iterdir():
+            path.unlink()
+        until(service, lambda: service.ages().found == ())

@@ -36,10 +36,17 @@ class FreshnessWatch:
     _next: float = 0.0
     _told: frozenset[str] = frozenset()
 
+    def begin(self) -> None:
+        """Ask anew: the files are others, and with them perhaps what is asked, and where."""
+        self.close()
+        self._next = 0.0
+
     def look(self, pipelines: Mapping[str, Pipeline], now: datetime, seconds: float) -> list[str]:
         """Ask when it is time, and put into the history what has changed; return that in words, and what could not be asked."""
         if self._question is None:
-            if seconds >= self._next and pipelines:
+            if not pipelines:
+                self.ages = DataAges()
+            elif seconds >= self._next:
                 self._question = Question(("-m", "sqlflow.service.dating", str(self.root)), seconds)
             return []
         answer = self._question.answer(seconds)
@@ -63,6 +70,7 @@ class FreshnessWatch:
     def close(self) -> None:
         if self._question is not None:
             self._question.close()
+            self._question = None
 
     def _unasked(self, lines: Collection[str]) -> list[str]:
         """Return what has not been told since it could be asked the last time."""

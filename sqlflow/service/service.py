@@ -176,6 +176,7 @@ class Service:
             forget_others(self.history, found.pipelines.__contains__)
         self.watches.watch(found.pipelines)
         self.fits.begin(found.pipelines)
+        self.freshness.begin()
         if self._files is not None or found.pipelines:
             self.tell(f"{count(len(found.pipelines), 'pipeline')} loaded")
         self._files = files
