@@ -114,7 +114,7 @@ class Attempts:
         """Tell whether a block is still to look whether what it waits for has come."""
         if not isinstance(node, TableName) or node in self.come or not self.plan.block(node).flow.waits:
             return False
-        return node in self.plan.built
+        return node in self.plan.anew
 
     def _waiting(self, block: Block) -> Later | None:
         """Return when to look again for what a block waits for, or to build it; None when all is there and it needs no place.
