@@ -169,3 +169,24 @@ def test_data_is_asked_in_each_place_where_pipelines_build(tmp_path: Path) -> No
         for path in (tmp_path / "pipelines").iterdir():
             path.unlink()
         until(service, lambda: service.ages().found == ())
+
+
+def test_a_target_that_cannot_be_opened_is_told_once_and_keeps_no_other_from_being_asked(tmp_path: Path) -> None:
+    files = {
+        "sqlflow.yml": "name: p\ntarget: dev\ntargets:\n  dev: {engine: duckdb, path: dev.duckdb}\n"
+        "  down: {engine: postgres, url: 'postgresql://u:sesame99@127.0.0.1:1/d'}\n",
+        "blocks/a/one.sql": "/*---\nfresh_within: 1h\n---*/\nselect 1 as id\n",
+        "pipelines/here.yml": "select: [a.one]\n", "pipelines/there.yml": "select: [a.one]\ntarget: down\n",
+        "pipelines/wrong.yml": "selct: [a.one]\n",
+    }  # fmt: skip
+    told: list[str] = []
+    with served(project(tmp_path, files)) as service:
+        service.tell = told.append
+        for _ in range(2):
+            service.freshness.begin()
+            before = service.ages().asked_at
+            until(service, lambda before=before: service.ages().asked_at not in (None, before))
+        assert [(one.target, one.pipelines) for one in service.ages().found] == [("dev", ("here",))]
+    (line,) = [line for line in told if "freshness" in line]
+    assert line.startswith("sqlflow freshness --target down: ")
+    assert "sesame99" not in line
