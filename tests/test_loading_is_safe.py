@@ -13,6 +13,10 @@ from test_bad_inputs import RUNNABLE
 from test_cases import NOT_OF_THE_PROJECT, Case, called, case_folders
 from watch import watched
 
+from sqlflow import Project
+from sqlflow.core.errors import ProjectError
+from sqlflow.read import template
+
 COMMANDS = ("list", "plan --offline", "lineage")
 PARTS = 4
 HOSTILE = {
@@ -91,3 +95,27 @@ def test_the_watch_sees_what_it_is_there_to_see(tmp_path: Path) -> None:
         (tmp_path / "x.py").read_text()
         (tmp_path / "out").unlink()
     assert [what.split()[0] for what in seen] == ["os.system", "writes", "reads", "os.remove"]
+
+
+WITHOUT_END = "{% for x in range(99999) %}{% for y in range(99999) %}{% endfor %}{% endfor %}"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"blocks/a.sql": f"select 1 as id {WITHOUT_END}"},
+        {"blocks/a.sql": "select {{ m() }} as id", "macros/m.sql": f"{{% macro m() %}}1{WITHOUT_END}{{% endmacro %}}"},
+        {"blocks/a.sql": "select 1 as id", "macros/m.sql": f"{WITHOUT_END}{{% macro m() %}}1{{% endmacro %}}"},
+        {"blocks/a.sql": "select 1 as id", "assertions/b.sql": f"select * from a {WITHOUT_END}"},
+        {
+            "blocks/a.sql": "/*---\nassert: [{m: id}]\n---*/\nselect 1 as id",
+            "macros/m.sql": f"{{% macro m(column) %}}select * from {{{{ this }}}} {WITHOUT_END}{{% endmacro %}}",
+        },
+    ],
+)
+def test_a_template_that_does_not_end_is_stopped_wherever_it_stands(
+    files: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(template, "SECONDS_AT_MOST", 0.1)
+    with pytest.raises(ProjectError, match=r"takes longer than .* s of time to render"):
+        Project.load(write(tmp_path, {"sqlflow.yml": "name: p\n", **files})).plan()

@@ -211,7 +211,7 @@ class Renderer:
         names = {"arguments": dict(arguments)}
         try:
             with self._noting(notes):
-                rendered = jinja.rendered(environment, compiled, source, names, lambda: None)
+                rendered = jinja.rendered(environment, compiled, source, names, _deadline())
         except ProjectError as error:
             raise ProjectError(_placed(problem, text, place) for problem in error.problems) from None
         return _trimmed(rendered), notes.reads()
