@@ -20,6 +20,8 @@ from sqlflow.core.text import MappedText, Place, SourceFile
 from sqlflow.read.tags import has_tags
 
 if TYPE_CHECKING:
+    from jinja2.runtime import Macro
+
     from sqlflow.read.template import JinjaEnvironment
 
 _QUERY = re.compile(r"\bquery\s*\(")
@@ -169,26 +171,38 @@ class Renderer:
         from sqlflow.read import template as jinja
 
         owners: dict[str, str] = {}
-        for file in self._macro_files:
-            compiled = jinja.compiled(environment, file, file.path, file.text)
+        macros: dict[str, Macro] = {}
+
+        def own(name: str, file: SourceFile) -> None:
+            if name in owners:
+                message = f"the macro `{name}` is defined in `{owners[name]}` already"
+                raise ProjectError(message, _macro_place(file, name))
+            if name in environment.globals:
+                raise ProjectError(f"`{name}` is a name of sqlflow's own", _macro_place(file, name), "rename the macro")
+            owners[name] = file.path
+            environment.globals[name] = self._noted(name, macros)
+
+        compiled = [jinja.compiled(environment, file, file.path, file.text) for file in self._macro_files]
+        for file in self._macro_files:  # all names are known before any of them is looked up: macros call each other
+            for name in jinja.defined_in(environment, file):
+                own(name, file)
+        for file, template in zip(self._macro_files, compiled, strict=True):
             with self._noting(_Notes(None, _stand_in)):
-                macros = jinja.macros_of(environment, compiled, file, _deadline())
-            for name, macro in macros.items():
-                if name in owners:
-                    message = f"the macro `{name}` is defined in `{owners[name]}` already"
-                    raise ProjectError(message, _macro_place(file, name))
-                if name in environment.globals:
-                    raise ProjectError(
-                        f"`{name}` is a name of sqlflow's own", _macro_place(file, name), "rename the macro"
-                    )
-                owners[name] = file.path
-                environment.globals[name] = self._noted(name, macro)
+                found = jinja.macros_of(environment, template, file, _deadline())
+            for name in found:
+                if owners.get(name) != file.path:
+                    own(name, file)
+            macros |= found
         self.macros: Mapping[str, str] = owners
 
-    def _noted(self, name: str, macro: Any) -> Callable[..., Any]:
+    def _noted(self, name: str, macros: "Mapping[str, Macro]") -> Callable[..., Any]:
+        from jinja2 import TemplateError
+
         def call(*arguments: Any, **named: Any) -> Any:
             self._notes.macros.add(name)
-            return macro(*arguments, **named)
+            if name not in macros:
+                raise TemplateError(f"the macro `{name}` is of a file that is read later: call it inside of a macro")
+            return macros[name](*arguments, **named)
 
         return call
 

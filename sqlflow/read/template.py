@@ -382,6 +382,12 @@ def _called_at(environment: JinjaEnvironment, source: SourceFile, error: BaseExc
     return f"called at {source.path}:{lines[-1]}" if lines and place.path != source.path else ""
 
 
+def defined_in(environment: JinjaEnvironment, source: SourceFile) -> tuple[str, ...]:
+    """Return the names of the macros that a macro file, which can be compiled, defines whatever its conditions say."""
+    found = (node.name for node in environment.parse(source.text).body if isinstance(node, nodes.Macro))
+    return tuple(dict.fromkeys(found))
+
+
 def macros_of(
     environment: JinjaEnvironment, template: Any, source: SourceFile, check: Callable[[], None]
 ) -> dict[str, Macro]:

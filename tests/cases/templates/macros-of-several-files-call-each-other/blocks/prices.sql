@@ -1,0 +1,2 @@
+select {{ net('gross') }} as net, {{ nested(3) }} as depth
+from (values (12.0)) as t(gross)
