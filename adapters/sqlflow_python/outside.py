@@ -39,13 +39,31 @@ def outside(tree: ast.Module, names: Imports) -> str:
     found += sorted(node.attr for node in used if isinstance(node, ast.Attribute) and node.attr in _METHODS)
     if found:
         return f"`{found[0]}` reaches outside of the block's inputs"
-    if "context.run" in called:
+    if _runs(tree):
         return "`context.run` is another one each time"
     chance = sorted(name for name in called if name.startswith(_CHANCE) and name not in _SEEDED)
     unseeded = _unseeded(tree, names)
     if unseeded or (chance and not called & _SEEDED):
         return f"`{unseeded or chance[0]}` is another one each time: give it `context.seed`"
     return ""
+
+
+def _runs(tree: ast.Module) -> bool:
+    """Tell whether the name of the run may be asked for: of `context`, by whatever name a function has it."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    called = {id(call.func) for call in calls}
+    return any(
+        isinstance(node, ast.Attribute) and node.attr == "run" and isinstance(node.value, ast.Name)
+        for node in ast.walk(tree)
+        if id(node) not in called
+    ) or any(
+        isinstance(call.func, ast.Name)
+        and call.func.id == "getattr"
+        and isinstance(name, ast.Constant)
+        and name.value == "run"
+        for call in calls
+        for name in call.args[1:2]
+    )
 
 
 def _unseeded(tree: ast.Module, names: Imports) -> str:

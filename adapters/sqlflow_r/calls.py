@@ -118,7 +118,10 @@ def outside(found: Sequence[Token]) -> str:
     for call in calls(found):
         if call.name in _OUTSIDE and not call.on:
             return f"`{call.name}()` reaches outside of the block's inputs"
-    for token, dollar, name in zip(found, found[1:], found[2:], strict=False):
-        if (token.text, dollar.text, name.text) == (CONTEXT, "$", "run"):
+    code = [token for token in found if token.kind not in ("comment", "end") and token.text != "["]
+    for token, after, name in zip(code, code[1:], code[2:], strict=False):
+        asked = name if after.text == "$" else after  # `context$run`, or context[["run"]] without its brackets
+        said = asked.value if asked.is_string else asked.name if after.text == "$" else ""
+        if token.text == CONTEXT and said and "run".startswith(said):  # R completes names
             return "`context$run` is another one each time"
     return ""

@@ -110,8 +110,7 @@ def settings_of(block: Block, project: Project) -> dict[str, Any]:
 
 def _may_name_target(block: Block) -> bool:
     """Tell whether a function may ask `context` for the target's name; what a template makes of it stands in its text."""
-    function = block.function
-    return function is not None and function.declared.takes_context and "target" in function.text.text
+    return block.function is not None and block.function.declared.takes_context
 
 
 def _of_snapshot(config: BlockConfig) -> tuple[Any, ...]:
