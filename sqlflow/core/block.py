@@ -84,7 +84,8 @@ class Function:
     """A function of a Python or R file, and what it reads.
 
     `text` is the whole file, so that the places of `tables` are those of the parameters. `arguments` are the tables by
-    parameter; `values` the options that the project's vars set. `tables` holds those of `context.sql()` too.
+    parameter; `values` the options that the project's vars set. `tables` holds those of `context.sql()` too. `names_target`
+    tells whether it may ask `context` for the target's name.
     """
 
     runtime: Runtime
@@ -100,6 +101,7 @@ class Function:
     code: str = ""
     volatile: str = ""
     unclear: frozenset[TableName] = frozenset()
+    names_target: bool = False
 
     @property
     def taken(self) -> frozenset[TableName]:

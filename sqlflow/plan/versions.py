@@ -96,7 +96,7 @@ def settings_of(block: Block, project: Project) -> dict[str, Any]:
         "refresh": config.refresh,
         "vars": reads.vars if reads else (),
         "env": [(name, _hash(value)) for name, value in reads.env] if reads else (),
-        **({"target": project.target.name} if _may_name_target(block) else {}),
+        **({"target": project.target.name} if block.function and block.function.names_target else {}),
         **({"incremental": _incremental(config)} if block.is_incremental else {}),
         **({"snapshot": _of_snapshot(config)} if block.is_snapshot else {}),
         "macros": _hash_of_setting("".join(file.text for file in project.macro_files))
@@ -106,11 +106,6 @@ def settings_of(block: Block, project: Project) -> dict[str, Any]:
         "root": str(project.root.resolve()) if config.materialize in ("view", "ephemeral") else "",
         "settings": _hash_of_setting(repr(getattr(project.target.settings, "settings", ""))),
     }
-
-
-def _may_name_target(block: Block) -> bool:
-    """Tell whether a function may ask `context` for the target's name; what a template makes of it stands in its text."""
-    return block.function is not None and block.function.declared.takes_context
 
 
 def _of_snapshot(config: BlockConfig) -> tuple[Any, ...]:

@@ -24,6 +24,7 @@ from sqlflow.read.yaml import parse
 
 _ALL_VARS = re.compile(r"vars|\$\s*va?r?\b|__dict__|asdict")
 """What stands where a function takes its vars from `context`, in Python or in R, which completes names behind `$`."""
+_TARGET = re.compile(r"target|\$\s*ta?r?g?e?\b|__dict__|asdict")
 _SQL_ALONE = ("order_by", "pre_statements", "post_statements", *SNAPSHOT_ALONE)
 
 
@@ -111,12 +112,14 @@ def _function(
     values = {name: room.vars[name] for name, _ in declared.options if name in room.vars}
     named = frozenset(TableName.parse(text) for text in config.depends_on)
     texts = (source.text, *(room.modules[path].text for path in file.modules if path in room.modules))
-    may_read_all = declared.takes_context and any(map(_ALL_VARS.search, texts))
+    may_read_all, names_target = (
+        declared.takes_context and any(map(words.search, texts)) for words in (_ALL_VARS, _TARGET)
+    )
     read = sorted((room.vars if may_read_all else values).items())
     return Function(
         room.runtime, declared, MappedText.whole(source), arguments, (*uses, *asked), values, file.modules, file.packages,
         Reads(vars=tuple((name, repr(value)) for name, value in read), env=tuple(_env(declared, source, room))),
-        named, _code(declared, config, file, room.runtime), declared.volatile,
+        named, _code(declared, config, file, room.runtime), declared.volatile, names_target=names_target,
     )  # fmt: skip
 
 

@@ -1,0 +1,2 @@
+def named(orders, context):
+    return orders.assign(target=context.target)
