@@ -1,5 +1,6 @@
 """Figures of the history that are watched: each is one query that an index answers."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,7 +38,7 @@ def last_good(history: History) -> dict[str, datetime]:
     """Return when the latest run of each pipeline that ended well has ended."""
     rows = history.database.rows(
         "select pipeline, finished_at from runs where finished_at is not null and id in"
-        f" (select max(id) from runs where status in ({_GOOD}) group by pipeline)"
+        f" (select max(id) from runs where status || '' in ({_GOOD}) group by pipeline)"  # by pipeline, not by status
     )
     return {pipeline: values.at(finished) for pipeline, finished in rows}
 
@@ -50,11 +51,11 @@ def ticks(history: History) -> dict[tuple[str, Outcome], int]:
 
 def queue(history: History) -> Queue:
     """Return what waits and runs."""
-    rows = history.database.rows("select status, count(*) from runs where finished_at is null group by status")
+    active = history.database.rows("select status from runs where finished_at is null order by id")
     (oldest,) = history.database.rows(
         "select min(coalesce(due_at, requested_at)) from runs where finished_at is null and status in ('queued', 'waiting')"
     )
-    return Queue(dict(rows), values.time(oldest[0]))
+    return Queue(dict(Counter(status for (status,) in active)), values.time(oldest[0]))
 
 
 def tick_lag(history: History) -> float:
