@@ -237,6 +237,10 @@ def _is_lacking(found: Shapes, name: TableName, kind: str) -> bool:
     return kind != "ephemeral" and not found.of(name).is_whole
 
 
+_BARE_BORDER = re.compile(r"(?<!')\{\{-?\s*(?:start|end)\s*-?\}\}(?!')")
+"""A border of an interval outside of quotes: it is taken for a subtraction of numbers."""
+
+
 def _problem(
     error: StatementError, text: MappedText, block: Block, found: Shapes, reads_itself: bool = False
 ) -> Problem:
@@ -261,6 +265,7 @@ def _problem(
     )
     column = (missing["column"] or missing["named"]) if missing else ""
     listed = ", ".join(f"`{name}`" for name in columns[:_LISTED_AT_MOST]) + (", …" if columns[_LISTED_AT_MOST:] else "")
-    return Problem(
-        message, place, (did_you_mean(column, columns) or f"there are {listed}") if column and columns else ""
-    )
+    if column and columns:
+        return Problem(message, place, did_you_mean(column, columns) or f"there are {listed}")
+    bare = _BARE_BORDER.search(block.source.text) if block.is_ranged else None
+    return Problem(message, place, f"`{bare[0]}` is text without quotes: write `'{bare[0]}'`" if bare else "")
