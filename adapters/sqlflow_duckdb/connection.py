@@ -16,6 +16,7 @@ from sqlflow.core.errors import StatementError, TargetError
 from sqlflow.core.names import TableName, literal
 from sqlflow_duckdb import copy, enums, spill
 from sqlflow_duckdb.errors import open_error, refused
+from sqlflow_duckdb.main_thread import interruptible
 from sqlflow_duckdb.settings import DuckDBSettings
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ class DuckDBSession:
     def rows(self, sql: str, limit: int | None = None) -> Rows:
         cursor = self._cursor if limit is None else self._cursor.cursor()
         try:
-            result = cursor.execute(sql)
+            result = interruptible(cursor, lambda: cursor.execute(sql))
             columns = tuple(column[0] for column in result.description or ())
             rows = result.fetchall() if limit is None else result.fetchmany(limit)
         except duckdb.Error as error:
