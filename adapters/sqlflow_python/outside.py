@@ -50,11 +50,12 @@ def outside(tree: ast.Module, names: Imports) -> str:
 
 def _runs(tree: ast.Module) -> bool:
     """Tell whether the name of the run may be asked for: of `context`, by whatever name a function has it."""
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    nodes = list(ast.walk(tree))
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
     called = {id(call.func) for call in calls}
     return any(
         isinstance(node, ast.Attribute) and node.attr == "run" and isinstance(node.value, ast.Name)
-        for node in ast.walk(tree)
+        for node in nodes
         if id(node) not in called
     ) or any(
         isinstance(call.func, ast.Name)

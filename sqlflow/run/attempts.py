@@ -78,12 +78,9 @@ class Attempts:
             self.work.tell(events.BlockReused(self.work.run, str(node)))
             return None
         # One that has waited is to be built: that was found out before, and looking for a file takes no session.
-        is_asked = node not in self.waiting
-        same = (
-            self.cutoff.unchanged(node, self.work.binder.relations, self.work.doubtful, self._session())
-            if is_asked
-            else None
-        )
+        same = None
+        if node not in self.waiting:
+            same = self.cutoff.unchanged(node, self.work.binder.relations, self.work.doubtful, self._session())
         if same is not None:
             self.work.binder.relations[node] = same  # type: ignore[index]
             self._renew(node, same)

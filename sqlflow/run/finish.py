@@ -171,9 +171,8 @@ class Publishing:
             if signal and isinstance(error, ExportStopped):
                 return stopped(signal, tally, self.options, self.tell)
             self.tell(events.NotPublished(tally.run, str(error)))
-            if (
-                signal and signal.exit_code != TIMED_OUT
-            ):  # it came too late to stop publishing, and is to stop more tries
+            if signal and signal.exit_code != TIMED_OUT:
+                # It came too late to stop publishing, and is to stop more tries.
                 return self._reported("failed" if self.before else "cancelled", error, signal.exit_code)
             return self._reported("failed", error)
         try:

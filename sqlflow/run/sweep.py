@@ -132,7 +132,7 @@ def _outdated(seconds: float) -> tuple[tuple[str, str], ...]:
             f"built_at < {literal(before)} and exists (select 1 from {recipes} as later"
             f" where later.relation = {recipes}.relation and later.built_at > {recipes}.built_at)",
         ),
-        (history.TABLE, history.older(str(oldest.replace(tzinfo=None)))),  # before the runs that it is about
+        (history.TABLE, history.older(before)),  # before the runs that it is about
         (
             runs,
             f"published_at < {literal(before)} and exists (select 1 from {runs} as later"

@@ -9,12 +9,11 @@ import sys
 from pathlib import Path
 
 from sqlflow.app import Project
-from sqlflow.core.errors import SqlflowError
 from sqlflow.core.pipeline import Pipeline, Query
-from sqlflow.core.secrets import masked
 from sqlflow.read.pipelines import read_pipelines
 from sqlflow.run.target import opened
 from sqlflow.run.waits import is_true
+from sqlflow.service.questions import answered
 
 ROWS_AT_MOST = 10_000
 
@@ -37,17 +36,11 @@ def main(folder: str, name: str, kind: str, number: str) -> int:
     """Print the answer to a query of a pipeline, and return the exit code."""
     os.chdir(folder)
     pipeline = read_pipelines(Path(), problems=[])[name]
-    try:
-        if kind == "wait":
-            print(has_come(pipeline, int(number)))
-        else:
-            trigger = pipeline.triggers[int(number)]
-            assert isinstance(trigger, Query)
-            print(answer(pipeline, trigger.sql))
-    except SqlflowError as error:
-        print(masked(str(error)), file=sys.stderr)
-        return error.exit_code
-    return 0
+    if kind == "wait":
+        return answered(lambda: str(has_come(pipeline, int(number))))
+    trigger = pipeline.triggers[int(number)]
+    assert isinstance(trigger, Query)
+    return answered(lambda: answer(pipeline, trigger.sql))
 
 
 if __name__ == "__main__":

@@ -11,12 +11,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from sqlflow.app import Project
-from sqlflow.core.errors import Problem, ProjectError, SqlflowError, UsageError
+from sqlflow.core.errors import Problem, ProjectError, UsageError
 from sqlflow.core.pipeline import Pipeline
-from sqlflow.core.secrets import masked
 from sqlflow.plan.pipelines import resolved
 from sqlflow.read.config import no_such_target, project_config
 from sqlflow.read.pipelines import read_pipelines
+from sqlflow.service.questions import answered
 
 
 def misfits(root: Path) -> tuple[Problem, ...]:
@@ -52,12 +52,7 @@ def _in_target(root: Path, pipelines: list[Pipeline]) -> Iterable[Problem]:
 
 def main(folder: str) -> int:
     """Print the misfits of the project in a folder, and return the exit code."""
-    try:
-        print(json.dumps([asdict(problem) for problem in misfits(Path(folder))]))
-    except SqlflowError as error:
-        print(masked(str(error)), file=sys.stderr)
-        return error.exit_code
-    return 0
+    return answered(lambda: json.dumps([asdict(problem) for problem in misfits(Path(folder))]))
 
 
 if __name__ == "__main__":

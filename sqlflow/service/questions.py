@@ -2,13 +2,15 @@
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Literal
 
+from sqlflow.core.errors import SqlflowError
 from sqlflow.core.process import launched
+from sqlflow.core.secrets import masked
 
 QUESTION_SECONDS = 120.0
 """How long an answer may take; `seconds` are of a clock that only goes ahead."""
@@ -56,6 +58,16 @@ class Question:
         self._process.wait()
         self._out.close()
         self._err.close()
+
+
+def answered(answer: Callable[[], str]) -> int:
+    """Print the answer, or what keeps it from being given, in the process that is asked, and return its exit code."""
+    try:
+        print(answer())
+    except SqlflowError as error:
+        print(masked(str(error)), file=sys.stderr)
+        return error.exit_code
+    return 0
 
 
 def _file() -> IO[str]:
