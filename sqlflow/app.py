@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from sqlflow.core import block as nouns
 from sqlflow.core.engine import Connection, Rows
@@ -68,12 +70,11 @@ def _silent(event: Event) -> None:
     """Listen to nothing."""
 
 
-@dataclass(frozen=True)
-class Project:
+class Project(Struct, frozen=True, dict=True):
     """A loaded project and all that can be done with it: `Project.load("example_warehouse").build(select=["marts.*"])`."""
 
     loaded: nouns.Project
-    cache: LoadCache = field(default_factory=LoadCache, repr=False, compare=False)
+    cache: LoadCache = field(default_factory=LoadCache)
     pipeline: "Pipeline | None" = None
 
     @classmethod

@@ -7,13 +7,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from http.client import HTTPConnection
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from bad_inputs_adapter import Case, corpus
+from msgspec.structs import replace
 from served import PIPELINES, QUICK, SECRET, Answer, Called, answer, called, now, signed
 
 from sqlflow.service.history import FILE

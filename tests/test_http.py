@@ -8,7 +8,6 @@ import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from msgspec.structs import replace
 from served import SECRET, Called, called, now, signed
 
 from sqlflow.core.errors import Problem, SqlflowError, StateError, TargetError, UsageError

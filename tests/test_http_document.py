@@ -1,11 +1,11 @@
 """The OpenAPI document is true: schemathesis makes requests from it, good and bad, and holds the answers against it."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
+from msgspec.structs import replace
 from schemathesis.specs.openapi.checks import negative_data_rejection
 from served import QUICK, Called, called
 from support import times

@@ -4,9 +4,10 @@ import os
 import shlex
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from sqlflow.core.errors import BusyError
 
@@ -14,8 +15,7 @@ _PROC = Path("/proc")
 _BUILDS = {"build", "test", "clean"}
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(Struct, frozen=True):
     """A process that has the file: `words` are its program and what it was told to do, without options."""
 
     pid: int

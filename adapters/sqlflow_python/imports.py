@@ -3,8 +3,9 @@
 import ast
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from msgspec import Struct
 
 from sqlflow.core.errors import ProjectError
 from sqlflow.core.text import SourceFile
@@ -15,8 +16,7 @@ _DYNAMIC = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Imports:
+class Imports(Struct, frozen=True):
     """What the names of a file stand for, the packages that it uses, and the files of the project that it reads.
 
     `modules` and `packages` hold those of the modules too. `read` are the modules' files themselves.

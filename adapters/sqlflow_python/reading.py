@@ -4,8 +4,9 @@ import ast
 import hashlib
 from collections.abc import Iterator, Mapping
 from copy import copy
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from sqlflow.core.errors import Problem, ProjectError, did_you_mean
 from sqlflow.core.runtime import CONTEXT, OUTPUT, Argument, Asked, Declared, FunctionFile

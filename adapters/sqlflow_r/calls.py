@@ -1,8 +1,9 @@
 """The calls in a piece of R, and what they tell: packages, files, SQL, names from the environment, clocks."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+
+from msgspec import Struct
 
 from sqlflow.core.errors import Problem
 from sqlflow.core.runtime import CONTEXT, Asked
@@ -25,8 +26,7 @@ _OUTSIDE = frozenset(_REACHING.split())
 """The usual ways to files, the network and the clock. Random numbers are none: each call begins with its own seed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """A call as it is written: of `name`, in `package` or on the list `on` where that is said."""
 
     name: str

@@ -12,8 +12,11 @@ Other `@` words are roxygen2's, and are left to it.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from difflib import get_close_matches
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sqlflow.core.errors import Problem, ProjectError
 from sqlflow.core.node import Node
@@ -29,8 +32,7 @@ _TAG = re.compile(r"#'[ \t]*@(?P<word>\w+)(?P<rest>[^\n]*)")
 _TAGS = ("frame", "assertion")
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Struct, frozen=True):
     """What a `@frame` line says, and where it names the argument."""
 
     argument: str

@@ -3,9 +3,10 @@
 import hashlib
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import PurePosixPath
+
+from msgspec import Struct
 
 from sqlflow.core.errors import Problem, ProjectError, did_you_mean
 from sqlflow.core.runtime import CONTEXT, OUTPUT, Argument, Asked, Declared, FunctionFile, ParseYaml
@@ -21,8 +22,7 @@ _NO_BLOCK = "no function is a block"
 _HINT = "write one outermost function, as `daily <- function(stg_flights) …`; helpers belong into `lib/`"
 
 
-@dataclass(frozen=True, slots=True)
-class _Function:
+class _Function(Struct, frozen=True):
     """An outermost function of a file: its name, its formals, all its tokens, and what stands above it."""
 
     name: Token
@@ -38,8 +38,7 @@ class _Function:
         return source.place(self.name.start, self.name.end - self.name.start)
 
 
-@dataclass(frozen=True, slots=True)
-class _Shared:
+class _Shared(Struct, frozen=True):
     """What all functions of a file stand on: its helpers and other code, and the modules that it sources."""
 
     tokens: tuple[Token, ...]

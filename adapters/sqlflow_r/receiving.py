@@ -1,11 +1,12 @@
 """R's files of raw columns as Arrow batches: see `frames.R` for their form."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sqlflow.core.runtime import levels_of
 from sqlflow_r.sending import DAYS_FOREVER, MICROS_FOREVER, NA_INTEGER, NA_INTEGER64, Refused, Values, in_micros
@@ -18,8 +19,7 @@ _MICROS_AT_MOST = 9.2e12
 """In seconds: further away no time stamp of 64 bits reaches."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Slice:
+class _Slice(Struct, frozen=True):
     """Some rows of a column: what R told of it, and where they stand in its files."""
 
     folder: Path

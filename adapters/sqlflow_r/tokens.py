@@ -5,8 +5,10 @@ The grammar is that of R 4, raw strings, `\\(x)` and `|>` included: `?Syntax`, `
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sqlflow.core.errors import ProjectError
 from sqlflow.core.text import SourceFile
@@ -40,8 +42,7 @@ _TYPOGRAPHIC = frozenset("\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00b4
 _CONSTANTS = {"TRUE": True, "FALSE": False, "NULL": None}
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Struct, frozen=True):
     """A piece of R: `kind` is comment, end, raw, string, quoted (in back quotes), number, name or operator."""
 
     kind: str

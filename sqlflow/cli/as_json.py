@@ -1,9 +1,10 @@
 """Values of the core as JSON, in one form for reports, plans and events."""
 
-import dataclasses
 import re
 from collections.abc import Mapping
 from typing import Any
+
+from msgspec import Struct
 
 from sqlflow.core.errors import Problem
 from sqlflow.core.names import TableName
@@ -11,7 +12,7 @@ from sqlflow.core.text import Place
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON can hold it: names as text, dataclasses as objects, all else by its text."""
+    """Return a value as JSON can hold it: names as text, structs as objects, all else by its text."""
     match value:
         case None | bool() | int() | float() | str():
             return value
@@ -25,8 +26,8 @@ def plain(value: Any) -> Any:
             return {str(plain(key)): plain(item) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():
             return [plain(item) for item in value]
-    if dataclasses.is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        case Struct():
+            return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
     return str(value)
 
 

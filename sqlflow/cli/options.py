@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import Struct
+from msgspec.structs import replace
 
 if TYPE_CHECKING:
     from sqlflow.app import Project
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Which project a command is for, on which target, with which vars."""
 
     project_dir: str
@@ -58,8 +58,7 @@ def _entered(project_dir: str) -> str:
     return project_dir
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """Which blocks a command is for."""
 
     select: tuple[str, ...]

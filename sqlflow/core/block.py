@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+
+from msgspec import Struct, field
 
 from sqlflow.core.config import BlockConfig, ProjectConfig, Severity, SourceConfig
 from sqlflow.core.engine import Engine
@@ -16,8 +17,7 @@ from sqlflow.core.text import MappedText, Place, SourceFile
 from sqlflow.core.unit_test import UnitTest
 
 
-@dataclass(frozen=True, slots=True)
-class TableUse:
+class TableUse(Struct, frozen=True):
     """One place of a query where a table is named, as offsets into the query's text.
 
     `aliased` is false where the table has no alias of its own, so that one must be given when the name is
@@ -33,8 +33,7 @@ class TableUse:
     """The alias to give instead of the bare name, where another table of that bare name stands beside it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reads:
+class Reads(Struct, frozen=True):
     """What a template read while it was rendered: it belongs to the block's identity.
 
     `vars` and `env` hold the values read; `macros` the names of the macros that were called; `refs` the names
@@ -48,8 +47,7 @@ class Reads:
     queries: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Struct, frozen=True):
     """One SELECT, rendered, and what it reads.
 
     `text` has no trailing semicolon. `opaque` says that sqlglot could not read it and the engine's own parser named
@@ -79,8 +77,7 @@ class Query:
         return self.named | {use.name for use in self.tables if not use.qualifier}
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(Struct, frozen=True):
     """A function of a Python or R file, and what it reads.
 
     `text` is the whole file, so that the places of `tables` are those of the parameters. `arguments` are the tables by
@@ -135,16 +132,14 @@ class Code(Protocol):
     def inputs(self) -> frozenset[TableName]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Threshold:
+class Threshold(Struct, frozen=True):
     """How much failing is borne: `rows`, and `share` of the block's rows (0.001 is 0.1 %)."""
 
     rows: int = 0
     share: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Assertion:
+class Assertion(Struct, frozen=True):
     """A query whose rows break a rule, or a function that finds them; none is a pass.
 
     `block` is None for a file of `assertions/`.
@@ -174,8 +169,7 @@ class Assertion:
         return f"{self.block}: {self.name}" if self.block else self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Instance:
+class Instance(Struct, frozen=True):
     """That a block is another one, `of`, with other values of some vars; `place` is where that is said."""
 
     of: TableName
@@ -183,8 +177,7 @@ class Instance:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """One file that defines one dataset. `kind` is `sql`, `seed`, or the name of the runtime of its function."""
 
     name: TableName
@@ -273,8 +266,7 @@ class Block:
         return self.code if isinstance(self.code, Function) else None
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """A connection to an engine, by name. `settings` is the engine's own frozen value."""
 
     name: str
@@ -283,8 +275,7 @@ class Target:
     schema: str
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Struct, frozen=True):
     """A folder as it was read: all its blocks and assertions, and the settings that shape them."""
 
     root: Path

@@ -7,9 +7,10 @@ plans or state: it opens a target, runs statements, and tells its errors as `Sta
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from msgspec import Struct
 
 from sqlflow.core.config import BlockConfig, IndexConfig
 from sqlflow.core.names import TableName
@@ -18,16 +19,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """A column of a relation or query; `type` is the engine's own spelling, empty for a bare NULL."""
 
     name: str
     type: str
 
 
-@dataclass(frozen=True, slots=True)
-class Relation:
+class Relation(Struct, frozen=True):
     """A table or view that is in the target. `definition` is a view's SQL as the engine keeps it."""
 
     name: TableName
@@ -39,16 +38,14 @@ class Relation:
     """A table's comment."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Struct, frozen=True):
     """A result held in memory: column names, and tuples of Python values."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(Struct, frozen=True):
     """The process that holds a lease: `since` is a time in UTC as text."""
 
     host: str

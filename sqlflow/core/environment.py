@@ -1,7 +1,8 @@
 """Environments: named sets of published relations, all over the same versions."""
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from sqlflow.core.errors import UsageError
 from sqlflow.core.names import TableName
@@ -10,8 +11,7 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _RESERVED = "sqlflow"
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(Struct, frozen=True):
     """Where blocks are published: `prod` in their own schemas, any other in schemas with its name in front.
 
     >>> str(Environment("dev").relation(TableName("marts", "revenue")))

@@ -16,8 +16,10 @@ The number is the process's exit code.
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from sqlflow.core.secrets import masked
 from sqlflow.core.text import Place
@@ -28,8 +30,7 @@ _LINE_CHARACTERS = 160
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One fault: what is wrong, where, and what to do next."""
 
     message: str
@@ -37,8 +38,8 @@ class Problem:
     hint: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "message", masked(self.message))
-        object.__setattr__(self, "hint", masked(self.hint))
+        force_setattr(self, "message", masked(self.message))
+        force_setattr(self, "hint", masked(self.hint))
 
     def __str__(self) -> str:
         head = f"{self.place}: {self.message}" if self.place else self.message

@@ -5,32 +5,30 @@ Seconds are wall-clock seconds.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 AssertionStatus = Literal["passed", "warned", "failed"]
 UnitTestStatus = Literal["passed", "failed", "skipped"]
 BlockStatus = Literal["built", "reused", "failed", "skipped", "cancelled"]
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(Struct, frozen=True):
     """Somebody else holds the target, as `message` says; the run has not begun. It waits for `seconds` at most."""
 
     message: str
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class RunWaiting:
+class RunWaiting(Struct, frozen=True):
     """The run has not begun: what its pipeline waits for has not come, as `reason` says. It waits `seconds` at most."""
 
     reason: str
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class RunStarted:
+class RunStarted(Struct, frozen=True):
     """`pools` says how many places the run takes at most in each pool that has a size, where it takes any."""
 
     run: str
@@ -42,14 +40,12 @@ class RunStarted:
     pools: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class BlockStarted:
+class BlockStarted(Struct, frozen=True):
     run: str
     block: str
 
 
-@dataclass(frozen=True, slots=True)
-class BlockBuilt:
+class BlockBuilt(Struct, frozen=True):
     """`rows` is None where counting would mean running the query, as for a view."""
 
     run: str
@@ -59,8 +55,7 @@ class BlockBuilt:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class IntervalsBuilt:
+class IntervalsBuilt(Struct, frozen=True):
     """One of several batches of a block of time ranges is there: `span` as in `2026-01-05 to 2026-01-08`, without its end.
 
     `is_found` says that a run which was cut off has built it.
@@ -73,16 +68,14 @@ class IntervalsBuilt:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class BlockReused:
+class BlockReused(Struct, frozen=True):
     """A version that is there is used: nothing that the block is made from has changed."""
 
     run: str
     block: str
 
 
-@dataclass(frozen=True, slots=True)
-class BlockPrinted:
+class BlockPrinted(Struct, frozen=True):
     """A line that the function of a block, or of an assertion on it, has printed."""
 
     run: str
@@ -90,8 +83,7 @@ class BlockPrinted:
     line: str
 
 
-@dataclass(frozen=True, slots=True)
-class BlockTriedAgain:
+class BlockTriedAgain(Struct, frozen=True):
     """Building has failed with `error`; try number `attempt` begins in `seconds`."""
 
     run: str
@@ -101,8 +93,7 @@ class BlockTriedAgain:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class BlockWaiting:
+class BlockWaiting(Struct, frozen=True):
     """A block is ready but for what it waits for, as `reason` says; told once."""
 
     run: str
@@ -110,23 +101,20 @@ class BlockWaiting:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class BlockFailed:
+class BlockFailed(Struct, frozen=True):
     run: str
     block: str
     error: str
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class BlockSkipped:
+class BlockSkipped(Struct, frozen=True):
     run: str
     block: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class AssertionFinished:
+class AssertionFinished(Struct, frozen=True):
     """`failing` counts the rows that break the assertion; `error` is set where it could not be run.
 
     `sample` holds a few of those rows, with the values of `columns`.
@@ -143,8 +131,7 @@ class AssertionFinished:
     sample: tuple[tuple[Any, ...], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class UnitTestFinished:
+class UnitTestFinished(Struct, frozen=True):
     """`rows` counts the rows that are not as expected; `error` is set where the test could not be run."""
 
     run: str
@@ -156,8 +143,7 @@ class UnitTestFinished:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(Struct, frozen=True):
     """A target shows what is new: all of it since one moment."""
 
     run: str
@@ -166,8 +152,7 @@ class Published:
     target: str
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
+class Exported(Struct, frozen=True):
     """A file holds what is published of a block now, or a table of another target has got it: `path` is what it is called."""
 
     run: str
@@ -176,22 +161,19 @@ class Exported:
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
-class NotPublished:
+class NotPublished(Struct, frozen=True):
     run: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Warned:
+class Warned(Struct, frozen=True):
     """Something worth a look that stops nothing."""
 
     run: str
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunFinished:
+class RunFinished(Struct, frozen=True):
     run: str
     status: Literal["succeeded", "warned", "failed", "cancelled"]
     seconds: float

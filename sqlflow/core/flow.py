@@ -1,8 +1,9 @@
 """How a block takes part in a run: when it is wanted, what it waits for, and what is done after it."""
 
-from dataclasses import dataclass
 from datetime import time
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 from sqlflow.core.names import TableName
 from sqlflow.core.text import Place
@@ -11,8 +12,7 @@ if TYPE_CHECKING:
     from sqlflow.core.block import Query
 
 
-@dataclass(frozen=True, slots=True)
-class Retries:
+class Retries(Struct, frozen=True):
     """How often what failed is tried again: after `delay` seconds, each later wait `backoff` times the one before."""
 
     count: int = 0
@@ -32,8 +32,7 @@ ONCE = Retries()
 """That of what is not tried again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """Whether a block is wanted: as `wanted` says, or as the one value that `query` gives."""
 
     place: Place
@@ -41,8 +40,7 @@ class Condition:
     query: "Query | None" = None
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(Struct, frozen=True):
     """What must come before a block or a run begins, looked for each `every` seconds, for `timeout` seconds at most.
 
     `path` is a file or a glob below the project; `query` gives one value that is true; `at` is a time of day in `timezone`.
@@ -68,8 +66,7 @@ class Wait:
         return "a query"
 
 
-@dataclass(frozen=True, slots=True)
-class Export:
+class Export(Struct, frozen=True):
     """A file that gets a copy of what is published of a block; `path` is relative to the project, or absolute."""
 
     place: Place
@@ -79,8 +76,7 @@ class Export:
     delimiter: str = ","
 
 
-@dataclass(frozen=True, slots=True)
-class TableExport:
+class TableExport(Struct, frozen=True):
     """A table of another target that gets the rows of what is published of a block; `table` is its name in `prod`.
 
     `replace` lets it hold these rows alone, `append` adds them, `upsert` puts them in the place of those of the same `key`.
@@ -95,8 +91,7 @@ class TableExport:
     key_place: Place | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(Struct, frozen=True):
     """The parts of a block's front matter that shape the run and not the rows.
 
     `on_success` and `on_failure` are statements that run when all has been decided.

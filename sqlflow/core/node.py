@@ -1,12 +1,11 @@
 """What a configuration says, as values that know where they were written."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from sqlflow.core.text import Place, SourceFile
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """A value as it was written: `kind` tells which of `text`, `items` and `pairs` holds it."""
 
     kind: str

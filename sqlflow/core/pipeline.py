@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import time
 from typing import Any, Literal
 
+from msgspec import Struct
+
 from sqlflow.core.environment import PROD
 from sqlflow.core.flow import ONCE, Retries, Wait, written
 from sqlflow.core.node import Node
@@ -14,24 +16,21 @@ Missed = Literal["all", "latest", "none"]
 Overlap = Literal["queue", "skip", "cancel"]
 
 
-@dataclass(frozen=True, slots=True)
-class After:
+class After(Struct, frozen=True):
     """Fires when each of `pipelines` has ended well, the earliest of them at most `within` seconds ago."""
 
     pipelines: tuple[str, ...]
     within: float = 86400.0
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
+class Files(Struct, frozen=True):
     """Fires when files that match `path`, a glob below the project, came or changed and then lay still for `settle` seconds."""
 
     path: str
     settle: float = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Struct, frozen=True):
     """Fires when the rows of `sql`, asked in the pipeline's target each `every` seconds, are others than the last time."""
 
     sql: str
@@ -53,8 +52,7 @@ class Webhook:
 Trigger = After | Files | Query | Webhook
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Struct, frozen=True):
     """Who is told: a target of the project file's `notifications`, by name."""
 
     notify: str

@@ -7,10 +7,11 @@ A function runs in a process that can be killed; what goes in and comes out are 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import Struct
 
 from sqlflow.core.errors import Problem
 from sqlflow.core.node import Node
@@ -38,8 +39,7 @@ def levels_of(values: Sequence[str | None]) -> dict[bytes, bytes] | None:
     return {LEVELS: json.dumps(values).encode()}
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(Struct, frozen=True):
     """A parameter that takes a table, as `name` says or `inputs` of the settings; `start` to `end` is its place.
 
     `frame` is the runtime's own word for the form in which the function gets its rows.
@@ -51,8 +51,7 @@ class Argument:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """SQL that a function gives to `context.sql()` as a literal: `text` as it is, and where it stands.
 
     `exact` tells whether each character of `text` is one of the file's, so that an error can point into it.
@@ -64,8 +63,7 @@ class Asked:
     exact: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
+class Declared(Struct, frozen=True):
     """A function as its file declares it, read without running it. Offsets are those of the file's text.
 
     `settings` is its front matter. `arguments` are the parameters without a default, but for `output` and `context`;
@@ -88,8 +86,7 @@ class Declared:
     """Why the same inputs may give other rows; empty if nothing says so."""
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionFile:
+class FunctionFile(Struct, frozen=True):
     """What a file declares: its one block, and the assertions on it. `modules` are the project's files it imports."""
 
     block: Declared
@@ -99,8 +96,7 @@ class FunctionFile:
     """The packages that it names, and those of its modules: their versions belong to the block's identity."""
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True):
     """What a function may know of the run that it is in."""
 
     block: str
@@ -114,8 +110,7 @@ class Surroundings:
     incremental: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """One call of a function. `values` are those of its options that the project sets.
 
     `scratch` is an empty folder that is there as long as the call; `memory_bytes` is how much the process may take.
@@ -130,8 +125,7 @@ class Call:
     memory_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What an assertion function says: how many rows fail, some of them, or its own words."""
 
     failing: int = 0

@@ -4,17 +4,17 @@ A span holds its start and not its end, so that spans side by side share no mome
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
+
+from msgspec import Struct
 
 Interval = Literal["hour", "day", "week", "month"]
 _LENGTHS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
 _MONDAY = datetime(2000, 1, 3)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Span:
+class Span(Struct, frozen=True, order=True):
     """The time from `start` up to `end`, without it.
 
     >>> str(Span(datetime(2026, 1, 5), datetime(2026, 1, 8)))

@@ -2,19 +2,19 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from itertools import accumulate
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class SourceFile:
+
+class SourceFile(Struct, frozen=True):
     """A file of the project as it was read.
 
     `path` is relative to the project, with forward slashes. `text` has no byte order mark.
     """
 
     path: str
-    text: str = field(repr=False)
+    text: str
 
     def place(self, offset: int, length: int = 1) -> "Place":
         """Return the place of the character at `offset` (0 is the first)."""
@@ -33,8 +33,7 @@ class SourceFile:
         return Place(self.path, line, column, lines[line - 1].rstrip("\r"), length)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A spot in a file: line and column from 1 (0 is unknown), the line's text, and how long the spot is."""
 
     path: str
@@ -48,8 +47,7 @@ class Place:
         return ":".join((self.path, *numbers))
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """A run of characters with one origin.
 
     `moves` tells whether the piece is a copy of the source (its characters map one to one), or the

@@ -1,9 +1,10 @@
 """What a unit test says: rows that a block is given, and the rows that it must make of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from sqlflow.core.names import TableName
 from sqlflow.core.text import MappedText, Place
@@ -11,8 +12,7 @@ from sqlflow.core.text import MappedText, Place
 CellKind = Literal["null", "boolean", "integer", "number", "date", "timestamp", "text", "nested"]
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """A value as it was written: `kind` is what its writing shows; lists and mappings are JSON text."""
 
     text: str
@@ -20,8 +20,7 @@ class Cell:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenRows:
+class WrittenRows(Struct, frozen=True):
     """Rows that are written out, with the places of their columns' names; None stands where a row leaves a column out."""
 
     columns: tuple[tuple[str, Place], ...]
@@ -29,8 +28,7 @@ class WrittenRows:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
-class QueriedRows:
+class QueriedRows(Struct, frozen=True):
     """Rows that a query makes by itself, in the engine's dialect."""
 
     text: MappedText
@@ -40,8 +38,7 @@ class QueriedRows:
 Rows = WrittenRows | QueriedRows
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Struct, frozen=True):
     """The rows that stand for an input, which is named as the block would name it."""
 
     name: TableName
@@ -49,8 +46,7 @@ class Given:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
-class UnitTest:
+class UnitTest(Struct, frozen=True):
     """A block, what it is given, and what it must make of it. `now` is the moment at which its clock stands still."""
 
     name: str

@@ -1,7 +1,8 @@
 """What the target shows, as far as a plan needs to know it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from sqlflow.core.errors import Problem
 from sqlflow.core.names import TableName
@@ -9,24 +10,21 @@ from sqlflow.core.spans import Span
 from sqlflow.plan.recipes import Entry
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Slice:
+class Slice(Struct, frozen=True, order=True):
     """A span of time of a block, and the part in the state schema that holds its rows."""
 
     span: Span
     part: str
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """The rows of a span of time of a block, which no version shows: the run that has built it was cut off."""
 
     relation: TableName
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Struct, frozen=True):
     """What a version that is there was made from: its key, the block's own part of it, and the keys of its inputs."""
 
     relation: TableName
@@ -37,8 +35,7 @@ class Made:
     """Of a block of time ranges: the intervals that are finished, in order, and where their rows are."""
 
 
-@dataclass(frozen=True, slots=True)
-class Current:
+class Current(Struct, frozen=True):
     """What an environment shows now: the relation behind each published block. Empty where that is not known.
 
     `made` are the versions that are there, `entries` say how they were made, and `checked` are the keys of assertions

@@ -1,13 +1,12 @@
 """What a run would export: copies of what it publishes, in files and in tables of other targets."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from sqlflow.core.errors import Problem
 from sqlflow.core.names import TableName
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(Struct, frozen=True):
     """A copy of a block that is still to be made: `to` is a file, or a table of the target `target`.
 
     `mode` says what becomes of the rows that a table has; it is empty for a file.
@@ -22,8 +21,7 @@ class Due:
         return f"{self.to} in {self.target} ({self.mode})" if self.target else self.to
 
 
-@dataclass(frozen=True, slots=True)
-class Exports:
+class Exports(Struct, frozen=True):
     """The exports that a run would make, in the order of its blocks, and what stands against them."""
 
     due: tuple[Due, ...] = ()

@@ -2,11 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 from typing import Literal
+
+from msgspec import Struct, field
 
 from sqlflow.core.block import Assertion, Block, Code, Function, Project
 from sqlflow.core.errors import Problem, ProjectError, did_you_mean
@@ -16,16 +17,14 @@ from sqlflow.core.text import Place
 _NAMES_SHOWN = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """What a name in a query stands for."""
 
     kind: Literal["block", "source"]
     name: TableName
 
 
-@dataclass(frozen=True)
-class Graph:
+class Graph(Struct, frozen=True, dict=True):
     """All blocks of a project, with the inputs of each, and the sources that are read.
 
     `inputs` and `sources` hold every block, also with an empty set. `order` has inputs before readers; among equals

@@ -7,7 +7,8 @@ nothing that it reads has changed.
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from sqlflow.core.block import Block
 from sqlflow.core.errors import Problem

@@ -9,8 +9,9 @@ an inner column hides an outer one; in HAVING, QUALIFY and ORDER BY either may w
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from sqlflow.core.names import TableName
 from sqlflow.plan.functions import aggregates, children, function_name, heeds_order, makes_rows, parameters
@@ -38,8 +39,7 @@ _PLAIN_TABLE = frozenset(
 _NO_ROWS = ("expressions", "with_", "hint", "group")
 
 
-@dataclass(frozen=True, slots=True)
-class Lineage:
+class Lineage(Struct, frozen=True):
     """Where a query's columns, in order, and its rows come from. `ordered` tells that the order of what is read counts.
 
     `columns` is None if their names cannot be told; `every` is all columns together.
@@ -62,8 +62,7 @@ class Lineage:
         return self.rows.reads | self.every.reads
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(Struct, frozen=True):
     """A table that a query names: what it is called in the reads, and its columns if they are known."""
 
     name: str

@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 EVERY = "*"
 """The column of a read that is of all columns."""
 
@@ -12,8 +14,7 @@ class Unclear(Exception):
     """It cannot be told what a query reads."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Read:
+class Read(Struct, frozen=True, order=True):
     """A column of an input; `EVERY` for all, and an empty text for which rows there are."""
 
     table: str
@@ -23,8 +24,7 @@ class Read:
         return f"{self.table}.{self.column}" if self.column else f"{self.table} (its rows)"
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """How something is computed: `code` is the same for the same computation, `reads` is what it is computed from."""
 
     code: str = ""
@@ -42,8 +42,7 @@ def merged(origins: Iterable[Origin], kind: str = "") -> Origin:
     return found[0] if len(found) == 1 and not kind else Origin(hashed(kind, *(o.code for o in found)), reads)
 
 
-@dataclass(frozen=True, slots=True)
-class Relation:
+class Relation(Struct, frozen=True):
     """What stands in a FROM, or is the result of a query.
 
     `unknown` gives the origin of a column that is not among `columns`; without it there are no others.

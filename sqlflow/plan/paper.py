@@ -6,8 +6,9 @@ nothing is said.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from sqlflow.core.engine import Column
 from sqlflow.core.errors import StatementError

@@ -1,7 +1,9 @@
 """What each target sees of a project whose blocks are built in several, and in which order they are worked on."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sqlflow.core.block import Assertion, Block, Project
 from sqlflow.core.errors import Problem
@@ -65,8 +67,7 @@ def exported_to(graph: Graph, names: Iterable[TableName]) -> frozenset[str]:
     return frozenset(export.target for name in names for export in graph.project.blocks[name].flow.tables)
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Struct, frozen=True):
     """What is done in one target before anything that needs it is done in another.
 
     `reasons` says of each block why it takes part; `checks` are the assertions that can run then.

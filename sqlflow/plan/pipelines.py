@@ -1,7 +1,8 @@
 """Which blocks pipelines are made of, and which pipelines a block is part of."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from sqlflow.core.block import Block
 from sqlflow.core.errors import Problem, ProjectError, UsageError, did_you_mean
@@ -12,8 +13,7 @@ from sqlflow.plan.plan import Plan
 from sqlflow.plan.selection import selected
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(Struct, frozen=True):
     """A pipeline and the blocks that it is made of, inputs included."""
 
     pipeline: Pipeline

@@ -1,9 +1,11 @@
 """From a Graph and what is published to a Plan: what would be done to each block, and why."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from sqlflow.core.block import Assertion, Block, Project
 from sqlflow.core.engine import Column
@@ -22,8 +24,7 @@ from sqlflow.plan.versions import SERVER, Key, assertion_key, version_key
 from sqlflow.read.versions import NO_FILES, FileVersions
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Check:
+class Check(Struct, frozen=True, eq=False):
     """When an assertion runs, and what it holds back.
 
     It runs once the blocks `after` are built; if it fails, the blocks `gates` are not published; the blocks `holds`
@@ -39,8 +40,7 @@ class Check:
     reads: frozenset[TableName] = frozenset()
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Struct, frozen=True, dict=True):
     """What a run would do. `steps` are in an order in which they could be done, one for each block.
 
     `removed` are relations that sqlflow has published and that no block of the project makes any more.

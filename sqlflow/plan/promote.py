@@ -1,8 +1,10 @@
 """From what an environment shows to a Plan that shows it elsewhere and builds nothing."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sqlflow.core.environment import Environment
 from sqlflow.core.errors import Problem, UsageError
@@ -13,8 +15,7 @@ from sqlflow.plan.plan import Plan
 from sqlflow.plan.reuse import Step
 
 
-@dataclass(frozen=True, slots=True)
-class Promotion:
+class Promotion(Struct, frozen=True):
     """What is promoted: a plan of all blocks in `source`, and what `source` and the environment promoted to show.
 
     `built` says when each version was built, as anything that sorts.

@@ -6,8 +6,10 @@ what is cut off loses no more than the part that was in work.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from sqlflow.core.block import Block
 from sqlflow.core.config import BlockConfig
@@ -24,8 +26,7 @@ _TOGETHER = 10
 time on DuckDB before it reads a row, one over 40 takes 2."""
 
 
-@dataclass(frozen=True, slots=True)
-class AskedRanges:
+class AskedRanges(Struct, frozen=True):
     """What is asked of blocks of time ranges beside what they lack: a `span` to build of the `blocks`, whatever is there.
 
     With `only_missing`, what of the span is not there. With `as_shown`, nothing at all: what is shown is good as it is.
@@ -40,8 +41,7 @@ class AskedRanges:
 NOTHING_ASKED = AskedRanges()
 
 
-@dataclass(frozen=True, slots=True)
-class Ranges:
+class Ranges(Struct, frozen=True):
     """How a block gets a version: `stays` of the one it goes on from, and `batches` to build, none in the time of another.
 
     `keys` are those of the batches' parts, and `found` the parts that a run which was cut off has left. `reads` is what
@@ -82,8 +82,7 @@ def first_of(config: BlockConfig) -> Span:
     return Span(start, shifted(start, 1, config.interval))
 
 
-@dataclass(frozen=True, slots=True)
-class Continued:
+class Continued(Struct, frozen=True):
     """The key of what a block of time ranges gives now, the version that it goes on from, and how it gets there.
 
     Without `ranges` it is that version.
@@ -207,8 +206,7 @@ def overlaid(slices: Iterable[Slice], others: Iterable[Slice]) -> tuple[Slice, .
     return tuple(sorted((*stays, *new)))
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """Slices side by side that become one part; one slice alone stays what it is."""
 
     slices: tuple[Slice, ...]

@@ -1,7 +1,8 @@
 """What is told of the steps of blocks that go on from what is there."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from sqlflow.core.block import Block
 from sqlflow.core.names import TableName

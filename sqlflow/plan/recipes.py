@@ -6,8 +6,9 @@ read. Recipes of a project and of versions have the same form, so that they can 
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from sqlflow.core.block import Block
 from sqlflow.core.names import TableName
@@ -17,8 +18,7 @@ from sqlflow.plan.snapshots import as_read
 from sqlflow.plan.versions import Key, settings_of
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A recipe as it is kept. A version has one for each state of its inputs with which it was found to be the same.
 
     `key` is empty where the version of an input is not known; `code` is the block's own part of it.
@@ -31,8 +31,7 @@ class Entry:
     text: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Recipe:
+class Recipe(Struct, frozen=True, eq=False):
     """How one dataset is made. `inputs` are the blocks that it reads; `reads` the versions of all that it reads.
 
     `relation` is the version's own, empty where there is none yet. `columns` are those that it was found to have.

@@ -1,8 +1,9 @@
 """Which versions that are there are used again, and why each block is built or not."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from sqlflow.core.block import Project
 from sqlflow.core.names import TableName
@@ -14,8 +15,7 @@ from sqlflow.plan.versions import INTERVALS, REFRESH, SERVER, STATE_SCHEMA, Key
 Action = Literal["build", "reuse", "inline", "skip"]
 
 
-@dataclass(frozen=True, slots=True)
-class Retyped:
+class Retyped(Struct, frozen=True):
     """A column that gets another type, in the engine's own spelling."""
 
     name: str
@@ -23,8 +23,7 @@ class Retyped:
     after: str
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnChanges:
+class ColumnChanges(Struct, frozen=True):
     """The columns that a block gets, loses and has with another type, and the readers that cannot be built from it then."""
 
     added: tuple[str, ...] = ()
@@ -33,8 +32,7 @@ class ColumnChanges:
     retyped: tuple[Retyped, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """What is done to one block.
 
     `reuse`: a version of the same key is there and is shown. `inline`: an ephemeral block has no relation of its own.
@@ -47,8 +45,7 @@ class Step:
     """What becomes of its columns, where something does and it can be told before the block is built."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reuse:
+class Reuse(Struct, frozen=True):
     """A version that is used again. `changed` names what it reads that is another version now, in nothing that counts."""
 
     relation: TableName

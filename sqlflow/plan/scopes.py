@@ -1,14 +1,16 @@
 """What names mean inside of a query, for what an engine would say of it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sqlflow.core.engine import Column
 from sqlflow.plan.types import UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Struct, frozen=True):
     """The columns of a query or a table; one that the engine names has no name here. With `has_more` there may be others."""
 
     columns: tuple[Column, ...]

@@ -7,8 +7,9 @@ name  schema.*  tag:daily  path:blocks/marts  owner:data  source:raw.orders
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+
+from msgspec import Struct
 
 from sqlflow.core.errors import UsageError, did_you_mean
 from sqlflow.core.names import TableName
@@ -18,8 +19,7 @@ METHODS = ("tag", "path", "owner", "source")
 _TERM = re.compile(r"(?P<at>@)?(?P<up>(?P<up_steps>[0-9]*)\+)?(?P<core>[^+@]+?)(?P<down>\+(?P<down_steps>[0-9]*))?")
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(Struct, frozen=True):
     """One word of a selection: what it names, and how far up and down the graph it reaches.
 
     `up` and `down` are steps: 0 for none, None for all.

@@ -7,9 +7,10 @@ one key have the same rows, whoever built them. Where that cannot be known, ther
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+
+from msgspec import Struct
 
 from sqlflow.core.block import Assertion, Block, Function, Project
 from sqlflow.core.config import BlockConfig, IndexConfig
@@ -30,8 +31,7 @@ _HASH_CHARACTERS = 12
 _SORTED = json.JSONEncoder(sort_keys=True, default=str)
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Struct, frozen=True):
     """What a version is made from. `text` is empty where it cannot be known, and `unknown` says why.
 
     `code` is the part that is the block's own, `inputs` are the keys of what it reads, by name.

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from difflib import unified_diff
 from typing import Any
+
+from msgspec import Struct
 
 from sqlflow.core.block import Block
 from sqlflow.core.names import TableName
@@ -18,8 +19,7 @@ _OTHERS = {"macros": "the macros that it calls", "settings": "the target's `sett
            "statements": "its statements", "types": "the types of its columns"}  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """Something that is not as it was, and what would make it so again; empty where nothing can."""
 
     what: str
@@ -27,8 +27,7 @@ class Difference:
     remedy: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Why:
+class Why(Struct, frozen=True):
     """The decision about one block. Without a version of it, nothing has changed and nothing is the same."""
 
     block: TableName

@@ -5,10 +5,10 @@ What is generated here needs no parser: the places of its tables are known.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from sqlflow.core.block import Query, Reads, TableUse
 from sqlflow.core.column_config import Raw, Text
@@ -74,8 +74,7 @@ class Freshness(Struct, frozen=True, kw_only=True):
     within: Annotated[Duration, Meta(description="The greatest age of its newest value: `2 days`.")]
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """What reading the assertions of one block needs."""
 
     block: TableName
@@ -89,8 +88,7 @@ class Scope:
         return translated(text, self.own_dialect or self.renderer.dialect, self.engine, where)
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
+class _Table(Struct, frozen=True):
     """A table in a composed query, with an alias of its own."""
 
     name: TableName

@@ -3,9 +3,11 @@
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from sqlflow.core.block import Assertion, Block, Query, Reads, TableUse
 from sqlflow.core.config import AssertionFileConfig, BlockConfig
@@ -45,8 +47,7 @@ SEED_SUFFIXES = (".csv", ".parquet", ".json")
 _NAME = re.compile(r"[^\W\d]\w*")
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """What reading the files of one project needs. Faults are added to `problems`."""
 
     engine: Engine

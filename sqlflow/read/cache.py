@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from sqlflow.core.block import Block, Query
 from sqlflow.core.names import TableName
@@ -47,8 +48,7 @@ class _Stored(msgspec.Struct, array_like=True):
     macros: tuple[bytes, tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True):
     """Hashes of what reading depends on beside the file: `plain` for all files, `templated` for those with Jinja."""
 
     plain: bytes

@@ -4,11 +4,11 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from msgspec.structs import asdict
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from sqlflow.core.block import Target
 from sqlflow.core.config import ProjectConfig, SourceConfig
@@ -31,8 +31,7 @@ _EXPANDED_LATER = frozenset({"targets", "defaults", "notifications"})
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
+class Declared(Struct, frozen=True):
     """A target of the project file, None if it is faulty; the `problems` that keep it from being used, and its secrets."""
 
     target: Target | None
@@ -40,8 +39,7 @@ class Declared:
     secrets: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """The project file and what the call adds to it. `secrets` are values that no output may show."""
 
     config: ProjectConfig

@@ -5,7 +5,8 @@ What passes here is read by every cron alike; seconds, years, `L`, `#`, `?`, `R`
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from sqlflow.core.errors import ProjectError
 from sqlflow.core.node import Node
@@ -25,8 +26,7 @@ _WEEKDAYS = {name: number for number, name in enumerate(("sun", "mon", "tue", "w
 _PART = re.compile(r"(?:(?P<all>\*)|(?P<low>\w+)(?:-(?P<high>\w+))?)(?:/(?P<step>[0-9]+))?", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
+class _Field(Struct, frozen=True):
     name: str
     low: int
     high: int

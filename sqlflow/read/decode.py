@@ -4,12 +4,12 @@ import math
 import re
 import types
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
+from msgspec.structs import replace
 
 from sqlflow.core.errors import Problem, ProjectError, did_you_mean
 from sqlflow.core.node import Node

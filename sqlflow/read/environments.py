@@ -1,6 +1,6 @@
 """A project as it is published in one environment."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from sqlflow.core.block import Project
 from sqlflow.core.environment import Environment

@@ -5,8 +5,9 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from sqlflow.core.errors import Problem, ProjectError
 from sqlflow.core.text import Place, SourceFile
@@ -22,8 +23,7 @@ _JOINERS = "\u200c\u200d"
 _IGNORED_FOLDERS = frozenset({"__pycache__", "node_modules", "venv", "target"})
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(Struct, frozen=True):
     """The files below a folder, as paths relative to the project, sorted; and what was passed over."""
 
     files: tuple[str, ...]

@@ -1,7 +1,8 @@
 """The YAML between `/*---` and `---*/` at the top of a SQL file."""
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from sqlflow.core.errors import ProjectError
 from sqlflow.core.node import Node
@@ -15,8 +16,7 @@ _CLOSING = re.compile(r"^---\*/", re.MULTILINE)
 _ANY_OPENING = re.compile(r"^[ \t]*/\*---[ \t]*\r?$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class SqlFile:
+class SqlFile(Struct, frozen=True):
     """A SQL file taken apart: its front matter, if there is any, and its SQL."""
 
     source: SourceFile

@@ -3,8 +3,10 @@
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sqlflow.core.block import Assertion, Block, Function, Reads, TableUse
 from sqlflow.core.config import AssertionFileConfig, BlockConfig
@@ -28,8 +30,7 @@ _TARGET = re.compile(r"target|\$\s*ta?r?g?e?\b|__dict__|asdict")
 _SQL_ALONE = ("order_by", "pre_statements", "post_statements", *SNAPSHOT_ALONE)
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionReading:
+class FunctionReading(Struct, frozen=True):
     """What reading files of functions needs beside what reading SQL needs.
 
     `modules` are the files of `lib/`, `vars` the project's, `env` the environment variables that it declares.

@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from sqlflow.core.block import Query, Reads
 from sqlflow.core.config import BlockConfig

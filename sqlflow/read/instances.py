@@ -6,10 +6,11 @@ kind that say no `use` belong to somebody else, as those of other tools, and are
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sqlflow.core.block import Block, Instance
 from sqlflow.core.config import BlockConfig, InstanceConfig
@@ -26,8 +27,7 @@ Read = Callable[[Block, TableName, Mapping[str, Any], Reading], Block | None]
 """Reads a block's file again, under another name and with other vars."""
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
+class Declared(Struct, frozen=True):
     """An instance as its file says it."""
 
     node: Node

@@ -3,10 +3,11 @@
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from datetime import time
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from sqlflow.core.block import Query as Select
 from sqlflow.core.config import RetriesConfig

@@ -8,8 +8,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sqlflow.core.block import Reads, Target
 from sqlflow.core.engine import Rows
@@ -30,8 +33,7 @@ STAND_IN = "sqlflow_stand_in"
 RunQuery = Callable[[str], Rows]
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(Struct, frozen=True):
     """One template of a file: its text, blank where it is not the template, and whether it calls `query()`."""
 
     source: SourceFile

@@ -1,11 +1,11 @@
 """A project as a pipeline wants it: its vars and target, and no more resources than it is given."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from sqlflow.core.block import Project
 from sqlflow.core.pipeline import Pipeline

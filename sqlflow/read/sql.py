@@ -4,8 +4,9 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from sqlflow.core.block import TableUse
 from sqlflow.core.engine import Engine
@@ -41,8 +42,7 @@ _BRACKETS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Inference:
+class Inference(Struct, frozen=True):
     """What was found in one SELECT. `end` is the offset behind its last token, before any semicolon."""
 
     end: int

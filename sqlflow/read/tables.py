@@ -2,8 +2,10 @@
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sqlflow.core.block import TableUse
 from sqlflow.core.names import TableName
@@ -16,8 +18,7 @@ _HIDING_FUNCTIONS = frozenset({"query", "query_table"})
 _FILE_NAME = re.compile(r".*\.(csv|tsv|parquet|json|jsonl|ndjson|txt|xlsx|db|duckdb)(\.(gz|zst))?", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     uses: frozenset[TableUse]
     files: tuple[str, ...]
     hidden: tuple[int, ...]

@@ -3,8 +3,9 @@
 import hashlib
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from sqlflow.core.block import Project
 from sqlflow.read.contents import Contents
@@ -13,8 +14,7 @@ _CLOCK_STEP_SECONDS = 0.05
 """How much older than the clock a file's time of change may be that was changed just now."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileVersions:
+class FileVersions(Struct, frozen=True):
     """The versions of files by the path as it is written, and when (seconds since 1970) they were looked at.
 
     A version is empty for what cannot be told: a URL, a path that matches no file, and `**`, which engines read in

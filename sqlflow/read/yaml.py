@@ -6,9 +6,10 @@ and `off` are neither: readers disagree on them, so that the one who writes them
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
+
+from msgspec import Struct
 
 from sqlflow.core.errors import Problem, ProjectError
 from sqlflow.core.node import Node
@@ -61,8 +62,7 @@ def _syntax_problem(error: Any, source: SourceFile, start: int, text: str) -> Pr
     return Problem(message, source.place(offset))
 
 
-@dataclass(frozen=True, slots=True)
-class _Offsets:
+class _Offsets(Struct, frozen=True):
     source: SourceFile
     start: int
 

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from threading import Timer
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sqlflow.core.block import Block, Query
 from sqlflow.core.engine import Column, Rows, Session
@@ -37,8 +39,7 @@ Select = Callable[[Work, Block, TableName, Session], int | None]
 """Makes the relation of a block's version, and returns how many rows it has, or has got."""
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
+class Built(Struct, frozen=True):
     relation: TableName
     rows: int | None
 

@@ -1,7 +1,8 @@
 """Runs one assertion on the versions of this run."""
 
 import time
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from sqlflow.core.block import Assertion, Function
 from sqlflow.core.engine import Rows, Session

@@ -5,7 +5,8 @@ The SQL alone tells less: which columns there are, of queries that can be read, 
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from sqlflow.core.engine import Column
 from sqlflow.core.errors import SqlflowError, StatementError

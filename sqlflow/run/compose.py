@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from sqlflow.core.block import Block, Project, Query, TableUse
 from sqlflow.core.errors import UsageError, did_you_mean
@@ -18,8 +20,7 @@ _WITH = re.compile(rf"{_SKIPPED}with\b({_SKIPPED}recursive\b)?", re.IGNORECASE |
 _DESCRIBES = re.compile(rf"{_SKIPPED}(describe|summarize|show)\b", re.IGNORECASE | re.DOTALL)
 
 
-@dataclass(frozen=True)
-class Binder:
+class Binder(Struct, frozen=True):
     """Says which relation each block is in this run: its new version, or the one that is published.
 
     `relations` holds every block that has one; `queries` the rendered queries of ephemeral blocks. `given` are those of

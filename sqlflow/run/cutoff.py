@@ -6,7 +6,9 @@ or for one below it, the hash takes it in.
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from sqlflow.core.engine import Column, Session
 from sqlflow.core.errors import StatementError

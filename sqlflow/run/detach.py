@@ -4,8 +4,9 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from msgspec import Struct
 
 from sqlflow.core.block import Block, Project
 from sqlflow.core.errors import ProjectError, UsageError
@@ -20,8 +21,7 @@ _MARK = re.compile(r"^@(sqlflow\.)?block\b(?P<call>\((?P<empty>\s*\))?)?", re.MU
 _R_FENCE = re.compile(r"^#'[ \t]*---[ \t]*\r?\n", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class Detached:
+class Detached(Struct, frozen=True):
     """What has been written: the copy's file, and the pipeline's."""
 
     block: TableName
@@ -29,8 +29,7 @@ class Detached:
     pipeline_path: str
 
 
-@dataclass(frozen=True, slots=True)
-class Drift:
+class Drift(Struct, frozen=True):
     """How a copy differs from its origin now, as lines of a unified diff.
 
     `has_moved` tells whether the origin is another one than when the copy was made.

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from sqlflow.core.block import Block, Project
 from sqlflow.core.engine import Column, Connection, Session
@@ -25,8 +26,7 @@ _FAMILIES = (
 """Types whose values can be compared with one another: 10 as an integer is 10.00 as a decimal."""
 
 
-@dataclass(frozen=True, slots=True)
-class Some:
+class Some(Struct, frozen=True):
     """How many rows there are of a kind, and a few of them."""
 
     count: int
@@ -34,8 +34,7 @@ class Some:
     sample: tuple[tuple[Any, ...], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """How a block in one environment (`after`) differs from that in another (`before`).
 
     Without a `key` no row counts as changed. `columns_changed` counts, by column, the rows of both that differ in it, each
@@ -67,8 +66,7 @@ class Difference:
         return self.is_same_version or not (any(columns) or any(rows))
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+class Side(Struct, frozen=True):
     """One of the two: the name of its environment, and the relation that it shows."""
 
     environment: str

@@ -3,8 +3,9 @@
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 Row = tuple[Any, ...]
 _PAIRED_AT_MOST = 200
@@ -13,8 +14,7 @@ _PRECISION = 1e-9
 """How much two floats may differ, as a share, and be the same: sums depend on the order of what is added."""
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """A row that is expected and not there (`result` is None), the other way round, or there with other values."""
 
     expected: Row | None

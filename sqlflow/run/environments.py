@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from sqlflow.core.block import Project
 from sqlflow.core.engine import Connection, Session
@@ -16,8 +17,7 @@ from sqlflow.run.publish import committed
 from sqlflow.run.state import table_of
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """An environment that shows something: how many relations, how many of them on a version of their own, and since when.
 
     `own` counts the versions that `prod` does not show; `run` is the last one that has published.

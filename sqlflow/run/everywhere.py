@@ -1,8 +1,9 @@
 """What is done in each target that a project has blocks in, beside building: testing, promoting, taking back, cleaning."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from functools import partial
+
+from msgspec.structs import replace
 
 from sqlflow.core.environment import Environment
 from sqlflow.core.errors import BuildError

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
+from msgspec import Struct
+
 from sqlflow.core import events
 from sqlflow.core.environment import Environment
 from sqlflow.core.errors import Cancelled, SqlflowError
@@ -36,8 +38,7 @@ from sqlflow.run.work import Work
 from sqlflow.run.workers import Workers
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Struct, frozen=True):
     """What a run does in one target at once: a plan, and what it is executed with.
 
     `origins` tells where the blocks of other targets are, and `so_far` which relations this run has for blocks of this one already.
@@ -46,8 +47,8 @@ class Share:
     plan: Plan
     held: Held
     renderer: Renderer
-    origins: Origins = field(default_factory=dict)
-    so_far: Mapping[TableName, TableName] = field(default_factory=dict)
+    origins: Origins = {}
+    so_far: Mapping[TableName, TableName] = {}
 
 
 Results = Mapping[TableName, BlockResult]
@@ -55,8 +56,7 @@ Next = Callable[[Results], Share]
 """Returns what is to be done, given what has become of the blocks so far."""
 
 
-@dataclass(frozen=True, slots=True)
-class Whole:
+class Whole(Struct, frozen=True):
     """What is known of a run before it begins: the graph of the project, the targets, and how much is to be done.
 
     `tests` runs the unit tests of what the `plans` build, by target, before any of it is built: if one fails, its block fails.

@@ -5,7 +5,8 @@ taken for one that sqlflow may empty or drop: somebody else may have put a table
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from sqlflow.core.engine import Relation, Session
 from sqlflow.core.environment import Environment
@@ -19,8 +20,7 @@ _FORM = 7
 """The first form of the state that has the table."""
 
 
-@dataclass(frozen=True, slots=True)
-class Into:
+class Into(Struct, frozen=True):
     """A table as an export finds it, None if it is not there; `entries` are the versions and modes, the latest last."""
 
     relation: Relation | None = None

@@ -8,9 +8,10 @@ import errno
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from sqlflow.core import events
 from sqlflow.core.block import Block, Project
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
 KEPT = Path(".sqlflow/exports.json")
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Struct, frozen=True):
     """A file that lies aside, ready to be moved to `path`."""
 
     block: Block
@@ -136,8 +136,7 @@ def kept_in(root: Path) -> Mapping[str, str]:
     return kept if isinstance(kept, dict) else {}
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
+class _Rows(Struct, frozen=True):
     """Where rows come from, and whether no more of them are wanted."""
 
     session: Session

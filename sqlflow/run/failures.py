@@ -1,8 +1,9 @@
 """The failing rows of assertions, kept for `sqlflow failures`: rows of the state."""
 
 import json
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from sqlflow.core.engine import Session
 from sqlflow.core.environment import Environment
@@ -14,8 +15,7 @@ _RUNS_KEPT = 20
 _TABLE = table_of("sqlflow_failures")
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """What an assertion found: how many rows, and some of them as text."""
 
     run: str

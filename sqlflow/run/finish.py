@@ -4,7 +4,10 @@ import queue
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sqlflow.core import events
 from sqlflow.core.engine import Session
@@ -36,8 +39,7 @@ Done = queue.SimpleQueue[tuple[Node | None, Outcome]]
 """What workers have finished; no node and Cancelled for a signal."""
 
 
-@dataclass(frozen=True, slots=True)
-class Worked:
+class Worked(Struct, frozen=True):
     """A plan that was worked through in a target."""
 
     plan: Plan

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from sqlflow.core.engine import Column, Engine, Session
 from sqlflow.core.names import TableName, literal, quoted
@@ -24,8 +25,7 @@ _PARSED = {"uuid", "json", "jsonb"}
 _DECIMAL = re.compile(r"(?:decimal|numeric)\((\d+),(\d+)\)")
 
 
-@dataclass(frozen=True, slots=True)
-class Misfit:
+class Misfit(Struct, frozen=True):
     """What keeps rows from going into a table, and what can be done."""
 
     message: str

@@ -6,9 +6,11 @@ value of its `time_column`, and without one as the version that is published: si
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sqlflow.core.block import Block, Project
 from sqlflow.core.config import SourceConfig
@@ -27,8 +29,7 @@ Answer = date | str
 """When the newest data is of (a datetime without a zone is in UTC, a date is its first moment), or why that is not known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Freshness:
+class Freshness(Struct, frozen=True):
     """How old the data of a source or a block is. `newest` is in UTC, `seconds` is its age, `within` how old it may be, in seconds.
 
     It is `unknown`, for a `reason`, where that could not be told. `pipelines` are those that build it in this target and environment,

@@ -5,8 +5,9 @@ latest publish of an environment keep the versions that it has replaced from bei
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from sqlflow.core.engine import Session
 from sqlflow.core.environment import Environment
@@ -18,8 +19,7 @@ TABLE = table_of("sqlflow_replaced")
 _RUNS = table_of("sqlflow_runs")
 
 
-@dataclass(frozen=True, slots=True)
-class Publish:
+class Publish(Struct, frozen=True):
     """The latest publish of an environment that can be taken back: what showed each block before; None for nothing."""
 
     run: str

@@ -5,7 +5,8 @@ into a table beside. That is the price; what it buys is that everything else is 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from sqlflow.core.block import Block
 from sqlflow.core.engine import Column, Session
@@ -15,8 +16,7 @@ from sqlflow.core.text import Place
 from sqlflow.plan.versions import helper_name, new_rows
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """What becomes of a table: `delta` holds the new rows; it is the new version itself where there is no `base`."""
 
     block: Block

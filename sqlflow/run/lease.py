@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from msgspec import Struct
+
 from sqlflow.core.engine import Connection, Holder, Session
 from sqlflow.core.environment import PROD, Environment
 from sqlflow.core.errors import BusyError, StatementError, TargetError, UsageError
@@ -132,8 +134,7 @@ class Taking:
         return time.monotonic() - self.seen_at >= DEAD_SECONDS
 
 
-@dataclass(frozen=True, slots=True)
-class Leases:
+class Leases(Struct, frozen=True):
     """Which run has which lease, and how often each has been taken, at one time."""
 
     rows: frozenset[tuple[str, str, int]]

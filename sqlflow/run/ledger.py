@@ -5,7 +5,8 @@ what it holds is for assertions to judge, and it is not used for anything else.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from sqlflow.core.engine import Session
 from sqlflow.core.names import TableName, literal

@@ -1,11 +1,11 @@
 """How a plan is executed."""
 
-from dataclasses import dataclass
 from typing import Literal
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Options:
+
+class Options(Struct, frozen=True):
     """What the caller of a run decides, beside what is in the project."""
 
     threads: int = 4

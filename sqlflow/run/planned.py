@@ -1,7 +1,9 @@
 """From what a target shows to the plan of a run: over one target, or over several that read each other's blocks."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sqlflow.core.block import Project
 from sqlflow.core.engine import Connection, Session
@@ -70,8 +72,7 @@ def made_plan(
     return replace(made, lacking=tuple(needed))
 
 
-@dataclass(frozen=True, slots=True)
-class Across:
+class Across(Struct, frozen=True):
     """What a run over several targets does: `plans` by target, each of all that is done in it, and in which `stages`.
 
     `exports` are the copies that it makes, and what stands against them.

@@ -5,8 +5,9 @@ with its ledger, in one transaction.
 """
 
 import time
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from sqlflow.core import events
 from sqlflow.core.block import Block

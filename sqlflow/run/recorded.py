@@ -1,6 +1,6 @@
 """What is kept of a version that has been made: from what, and whether that is known."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from sqlflow.core.block import Block
 from sqlflow.core.engine import Column, Session

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from sqlflow.core.engine import Session
 from sqlflow.core.errors import StatementError
 from sqlflow.core.names import TableName
@@ -20,8 +22,7 @@ QUICK_SECONDS = 0.2
 _TOGETHER = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """The rows of one version; no recipe where it is not known how it was made."""
 
     version: state.Version

@@ -1,8 +1,10 @@
 """What a run gives back: frozen values that the terminal, JSON and the Python API share."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sqlflow.core.errors import Problem
 from sqlflow.core.events import AssertionStatus, BlockStatus, UnitTestStatus
@@ -13,8 +15,7 @@ from sqlflow.run.differences import Difference
 RunStatus = Literal["succeeded", "warned", "failed", "cancelled"]
 
 
-@dataclass(frozen=True, slots=True)
-class BlockResult:
+class BlockResult(Struct, frozen=True):
     """How it went with one block. `relation` is its new version; `rows` is None for a view."""
 
     block: TableName
@@ -26,8 +27,7 @@ class BlockResult:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AssertionResult:
+class AssertionResult(Struct, frozen=True):
     """How it went with one assertion. `sample` holds a few of the `failing` rows."""
 
     assertion: str
@@ -42,8 +42,7 @@ class AssertionResult:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class UnitTestResult:
+class UnitTestResult(Struct, frozen=True):
     """How it went with one unit test: what of the `columns` differs from what is expected, or why it could not be run."""
 
     test: str
@@ -58,8 +57,7 @@ class UnitTestResult:
     place: Place | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """A finished run. `published` names the relations that show new versions; `dropped` those that are gone."""
 
     run: str

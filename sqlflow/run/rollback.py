@@ -1,8 +1,9 @@
 """Takes the latest publish of an environment back: what it has replaced is shown again, in one transaction."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from sqlflow.core.block import Project
 from sqlflow.core.engine import Connection, Session
@@ -15,8 +16,7 @@ from sqlflow.run.lease import Lease
 from sqlflow.run.publish import committed, first_the_next_time, foreign
 
 
-@dataclass(frozen=True, slots=True)
-class Rollback:
+class Rollback(Struct, frozen=True):
     """What was taken back: `put_back` shows what it did before `undone`, `dropped` was not shown before it."""
 
     run: str

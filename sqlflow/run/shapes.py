@@ -2,9 +2,12 @@
 
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sqlflow.core.block import Block, Query
 from sqlflow.core.engine import Column, Describer
@@ -23,8 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """The columns of a block or a source, with their types as far as they are known.
 
     `is_whole` tells whether these are all; else there may be others.

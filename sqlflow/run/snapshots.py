@@ -9,9 +9,10 @@ A version of the table never changes: the history is copied beside, as the rows 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+
+from msgspec import Struct
 
 from sqlflow.core.block import Block
 from sqlflow.core.engine import Column, Describer, Session
@@ -26,8 +27,7 @@ _WITHOUT_EQUALITY = ("json", "xml", "point", "line", "lseg", "box", "path", "pol
 """Types of Postgres whose values are compared as text."""
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(Struct, frozen=True):
     """How a snapshot gets its version: `delta` holds the rows of its query, `base` the history that is there, if there is.
 
     `there` are the columns of that history without its own three, `new` those of the query's rows, and `columns` those

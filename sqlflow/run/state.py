@@ -18,11 +18,11 @@ All times are UTC.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from sqlflow.core.engine import Connection, Relation, Rows, Session
 from sqlflow.core.environment import PROD, Environment
@@ -60,8 +60,7 @@ PART = "part"
 """The kind of what is no version of its own, but holds rows of some."""
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(Struct, frozen=True):
     """One immutable result, and what it was made from: a key, and the relations in the state schema (`inputs`)."""
 
     relation: TableName

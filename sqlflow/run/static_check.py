@@ -7,8 +7,10 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
 from functools import partial
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sqlflow.core.block import Block, Project, Query
 from sqlflow.core.engine import Column, Session
@@ -38,8 +40,7 @@ _CANDIDATES = re.compile(r" \(use: (?P<names>[^()]+)\)")
 """What an ambiguous name may mean, in the quotes of one version of DuckDB or of another."""
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """What was found: faults, and the blocks of which nothing can be told, each with the reason."""
 
     blocks: tuple[TableName, ...]

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from sqlflow.core.block import Block
 from sqlflow.core.engine import Column, Relation, Session
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-@dataclass(frozen=True, slots=True)
-class Staged:
+class Staged(Struct, frozen=True):
     """Rows that lie `aside` in another target, ready to go into `table`; `there` are its columns, None where it is to be made.
 
     `taken` is somebody else's relation of that name, which is to be kept under another one.

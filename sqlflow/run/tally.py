@@ -1,8 +1,11 @@
 """What has become of each block and each assertion of a run."""
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sqlflow.core import events
 from sqlflow.core.errors import Problem, SqlflowError, TargetError
@@ -17,8 +20,7 @@ if TYPE_CHECKING:
     from sqlflow.run.order import Node
 
 
-@dataclass(frozen=True, slots=True)
-class Later:
+class Later(Struct, frozen=True):
     """What is worked on again in some seconds."""
 
     seconds: float

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from sqlflow.core.block import Project
 from sqlflow.core.engine import Connection, Session
@@ -66,8 +67,7 @@ def leased(
         over(run)
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Struct, frozen=True):
     """A target that is open, with what it sees of the project."""
 
     graph: Graph
@@ -79,8 +79,7 @@ class Opened:
         return self.graph.project
 
 
-@dataclass(frozen=True, slots=True)
-class Held(Opened):
+class Held(Opened, frozen=True):
     """A target that one run may change."""
 
     lease: Lease

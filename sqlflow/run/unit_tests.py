@@ -4,9 +4,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sqlflow.core import events
 from sqlflow.core.block import Block, Project, Query
@@ -36,8 +39,7 @@ from sqlflow.run.work import Work
 from sqlflow.run.workers import Workers
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Struct, frozen=True):
     """What a block has made of the rows that a test gives: floats as they are, and all else as the engine writes it."""
 
     columns: tuple[Column, ...]

@@ -1,7 +1,8 @@
 """What building and checking in one run share."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from sqlflow.core.engine import Session
 from sqlflow.core.events import Event, Listener
@@ -18,8 +19,7 @@ def _unheard(event: Event) -> None:
     """Nobody listens."""
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(Struct, frozen=True):
     """One run, as the rooms of this floor see it."""
 
     run: str

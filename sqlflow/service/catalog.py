@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from sqlflow.core.errors import Problem, ProjectError
 from sqlflow.core.pipeline import Pipeline
@@ -15,8 +16,7 @@ from sqlflow.service.queue import Limits
 DEFAULT_KEEP = 90 * 86400.0
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """What the files say now: each pipeline as it was last good, and the faults of the files that are not."""
 
     pipelines: Mapping[str, Pipeline] = field(default_factory=dict)

@@ -6,9 +6,10 @@ A place is a target and an environment. Of each it tells what `sqlflow freshness
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from sqlflow.app import Project
 from sqlflow.core import block as nouns

@@ -4,8 +4,9 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from sqlflow.core.pipeline import Pipeline
 
@@ -13,8 +14,7 @@ _DAY = 86400
 _WEEKDAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
+class Exported(Struct, frozen=True):
     """The files, and what could not be written into them."""
 
     files: Mapping[str, str]

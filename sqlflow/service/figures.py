@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from sqlflow.service import values
 from sqlflow.service.history import History
@@ -13,8 +14,7 @@ from sqlflow.service.states import GOOD, RunStatus
 _GOOD = ", ".join(f"'{status}'" for status in GOOD)
 
 
-@dataclass(frozen=True, slots=True)
-class Queue:
+class Queue(Struct, frozen=True):
     """What has not ended: how many runs are in each state, and since when the longest-waiting one has been due."""
 
     runs: dict[RunStatus, int]

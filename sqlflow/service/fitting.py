@@ -7,8 +7,9 @@ of its own, prints the problems as JSON. Whoever asks for a run anyway gets one 
 import json
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
+
+from msgspec.structs import asdict
 
 from sqlflow.app import Project
 from sqlflow.core.errors import Problem, ProjectError, UsageError

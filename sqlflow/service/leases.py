@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from msgspec import Struct
+
 from sqlflow.core.flow import Retries
 from sqlflow.core.pipeline import Pipeline
 from sqlflow.service import values
@@ -30,16 +32,14 @@ INTERRUPTIONS_AT_MOST = 3
 """A run is taken up again so often when its service ends in the middle of it: one that brings it down must not go on for ever."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """A run that this service has begun, with what it may take."""
 
     run: Run
     share: Share
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Struct, frozen=True):
     """How an attempt has ended. `may_retry` says whether another one could go better."""
 
     status: RunStatus

@@ -1,8 +1,9 @@
 """What people are told of a change: pure functions from the history's nouns to a title and a text, masked and bounded."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from sqlflow.core.errors import printable
 from sqlflow.core.pipeline import Notice, Pipeline
@@ -20,16 +21,14 @@ LINE_CHARACTERS = 300
 TEXT_CHARACTERS = 3000
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """What is sent. A title has no newline."""
 
     title: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """A run that has ended, with what of it people want to know."""
 
     run: Run

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Event, Thread
 
+from msgspec import Struct
+
 from sqlflow.core.errors import SqlflowError
 from sqlflow.core.pipeline import Pipeline
 from sqlflow.read.notifications import Notification
@@ -30,8 +32,7 @@ _BATCH = 20
 _ROW = "id, pipeline, run, target, number, title, body, tries, next_at"
 
 
-@dataclass(frozen=True, slots=True)
-class DueNotice:
+class DueNotice(Struct, frozen=True):
     """A notice that waits to be sent. `number` counts the URLs of its target from 0, `tries` those that have failed."""
 
     id: int

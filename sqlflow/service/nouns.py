@@ -4,9 +4,10 @@ Times are aware datetimes in UTC; `seconds` are wall-clock seconds.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from sqlflow.core.events import AssertionStatus, BlockStatus
 from sqlflow.service.states import ENDED, RunStatus
@@ -16,8 +17,7 @@ Outcome = Literal["fired", "skipped", "error"]
 Freshness = Literal["fresh", "stale", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """One run of a pipeline. `reason` says why it waits, or why it ended as it did; `attempt` counts from 1 once it has begun.
 
     `key` names the tick or the trigger that asked for it (empty for people), `retry_of` the run whose failed part it is to
@@ -53,8 +53,7 @@ class Run:
         return (self.finished_at - self.started_at).total_seconds()
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """One process that ran a run. `exit_code` is None while it runs, and where nobody has seen it end."""
 
     run: str
@@ -71,8 +70,7 @@ class Attempt:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class BlockRun:
+class BlockRun(Struct, frozen=True):
     """How it goes, or went, with one block in an attempt. `message` is its error, or why it was skipped."""
 
     run: str
@@ -85,8 +83,7 @@ class BlockRun:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AssertionRun:
+class AssertionRun(Struct, frozen=True):
     """How it went with one assertion. `sample` holds a few of the `failing` rows, as texts under `columns`."""
 
     run: str
@@ -101,8 +98,7 @@ class AssertionRun:
     sample: tuple[tuple[Any, ...], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
+class LogLine(Struct, frozen=True):
     """A line that a run has printed; `block` is empty where it is of no block. `id` grows: ask for what is after it."""
 
     id: int
@@ -113,8 +109,7 @@ class LogLine:
     line: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunEvent:
+class RunEvent(Struct, frozen=True):
     """Something that happened in a run, or to it. `kind` is as in `sqlflow build --output jsonl`, or `run_` and a state."""
 
     id: int
@@ -125,8 +120,7 @@ class RunEvent:
     body: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(Struct, frozen=True):
     """A time of a schedule, or a trigger, and what came of it. `key` is unique in its pipeline; `due_at` is the time meant."""
 
     pipeline: str
@@ -139,8 +133,7 @@ class Tick:
     run: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ScheduleState:
+class ScheduleState(Struct, frozen=True):
     """What the history remembers of a pipeline: `since` when it is known as it is, and that ticks to `decided_to` are told."""
 
     pipeline: str
@@ -155,8 +148,7 @@ class ScheduleState:
         return self.paused_at is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """Something that people may want to be told, once: it stays in the history until it is marked as told.
 
     `ended`: a run has ended (`body`: its `status` and `before`, the status of the pipeline's run before it, or "", and `was_late` if the
@@ -174,8 +166,7 @@ class Change:
     body: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class DataAge:
+class DataAge(Struct, frozen=True):
     """How old the data of a source or a block is: `newest` is of when, `within` how many seconds old it may be.
 
     It is not known, for a `reason`, where `newest` is None. A source is in no `environment`. `pipelines` are those that build the
@@ -213,16 +204,14 @@ class DataAge:
         return "unknown" if seconds is None else "stale" if seconds > self.within else "fresh"
 
 
-@dataclass(frozen=True, slots=True)
-class DataAges:
+class DataAges(Struct, frozen=True):
     """How old data was when it was last asked; `asked_at` is None before that."""
 
     asked_at: datetime | None = None
     found: tuple[DataAge, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RunFilter:
+class RunFilter(Struct, frozen=True):
     """Which runs to list: of these pipelines, in these states, with this cause, asked for in this time; empty is any."""
 
     pipelines: tuple[str, ...] = ()

@@ -3,10 +3,11 @@
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Literal
+
+from msgspec import Struct
 
 from sqlflow.core.errors import SqlflowError
 from sqlflow.core.process import launched
@@ -16,8 +17,7 @@ QUESTION_SECONDS = 120.0
 """How long an answer may take; `seconds` are of a clock that only goes ahead."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What a question has come to: its exit code is that of the error, and negative for one that was killed."""
 
     exit_code: int

@@ -7,8 +7,9 @@ at a time. A run that waits for room lets nobody past who would take what it wai
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from sqlflow.core.pipeline import Pipeline
 from sqlflow.service import values
@@ -18,8 +19,7 @@ RUNS = "runs"
 THREADS = "threads"
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """What all runs together may take: so many `runs` at once, so many blocks at once (None is any), and of each pool."""
 
     runs: int = 4
@@ -27,8 +27,7 @@ class Limits:
     pools: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Struct, frozen=True):
     """What one run takes while it is on. `threads` is None where it is given no number."""
 
     threads: int | None = None
@@ -43,8 +42,7 @@ class Share:
         return cls(kept.get("threads"), kept.get("pools", {}))
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """A run that has not ended, as the queue sees it."""
 
     id: str
@@ -55,8 +53,7 @@ class Standing:
     share: Share
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(Struct, frozen=True):
     """What one look at the queue gives: who begins with what, and why each of the others waits."""
 
     begin: Mapping[str, Share]

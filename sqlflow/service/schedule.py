@@ -8,10 +8,11 @@ a change leaves out is the first moment after it, and of a time that comes twice
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from sqlflow.core.pipeline import Pipeline
 from sqlflow.service.nouns import Outcome, ScheduleState
@@ -24,8 +25,7 @@ REMEMBERED = timedelta(days=31)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(Struct, frozen=True):
     """One time of a schedule that has come, and what shall become of it."""
 
     at: datetime
@@ -35,8 +35,7 @@ class Due:
     """Part of catching up: it runs after the others of it, whatever `overlap` says."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """What is due, in order, and the time up to which this is now decided."""
 
     due: tuple[Due, ...]

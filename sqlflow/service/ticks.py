@@ -4,9 +4,11 @@ All of a decision is one transaction in which nobody else decides.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from sqlflow.core.pipeline import Pipeline
 from sqlflow.service import values
@@ -18,8 +20,7 @@ from sqlflow.service.rows import enter, insert
 from sqlflow.service.schedule import decided, definition
 
 
-@dataclass(frozen=True, slots=True)
-class AskedRun:
+class AskedRun(Struct, frozen=True):
     """A run that is asked for: by a time of the schedule or a trigger, with a key that it alone has."""
 
     cause: Cause

@@ -1,11 +1,11 @@
 """`sqlflow build`"""
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec.structs import replace
 
 from sqlflow.cli.options import (
     Place,

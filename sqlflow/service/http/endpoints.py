@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
+
+from msgspec import Struct, field
 
 from sqlflow.core.errors import Problem
 from sqlflow.core.pipeline import Pipeline
@@ -41,8 +42,7 @@ class Served(Protocol):
         """Let a trigger from outside fire, and return its record; None if its key has one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     """A value in the path or the query. `schema` is JSON Schema, of which texts are checked by `pattern` and `enum`."""
 
     name: str
@@ -103,8 +103,7 @@ LIMIT = integer("limit", "How many to give at most.", 1, LIMIT_AT_MOST, 50)
 NO_SCHEMA: Schema = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """One request, read and checked. `values` are its parameters by name, with defaults; `body` is the JSON it sent."""
 
     service: Served
@@ -116,8 +115,7 @@ class Call:
     now: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """`answer` is called in a thread. `statuses` are those that it may answer, beside the ones that all endpoints may."""
 
     method: Literal["GET", "POST"]

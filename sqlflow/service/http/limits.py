@@ -3,12 +3,13 @@
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 CALLERS_REMEMBERED = 10_000
 """Of how many addresses rates are known: a flood from more of them forgets the oldest, and takes no more memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """`head` is the request line with the headers; a `stream` is an answer that goes on until the run has ended."""
 
     head_bytes: int = 16 << 10

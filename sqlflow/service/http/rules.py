@@ -5,9 +5,10 @@ Each check returns nothing, or raises Refused. They run before routing, so that 
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
+
+from msgspec import Struct
 
 from sqlflow.service.http.limits import Limits
 from sqlflow.service.http.problems import Refused
@@ -30,8 +31,7 @@ _OVERRIDES = ("x-http-method-override", "x-http-method", "x-method-override")
 _SEEN_BY_LOGS = ("token", "access_token", "api_key", "key", "authorization")
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     """A request without its body. `path` is as it was sent, percent signs included; names of headers are lower case."""
 
     method: str

@@ -6,10 +6,11 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from ipaddress import ip_address
 from threading import Thread
 from typing import Any
+
+from msgspec import Struct
 
 from sqlflow.core.errors import TargetError, UsageError
 from sqlflow.service.http.limits import Limits
@@ -23,8 +24,7 @@ _STOPPED_WITHIN_SECONDS = 1
 _BACKLOG = 512
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """Where the service listens. `allowed_hosts` are more names by which callers may call it, without a port."""
 
     host: str = "127.0.0.1"

@@ -11,8 +11,9 @@ import base64
 import binascii
 import hmac
 import re
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from sqlflow.service.http.problems import Refused
 from sqlflow.service.http.rules import Head
@@ -22,8 +23,7 @@ _ID = re.compile(r"[\x21-\x7e]{1,128}")
 _TIME = re.compile(r"[0-9]{1,12}")
 
 
-@dataclass(frozen=True, slots=True)
-class Signed:
+class Signed(Struct, frozen=True):
     """What a webhook's headers say."""
 
     id: str

@@ -13,10 +13,13 @@ import re
 import secrets
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from sqlflow.core.errors import SqlflowError, StateError, TargetError, UsageError, did_you_mean
 from sqlflow.core.secrets import hide
@@ -33,8 +36,7 @@ _ONLY_OWNER = 0o600
 _OTHERS = 0o077
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Struct, frozen=True):
     """What is kept of a token. `sha256` is of the token's text, in hexadecimal digits; `made_at` is in UTC."""
 
     name: str
@@ -67,7 +69,7 @@ def kept(folder: Path) -> tuple[Token, ...]:
     path = folder / KEPT
     try:
         listed = json.loads(path.read_text("utf-8"))
-        tokens = [Token(**{name: str(one[name]) for name in Token.__slots__}) for one in listed]  # type: ignore[arg-type]
+        tokens = [Token(**{name: str(one[name]) for name in Token.__struct_fields__}) for one in listed]  # type: ignore[arg-type]
     except FileNotFoundError:
         return ()
     except OSError as error:
