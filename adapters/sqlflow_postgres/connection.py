@@ -15,7 +15,7 @@ from psycopg.types.string import TextLoader
 from sqlflow.core.engine import Column, Holder, Relation, Rows
 from sqlflow.core.errors import LostError, StatementError, TargetError
 from sqlflow.core.names import TableName, literal, quoted
-from sqlflow_postgres import arrow, tables, views
+from sqlflow_postgres import arrow, copy_in, copy_out, tables, views
 from sqlflow_postgres.errors import open_error, statement_error
 from sqlflow_postgres.settings import PostgresSettings
 
@@ -289,18 +289,15 @@ class PostgresSession:
 
         columns = self.columns(sql)
         schema = pa.schema([pa.field(column.name, arrow.arrow_type(column.type)) for column in columns])
-        return pa.RecordBatchReader.from_batches(schema, self._copied(arrow.copy_query(sql, columns), schema))
+        return pa.RecordBatchReader.from_batches(schema, self._copied(copy_out.query(sql, columns), schema))
 
     def _copied(self, statement: str, schema: "pa.Schema") -> "Iterator[pa.RecordBatch]":
         with _told(), self._connection.cursor() as cursor, cursor.copy(_sent(statement)) as copy:
-            content = bytearray()
-            for row in copy:
-                content += row
-                if len(content) >= arrow.BYTES_AT_ONCE:
-                    yield arrow.batch_of(bytes(content), schema)
-                    content.clear()
-            if content:
-                yield arrow.batch_of(bytes(content), schema)
+            rows = copy_out.RowsRead.after_head(copy.read())
+            while self._connection.wait(rows.more(self._connection.pgconn)):
+                yield rows.batch(schema)
+            if rows.sizes:
+                yield rows.batch(schema)
 
     def load(
         self, relation: TableName, batches: "pa.RecordBatchReader", options: Mapping[str, Any] | None = None
@@ -312,11 +309,13 @@ class PostgresSession:
                 )
         columns = ", ".join(f"{quoted(field.name)} {arrow.ddl_type(field.type)}" for field in batches.schema)
         self.execute(tables.created(relation, columns, options or {}))
-        statement = f"copy {relation.sql} from stdin (format csv)"
+        statement = f"copy {relation.sql} from stdin (format binary)"
         with _told(), self._connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
+            copy.write(copy_in.HEAD)
             for batch in batches:
-                for start in range(0, batch.num_rows, arrow.ROWS_AT_ONCE):
-                    copy.write(arrow.csv(batch.slice(start, arrow.ROWS_AT_ONCE)))
+                for part in copy_in.encoded(batch):
+                    copy.write(part)
+            copy.write(copy_in.TAIL)
 
     @contextmanager
     def transaction(self, lock_seconds: float | None = None) -> Iterator[None]:
