@@ -1,7 +1,7 @@
 """sqlflow: a build system for data. Write SELECTs; build what is stale, check it, publish it at once."""
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False
+"""As type checkers take it; importing it from `typing` takes longer than all else that is done here."""
 __version__ = "0.1.0"
 __all__ = ["Context", "Project", "__version__", "assertion", "block"]
 

@@ -37,3 +37,16 @@ def test_a_damaged_history_is_told_or_gives_what_it_holds(tmp_path: Path, monkey
             if code not in (0, 1, 2, 4, 5) or "Traceback" in said or "internal error" in said:
                 faults.append(f"{number}: `sqlflow {look}` ends with {code}: {said[-300:]}")
     assert not faults, "\n".join(faults)
+
+
+def test_a_history_whose_damage_is_no_text_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite quotes the statement that it cannot read."""
+    write(tmp_path, FILES)
+    monkeypatch.chdir(tmp_path)
+    History.open(tmp_path).close()
+    whole = (tmp_path / FILE).read_bytes()
+    assert b"CREATE TABLE" in whole
+    (tmp_path / FILE).write_bytes(whole.replace(b"CREATE TABLE", b"CREATE T\xf3BLE"))
+    code, said = called("runs")
+    assert code == 5
+    assert said.startswith(f"error: the run history in `{FILE}` cannot be used: it is damaged\n")

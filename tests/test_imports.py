@@ -1,5 +1,6 @@
 """Start-up time is a feature: what the command line imports before it knows what to do."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -47,3 +48,19 @@ def test_nothing_that_builds_is_imported_where_nothing_is_to_be_built(
     words = [sys.executable, "-c", program, command, "--project-dir", str(tmp_path)]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_ctrl_c_while_the_commands_are_imported_ends_the_process_without_a_word() -> None:
+    program = (
+        "import os, signal, sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'sqlflow.cli.main':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from sqlflow.__main__ import main\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program, "list"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")

@@ -118,8 +118,12 @@ class Database:
 
 
 def _told(name: str, error: Exception) -> Exception:
-    message = f"the run history in {name} cannot be used: {str(error).strip() or type(error).__name__}"
-    if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+    """Return an error of ours. SQLite quotes a damaged file in what it says against it: Python finds that to be no text."""
+    said = "it is damaged" if isinstance(error, UnicodeDecodeError) else str(error).strip() or type(error).__name__
+    message = f"the run history in {name} cannot be used: {said}"
+    if isinstance(error, UnicodeDecodeError | sqlite3.DatabaseError) and not isinstance(
+        error, sqlite3.OperationalError
+    ):
         return StateError(message, hint=FILE_AWAY)
     return TargetError(message, hint="the history is a file in `.sqlflow`, or the database that `history` names")
 
@@ -149,7 +153,7 @@ def sqlite(path: Path) -> Database:
         files.add(path.stat().st_ino)
         return connection
 
-    return Database(f"`{path}`", False, connect, (sqlite3.Error, OSError), check, path)
+    return Database(f"`{path}`", False, connect, (sqlite3.Error, OSError, UnicodeDecodeError), check, path)
 
 
 def postgres(url: str) -> Database:
