@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from msgspec import Struct
 
 if TYPE_CHECKING:
     from sqlflow.core.pipeline import Pipeline
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 
 
-class Folder(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Folder:
     """The project whose history a command looks into."""
 
     project_dir: str

@@ -2,13 +2,12 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from msgspec import Struct
-from msgspec.structs import replace
 
 if TYPE_CHECKING:
     from sqlflow.app import Project
@@ -16,7 +15,8 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 
 
-class Place(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Place:
     """Which project a command is for, on which target, with which vars."""
 
     project_dir: str
@@ -58,7 +58,8 @@ def _entered(project_dir: str) -> str:
     return project_dir
 
 
-class Selection(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Selection:
     """Which blocks a command is for."""
 
     select: tuple[str, ...]

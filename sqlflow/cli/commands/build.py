@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from msgspec.structs import replace
 
 from sqlflow.cli.options import (
     Place,
@@ -106,6 +105,8 @@ def command(
     Each block is built aside and its assertions run on it. If all hold, all relations are published in one
     transaction; if not, readers keep what was there.
     """
+    from msgspec.structs import replace
+
     from sqlflow.cli.running import run_and_tell, tried_again
     from sqlflow.core.errors import UsageError
     from sqlflow.core.flow import Retries

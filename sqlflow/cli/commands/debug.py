@@ -2,12 +2,12 @@
 
 import platform
 import sys
+from dataclasses import replace
 from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import Any
 
 import click
-from msgspec.structs import replace
 
 from sqlflow.cli.options import Place, project_options
 
