@@ -207,3 +207,13 @@ def test_rows_that_nobody_reads_to_their_end_do_not_hold_the_session(session: Se
     rows.close()
     del rows
     assert session.rows("select 1").rows == ((1,),)
+
+
+def test_rows_in_memory_hold_times_that_python_does_not_have_as_text(session: Session) -> None:
+    rows = session.rows(
+        "select date 'infinity', date '0044-03-15 BC', timestamp '-infinity', timestamptz '294276-12-31 00:00+00',"
+        " time '24:00', date '2020-02-29', null::date"
+    ).rows
+    assert rows == (
+        ("infinity", "0044-03-15 BC", "-infinity", "294276-12-31 00:00:00+00", "24:00:00", date(2020, 2, 29), None),
+    )

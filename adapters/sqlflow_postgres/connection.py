@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import generators
-from psycopg.types.string import TextLoader
 
 from sqlflow.core.engine import Column, Holder, Relation, Rows
 from sqlflow.core.errors import LostError, StatementError, TargetError
 from sqlflow.core.names import TableName, literal, quoted
-from sqlflow_postgres import arrow, copy_in, copy_out, tables, views
+from sqlflow_postgres import arrow, copy_in, copy_out, tables, values, views
 from sqlflow_postgres.errors import open_error, statement_error
 from sqlflow_postgres.settings import PostgresSettings
 
@@ -65,8 +64,7 @@ class PostgresConnection:
             if connection is not None:
                 connection.close()
             raise error if isinstance(error, TargetError) else open_error(error, place) from error
-        for kind in ("json", "jsonb"):
-            connection.adapters.register_loader(kind, TextLoader)
+        values.register(connection.adapters)
         session = PostgresSession(connection)
         self._opened = [*(other for other in self._opened if other.is_open), session]
         return session
