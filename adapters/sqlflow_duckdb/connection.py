@@ -14,7 +14,7 @@ from sqlflow.core import streams
 from sqlflow.core.engine import Column, Holder, Relation, Rows
 from sqlflow.core.errors import StatementError, TargetError
 from sqlflow.core.names import TableName, literal
-from sqlflow_duckdb import copy, enums, spill
+from sqlflow_duckdb import copy, enums, infinite, spill
 from sqlflow_duckdb.errors import open_error, refused
 from sqlflow_duckdb.main_thread import interruptible
 from sqlflow_duckdb.settings import DuckDBSettings
@@ -158,10 +158,15 @@ class DuckDBSession:
 
     def rows(self, sql: str, limit: int | None = None) -> Rows:
         cursor = self._cursor if limit is None else self._cursor.cursor()
+
+        def run(sql: str) -> infinite.Values:
+            interruptible(cursor, lambda: cursor.execute(sql))
+            return cursor.fetchall() if limit is None else cursor.fetchmany(limit)
+
         try:
-            result = interruptible(cursor, lambda: cursor.execute(sql))
-            columns = tuple(column[0] for column in result.description or ())
-            rows = result.fetchall() if limit is None else result.fetchmany(limit)
+            rows = run(sql)
+            columns = tuple(column[0] for column in cursor.description or ())
+            rows = infinite.told(rows, cursor.description or [], sql, run)
         except duckdb.Error as error:
             raise refused(error, sql, self._path) from error
         finally:
