@@ -73,8 +73,8 @@ def _unneeded(
     What is there is listed after the records were read: a version is recorded when it is there, never before.
     """
     recorded, needed = _recorded_and_needed(session, keep, seconds)
-    there = connection.relations([STATE_SCHEMA])
-    found = [relation for relation in there if relation.name.name not in needed | TABLES.keys()]
+    there, kept = connection.relations([STATE_SCHEMA]), needed | TABLES.keys()
+    found = [relation for relation in there if relation.name.name not in kept]
     lost = recorded - needed - {relation.name.name for relation in there}
     return sorted(found, key=lambda relation: relation.kind != "view"), sorted(lost)
 
