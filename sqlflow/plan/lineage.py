@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from sqlflow.core.names import TableName
 from sqlflow.plan.functions import aggregates, children, function_name, heeds_order, makes_rows, parameters
-from sqlflow.plan.origins import Origin, Read, Relation, Scope, Unclear, distinct, hashed, merged
+from sqlflow.plan.origins import Origin, Read, Relation, Scope, Unclear, any_of, distinct, hashed, in_order, merged
 from sqlflow.plan.stars import is_star, refuse_patterns, starred
 from sqlflow.read.tables import is_file
 
@@ -149,8 +149,7 @@ class _Walk:
         )
         whole = self.query(cte.this, outer, {**ctes, name: itself}).whole()
         whole = Origin(hashed("recursive", whole.code), whole.reads)
-        given = {column: Origin(hashed(column, whole.code), whole.reads) for column in start.columns}
-        return Relation(whole, given, (lambda name: whole) if start.unknown else None)
+        return Relation(whole, in_order(start.columns, whole), any_of(whole) if start.unknown else None)
 
     def set_operation(self, tree: Any, outer: Scope | None, ctes: Ctes) -> Relation:
         from sqlglot import exp
@@ -169,7 +168,7 @@ class _Walk:
         """Return the columns of two relations that stand below each other."""
         if left.unknown or right.unknown:
             both = merged([left.every(), right.every()])
-            return Relation(both, {}, lambda name: both)
+            return Relation(both, {}, any_of(both))
         if by_name:
             names = [*left.columns, *(name for name in right.columns if name not in left.columns)]
             sides = {name: [side.columns.get(name, Origin("null")) for side in (left, right)] for name in names}
@@ -188,7 +187,7 @@ class _Walk:
         whole = merged([self.expression(item, Scope(outer), ctes) for item in tree.expressions], "values")
         alias = tree.args.get("alias")
         names = [column.name.lower() for column in alias.columns] if alias else []
-        return Relation(whole, dict.fromkeys(names, whole), None if names else lambda name: whole)
+        return Relation(whole, in_order(names, whole), None if names else any_of(whole))
 
     # One SELECT
 
@@ -310,6 +309,7 @@ class _Walk:
             self.placed[id(node)] = found.rows
             bare = node.name if isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier) else ""
             db = node.db if isinstance(node, exp.Table) and not node.alias else ""
+            found = found.as_another(f"table {len(scope.tables)}") if scope.tables else found
             scope.tables.append(((node.alias or bare).lower(), db.lower(), found))
         for join in node.args.get("joins") or ():
             self.join(join, scope, ctes)
@@ -332,7 +332,7 @@ class _Walk:
             case exp.Table() | exp.Lateral() | exp.Unnest():
                 inner = node if isinstance(node, exp.Unnest) else node.this
                 whole = self.expression(inner, Scope(scope, is_call=True), ctes)
-                return Relation(whole, {}, lambda name: whole)
+                return Relation(whole, {}, any_of(whole))
         raise Unclear(type(node).__name__)
 
     def named(self, node: Any, ctes: Ctes) -> Relation:
@@ -345,7 +345,7 @@ class _Walk:
             raise Unclear(f"no table `{name}`")
         if found is None:
             whole = Origin(hashed("file", ".".join(parts)))
-            return Relation(whole, {}, lambda name: whole)
+            return Relation(whole, {}, any_of(whole))
         rows = Origin(f"rows {found.name}", frozenset({Read(found.name)}))
 
         def column(name: str) -> Origin:
@@ -392,8 +392,4 @@ class _Walk:
         parts = [part.name.lower() for part in node.parts]
         if parts[0] in parameters:
             return Scope(scope, is_call=True).bare(parts[0], with_alias)
-        return (
-            scope.bare(parts[0], with_alias)
-            if len(parts) == 1
-            else merged([scope.qualified(parts)], ".".join(parts[2:]))
-        )
+        return scope.bare(parts[0], with_alias) if len(parts) == 1 else scope.qualified(parts)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from sqlflow.plan.origins import Origin, Relation, Scope, Unclear, distinct, hashed, merged
+from sqlflow.plan.origins import EVERY, Origin, Relation, Scope, Unclear, distinct, hashed, merged
 
 
 def is_star(item: Any) -> bool:
@@ -33,7 +33,14 @@ def starred(item: Any, scope: Scope, computed: Callable[[Any], Origin]) -> Relat
         raise Unclear("a star of no table, or by a pattern")
     unknown = [table.unknown for table in tables if table.unknown]
     columns = _changed(_all_columns(tables, scope, not wanted), star, bool(unknown), computed)
-    return Relation(Origin(), columns, (lambda name: merged([of(name) for of in unknown])) if unknown else None)
+    but = " ".join(
+        sorted(one.alias_or_name.lower() for kind in ("except_", "replace") for one in star.args.get(kind) or ())
+    )
+
+    def other(name: str) -> Origin:
+        return merged([of(name) for of in unknown], f"but {but}" if but and name == EVERY else "")
+
+    return Relation(Origin(), columns, other if unknown else None)
 
 
 def _all_columns(tables: list[Relation], scope: Scope, joined: bool) -> dict[str, Origin]:

@@ -1,0 +1,1 @@
+select sum(gain) as gain from staging.listed
