@@ -85,6 +85,9 @@ class DuckDBEngine:
 
         return duckdb.__version__
 
+    def is_of_now(self, word: str, is_text: bool) -> bool:
+        return not is_text and word in ("current_catalog", "current_schema")
+
     def stability(self, function: str) -> Literal["stable", "volatile", "unknown"]:
         return self._parser.stabilities.get(function, "unknown")
 

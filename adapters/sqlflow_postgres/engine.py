@@ -90,6 +90,9 @@ class PostgresEngine:
     def stability(self, function: str) -> Literal["stable", "volatile", "unknown"]:
         return functions.stability(function)
 
+    def is_of_now(self, word: str, is_text: bool) -> bool:
+        return functions.is_moment(word) if is_text else word in functions.OF_THE_SESSION
+
     def adapted(self, tree: Any) -> Any:
         from sqlflow_postgres.adapted import adapted
 

@@ -7,6 +7,7 @@ looks at the clock, at chance, at the session or at the database; so does every 
 Whatever is in none of the lists, such as a function of the user's own, is not known.
 """
 
+import re
 from typing import Literal
 
 _IMMUTABLE = frozenset(
@@ -65,6 +66,17 @@ _VOLATILE = frozenset(
     uuid_generate_v1 uuid_generate_v1mc uuid_generate_v4 uuidv4 uuidv7 version
     """)
 )
+OF_THE_SESSION = frozenset({"user", "current_role", "current_catalog", "current_schema", "system_user"})
+"""What the grammar calls without brackets, beside the clocks."""
+_MOMENT = re.compile(
+    r"\s*(?:[\d:.]+\s+)?(?:now|today|tomorrow|yesterday)(?:\s+[\d:.]+)?(?:\s*(?:allballs|am|pm))?"
+    r"(?:\s*(?:[+-][\d:]+|z|zulu|utc|gmt|[a-z]{2,4}t|[a-z_]+/[a-z_/]+))?\s*"
+)
+
+
+def is_moment(text: str) -> bool:
+    """Tell whether a text is a moment of the clock where it becomes a date or a time: 'now', 'today', 'tomorrow 12:00 UTC'."""
+    return _MOMENT.fullmatch(text) is not None
 
 
 def stability(function: str) -> Literal["stable", "volatile", "unknown"]:

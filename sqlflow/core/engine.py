@@ -204,6 +204,11 @@ class Engine(Protocol):
     def stability(self, function: str) -> Literal["stable", "volatile", "unknown"]:
         """Tell whether a function gives the same result for the same arguments, always; names are lower case."""
 
+    def is_of_now(self, word: str, is_text: bool) -> bool:
+        """Tell whether a word in lower case without brackets stands for what the clock or the session says, as `user` may;
+        with `is_text`, whether a text does, as 'today' may.
+        """
+
     def adapted(self, tree: Any) -> Any:
         """Return sqlglot's tree of a query of another dialect with what sqlglot would not write rightly for the engine."""
 

@@ -15,7 +15,7 @@ _AGGREGATES = _words(
     " first fsum grouping group_concat histogram histogram_exact json_agg json_group_array json_group_object"
     " json_group_structure json_object_agg jsonb_agg jsonb_object_agg kahan_sum kurtosis kurtosis_pop last list listagg"
     " lttb mad max max_by mean median min min_by mode percentile_cont percentile_disc product quantile quantile_cont"
-    " quantile_disc range_agg regr_avgx regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy"
+    " quantile_disc range_agg range_intersect_agg regr_avgx regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy"
     " reservoir_quantile sem skewness stddev stddev_pop stddev_samp string_agg sum sum_no_overflow sumkahan var_pop"
     " var_samp variance variant_group_object xmlagg"
 )

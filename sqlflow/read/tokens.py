@@ -143,8 +143,19 @@ def volatile(tokens: Sequence[Any], engine: Engine) -> str:
             return f"`{text}` gives another value each time"
         if word in _SAMPLES and _is_sample(token, before):
             return "a sample is another one each time"
+        if (shown := _of_now(token, before, engine)) is not None:
+            return f"`{shown}` may be something else each time"
         before = token
     return ""
+
+
+def _of_now(token: Any, before: Any, engine: Engine) -> str | None:
+    """Return a word or a text that stands for what the clock or the session says; None for what does not."""
+    kind = token.token_type.name
+    if kind == "STRING":
+        return f"'{token.text}'" if engine.is_of_now(token.text.lower(), True) else None
+    is_name = kind == "IDENTIFIER" or (before is not None and before.token_type.name in ("ALIAS", "DOT"))
+    return token.text if not is_name and engine.is_of_now(token.text.lower(), False) else None
 
 
 def _is_sample(token: Any, before: Any) -> bool:

@@ -345,6 +345,11 @@ class EngineSuite:
         moments = "(select cast('2000-01-01 00:00:00' as timestamp) as moment) as moments"
         assert session.rows(f"select 1 as one from {moments} where {old}").rows == ((1,),)
 
+    def test_words_of_queries_are_the_same_each_time(self, target: OpenTarget) -> None:
+        assert not any(
+            target.engine.is_of_now(word, is_text) for word in ("amount", "paid") for is_text in (True, False)
+        )
+
     def test_functions_are_known_by_their_stability(self, target: OpenTarget) -> None:
         assert target.engine.stability("now") == "volatile"
         assert target.engine.stability("lower") == "stable"

@@ -1,0 +1,1 @@
+select l."user" as user from marts.labels l

@@ -1,0 +1,1 @@
+select date 'today' as day
