@@ -60,7 +60,8 @@ def own_nodes(tree: Any) -> list[Any]:
     return found
 
 
-def _is_aggregate(node: Any, sql: str) -> bool:
+def is_aggregate(node: Any, sql: str) -> bool:
+    """Tell whether a node calls an aggregate."""
     from sqlglot import exp
 
     return isinstance(node, exp.AggFunc) or (isinstance(node, exp.Func) and function_name(node, sql) in _AGGREGATES)
@@ -72,7 +73,7 @@ def aggregates(expression: Any, sql: str) -> bool:
 
     nodes = own_nodes(expression)
     windowed = {id(_called(node)) for node in nodes if isinstance(node, exp.Window)}
-    return any(_is_aggregate(node, sql) and id(node) not in windowed for node in nodes)
+    return any(is_aggregate(node, sql) and id(node) not in windowed for node in nodes)
 
 
 def _called(window: Any) -> Any:
@@ -139,7 +140,7 @@ def _call_heeds_order(node: Any, sql: str, dialect: str) -> bool:
     if not isinstance(node, exp.Func):
         return False
     name = function_name(node, sql)
-    if _is_aggregate(node, sql):
+    if is_aggregate(node, sql):
         return name not in _OF_ANY_ORDER
     return isinstance(node, exp.Anonymous) and dialect != "duckdb"
 

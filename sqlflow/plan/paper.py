@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from sqlflow.core.engine import Column
 from sqlflow.core.errors import StatementError
 from sqlflow.core.names import TableName
+from sqlflow.plan.grouping import ungrouped
 from sqlflow.plan.scopes import Rows, Scope
 from sqlflow.plan.types import UNKNOWN, conflict, result
 
@@ -38,7 +39,7 @@ def columns(sql: str, tables: Mapping[TableName, Sequence[Column]], dialect: str
 
     try:
         tree = sqlglot.parse_one(sql, read=dialect)
-        found = _Walk(tables, dialect).query(tree, None, {}) if isinstance(tree, exp.Query) else Rows((), True)
+        found = _Walk(tables, sql, dialect).query(tree, None, {}) if isinstance(tree, exp.Query) else Rows((), True)
     except (SqlglotError, Unclear, RecursionError, AttributeError, ValueError, TypeError, KeyError) as error:
         raise StatementError("what it gives cannot be told without the server") from error
     if found.is_open:
@@ -55,9 +56,10 @@ def _fault(message: str, node: Any) -> StatementError:
 class _Walk:
     """One walk over the tree of a query: each SELECT becomes Rows."""
 
-    def __init__(self, tables: Mapping[TableName, Sequence[Column]], dialect: str) -> None:
+    def __init__(self, tables: Mapping[TableName, Sequence[Column]], sql: str, dialect: str) -> None:
         from sqlglot.dialects import Dialect
 
+        self.sql = sql
         self.given = tables
         self.dialect = Dialect.get_or_raise(dialect)
 
@@ -97,9 +99,7 @@ class _Walk:
             if with_.args.get("recursive") and isinstance(cte.this, exp.SetOperation):
                 first = self.query(cte.this.this, outer, visible).renamed(names)
                 self.query(cte.this.expression, outer, {**visible, name: first})
-                visible[name] = replace(
-                    first, has_more=first.has_more or any(cte.args.get(key) for key in ("search", "cycle"))
-                )
+                visible[name] = replace(first, has_more=first.has_more or bool(with_.args.get("search")))
             else:
                 visible[name] = self.query(cte.this, outer, visible).renamed(names)
         return visible
@@ -151,6 +151,9 @@ class _Walk:
             self.named_or(item, rows, scope, ctes)
         for item in self.grouped(group):
             self.named_or(item, rows, scope, ctes, is_group=True)
+        if (alone := ungrouped(tree, self.sql, scope, self.name)) is not None:
+            told = f'column "{alone[0]}" must appear in the GROUP BY clause or be used in an aggregate function'
+            raise _fault(told, alone[1])
         return rows
 
     def grouped(self, group: Any) -> list[Any]:
@@ -259,9 +262,9 @@ class _Walk:
                 found = self.given.get(TableName.of(*(part.name for part in node.parts)))
                 if found is None:
                     raise Unclear(f"no table `{name}`")
-                return Rows(tuple(found))
+                return Rows(tuple(found), may_have_key=True)
             case exp.Subquery():
-                return self.query(node, scope.outer, ctes)
+                return replace(self.query(node, scope.outer, ctes), may_have_key=_is_of_others(node.this))
             case exp.Values():
                 return self.values(node, scope.outer, ctes)
             case exp.Lateral() if isinstance(node.this, exp.Subquery):
@@ -353,6 +356,14 @@ def _joined(
         return None
     first = [column for name in shared for column in left if column.name == name]
     return (*first, *(column for column in (*left, *right) if column.name not in shared))
+
+
+def _is_of_others(query: Any) -> bool:
+    """Tell whether a query of no rows stands for a table that sqlflow did not make: it says `where false`."""
+    from sqlglot import exp
+
+    where = query.args.get("where")
+    return where is not None and isinstance(where.this, exp.Boolean) and not where.this.this
 
 
 def _parts(node: Any) -> list[Any]:

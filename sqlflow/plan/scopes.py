@@ -15,6 +15,8 @@ class Rows(Struct, frozen=True):
 
     columns: tuple[Column, ...]
     has_more: bool = False
+    may_have_key: bool = False
+    """Whether it is a table that may have a primary key."""
 
     @property
     def is_open(self) -> bool:
@@ -24,7 +26,7 @@ class Rows(Struct, frozen=True):
     def renamed(self, names: Sequence[str]) -> "Rows":
         named = [replace(column, name=name) for column, name in zip(self.columns, names, strict=False)]
         more = [Column(name, UNKNOWN) for name in names[len(named) :]] if self.has_more else []
-        return Rows((*named, *more, *self.columns[len(named) :]), self.has_more)
+        return Rows((*named, *more, *self.columns[len(named) :]), self.has_more, self.may_have_key)
 
     def types(self, name: str) -> list[str]:
         return [column.type for column in self.columns if column.name == name and name]

@@ -192,7 +192,7 @@ class Shapes:
             if not shape.is_whole or not shape.columns:
                 return None
             if self.is_target:
-                texts[read] = _nothing(shape)
+                texts[read] = _nothing(shape, is_of_others=kind == "source")
             else:
                 relations[read] = self._table(read, shape)
         return Binder(self.graph.project, self.resolver, relations, queries, frozenset(relations), texts)
@@ -207,7 +207,9 @@ class Shapes:
         return self.tables[name]
 
 
-def _nothing(shape: Shape) -> str:
-    """Return a query of no rows: where a session may only read, no table can be made."""
+def _nothing(shape: Shape, is_of_others: bool = False) -> str:
+    """Return a query of no rows: where a session may only read, no table can be made. `where false` tells that it stands for a
+    table that sqlflow did not make, which may have a primary key.
+    """
     listed = ", ".join(f"cast(null as {column.type}) as {quoted(column.name)}" for column in shape.columns)
-    return f"(select {listed} where 1 = 0)"
+    return f"(select {listed} where {'false' if is_of_others else '1 = 0'})"

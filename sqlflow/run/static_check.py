@@ -205,12 +205,26 @@ def _fault(found: Shapes, block: Block, query: Query, problems: list[Problem]) -
     except BuildError as error:
         problems += [problem for problem in error.problems if problem not in problems]
     except StatementError as error:
-        if not error.of_columns:
+        if not error.of_columns and not _is_told_on_paper(error, text, found):
             return error.message
         problem = _problem(error, text, block, found)
         if problem not in problems:
             problems.append(problem)
     return ""
+
+
+def _is_told_on_paper(error: StatementError, text: MappedText, found: Shapes) -> bool:
+    """Tell whether what the target says against a query that reads nothing holds for the tables themselves, too.
+
+    A primary key of theirs may allow what is refused without it.
+    """
+    if not found.is_target:
+        return False
+    try:
+        OnPaper(found.graph.project.target.engine).columns(text.text)
+    except StatementError as told:
+        return told.of_columns and told.message == error.message
+    return False
 
 
 def _fault_of_new_rows(found: Shapes, block: Block) -> Problem | None:

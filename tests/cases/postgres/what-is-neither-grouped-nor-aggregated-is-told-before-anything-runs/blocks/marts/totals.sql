@@ -1,0 +1,1 @@
+select customer, sum(amount) as total from staging.orders group by customer
