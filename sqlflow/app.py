@@ -19,13 +19,9 @@ from sqlflow.core.later import later
 from sqlflow.core.names import TableName
 from sqlflow.core.text import MappedText
 from sqlflow.plan import plan as planning
-from sqlflow.plan import saved, unit_tests
-from sqlflow.plan.backfill import backfilled, refuse_unbuildable
-from sqlflow.plan.columns import Edges
+from sqlflow.plan import unit_tests
 from sqlflow.plan.current import Current
-from sqlflow.plan.find import block_named, column_named
 from sqlflow.plan.graph import Graph, graph
-from sqlflow.plan.origins import Read
 from sqlflow.plan.parts import all_targets, exported_to, part, targets_of
 from sqlflow.plan.parts import problems as misplaced
 from sqlflow.plan.plan import Plan
@@ -45,15 +41,17 @@ from sqlflow.run.report import Report, together_reported
 from sqlflow.run.several import Several, overview
 from sqlflow.run.target import Held, all_held, all_leased, all_waited_for, is_there, opened
 from sqlflow.run.waiting import LOCK_SECONDS
-from sqlflow.run.waits import wait_before
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from sqlflow.core.pipeline import Pipeline
+    from sqlflow.plan import backfill, find, saved
     from sqlflow.plan import why as reasons
+    from sqlflow.plan.columns import Edges
+    from sqlflow.plan.origins import Read
     from sqlflow.plan.pipelines import Resolved
-    from sqlflow.run import diff, everywhere, freshness, new_unit_test, show, static_check, verify, workers
+    from sqlflow.run import diff, everywhere, freshness, new_unit_test, show, static_check, verify, waits, workers
     from sqlflow.run import unit_tests as testing
     from sqlflow.run.diff import Difference
     from sqlflow.run.environments import Listed
@@ -61,7 +59,8 @@ if TYPE_CHECKING:
     from sqlflow.run.freshness import Freshness
     from sqlflow.run.rollback import Rollback
 else:  # what a build with nothing to do has no use for
-    (reasons,), (testing, workers) = later("sqlflow.plan", "why"), later("sqlflow.run", "unit_tests", "workers")
+    backfill, find, saved, reasons = later("sqlflow.plan", "backfill", "find", "saved", "why")
+    testing, waits, workers = later("sqlflow.run", "unit_tests", "waits", "workers")
     diff, everywhere, freshness, show = later("sqlflow.run", "diff", "everywhere", "freshness", "show")
     new_unit_test, static_check, verify = later("sqlflow.run", "new_unit_test", "static_check", "verify")
 
@@ -110,14 +109,14 @@ class Project(Struct, frozen=True, dict=True):
 
     def block(self, name: str) -> nouns.Block:
         """Return the one block of that name, with or without its schema. Raise UsageError if there is none."""
-        return block_named(self.loaded, name)
+        return find.block_named(self.loaded, name)
 
-    def column(self, name: str) -> tuple[Read, Edges, Edges] | None:
+    def column(self, name: str) -> "tuple[Read, Edges, Edges] | None":
         """Return a column, written `block.column`, with what it is made from and what is made from it.
 
         None if `name` is none. Raise UsageError for a column that its block does not have.
         """
-        return column_named(self.graph, name)
+        return find.column_named(self.graph, name)
 
     def plan(
         self, select: Iterable[str] = (), exclude: Iterable[str] = (), offline: bool = False, adopt: bool = False,
@@ -183,7 +182,7 @@ class Project(Struct, frozen=True, dict=True):
         keep(self.loaded.root, self.cache, make_folder=True)
         limit = self.pipeline.timeout if timeout is None and self.pipeline else timeout
         if wait_for and self.pipeline and self.pipeline.waits:
-            wait_before(self.loaded, self.pipeline.waits, listener)
+            waits.wait_before(self.loaded, self.pipeline.waits, listener)
         options = Options(
             threads or self.loaded.config.threads, publish_what, fail_fast, prune, adopt, cascade, limit or None
         )
@@ -206,7 +205,7 @@ class Project(Struct, frozen=True, dict=True):
             todo = replace(todo, plans=plans)
             if document is not None:
                 saved.refuse_stale(document, todo.plan, str(plan_file))
-            refuse_unbuildable(todo.plan, asked)
+            backfill.refuse_unbuildable(todo.plan, asked)
             return run.execute(todo, options, listener)
 
     def backfill(
@@ -218,7 +217,7 @@ class Project(Struct, frozen=True, dict=True):
         What else is selected is built as by `build`. Raise UsageError for a time that is not of finished intervals.
         """
         chosen = tuple(select), tuple(exclude)
-        asked = backfilled(self.graph, self.selected(*chosen), start, end, only_missing)
+        asked = backfill.backfilled(self.graph, self.selected(*chosen), start, end, only_missing)
         return self.build(*chosen, threads=threads, lock_timeout=lock_timeout, listener=listener, asked=asked)
 
     def verify(
@@ -227,7 +226,7 @@ class Project(Struct, frozen=True, dict=True):
     ) -> "Difference":  # fmt: skip
         """Return how the intervals from `start` up to `end` of a block would differ if they were built again."""
         here = self._at(name)
-        asked = backfilled(here.graph, [here.block(name).name], start, end)
+        asked = backfill.backfilled(here.graph, [here.block(name).name], start, end)
         return verify.verified(here.graph, asked, tuple(key), limit, lock_timeout, listener)
 
     def _tests_in(self, held: Held) -> "testing.UnitTests":

@@ -1,7 +1,6 @@
 """An open DuckDB database, and the lines of work in it."""
 
 import os
-import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -13,14 +12,18 @@ import duckdb
 from sqlflow.core import streams
 from sqlflow.core.engine import Column, Holder, Relation, Rows
 from sqlflow.core.errors import StatementError, TargetError
+from sqlflow.core.later import later
 from sqlflow.core.names import TableName, literal
 from sqlflow_duckdb import copy, enums, infinite, spill
-from sqlflow_duckdb.errors import open_error, refused
 from sqlflow_duckdb.main_thread import interruptible
 from sqlflow_duckdb.settings import DuckDBSettings
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from sqlflow_duckdb import errors
+else:
+    (errors,) = later("sqlflow_duckdb", "errors")
 
 _STORAGE = "v1.5.0"
 """Files of this form are opened by DuckDB 1.5 and by 2.0; 2.0's own default is not read by 1.5."""
@@ -50,7 +53,7 @@ class DuckDBConnection:
                 str(self.path), read_only=readonly and not in_memory, config=_config(settings, root, self.path)
             )
         except duckdb.Error as error:
-            raise open_error(error, self.path) from error
+            raise errors.open_error(error, self.path) from error
         if not readonly and not in_memory:
             spill.enter(self.path, _below(root, settings.temp_directory) if settings.temp_directory else None)
             self._leave = partial(spill.leave, self.path)
@@ -61,7 +64,7 @@ class DuckDBConnection:
                 _close_sandbox(self._connection, root, self.copy)
         except duckdb.Error as error:
             self.close()
-            raise open_error(error, self.path) from error
+            raise errors.open_error(error, self.path) from error
 
     def session(self, run: str = "") -> "DuckDBSession":
         return DuckDBSession(self._connection.cursor(), self.path)
@@ -90,6 +93,8 @@ class DuckDBConnection:
 
     def has_ended(self, holder: Holder) -> bool:
         """Whoever wrote the file from another process has closed it, or this one could not have opened it."""
+        import socket
+
         return (holder.host, holder.pid) != (socket.gethostname(), os.getpid())
 
     def write_copy(self, names: Sequence[TableName], run: str) -> None:
@@ -153,7 +158,7 @@ class DuckDBSession:
         try:
             found = self._cursor.execute(sql).fetchall()
         except duckdb.Error as error:
-            raise refused(error, sql, self._path) from error
+            raise errors.refused(error, sql, self._path) from error
         return found[0][0] if found and type(found[0][0]) is int else None
 
     def rows(self, sql: str, limit: int | None = None) -> Rows:
@@ -168,7 +173,7 @@ class DuckDBSession:
             columns = tuple(column[0] for column in cursor.description or ())
             rows = infinite.told(rows, cursor.description or [], sql, run)
         except duckdb.Error as error:
-            raise refused(error, sql, self._path) from error
+            raise errors.refused(error, sql, self._path) from error
         finally:
             if limit is not None:
                 cursor.close()
@@ -180,9 +185,9 @@ class DuckDBSession:
         try:
             batches = enums.reader(self._cursor.sql(sql))
         except duckdb.Error as error:
-            raise refused(error, sql, self._path) from error
+            raise errors.refused(error, sql, self._path) from error
         kinds = (OSError, pa.ArrowException, duckdb.Error)
-        return streams.told(batches, kinds, lambda error: refused(error, sql, self._path))
+        return streams.told(batches, kinds, lambda error: errors.refused(error, sql, self._path))
 
     def load(
         self, relation: TableName, batches: "pa.RecordBatchReader", options: Mapping[str, Any] | None = None

@@ -1,8 +1,6 @@
 """How errors reach the user: plain words on stderr; a traceback only on request, or in a file."""
 
 import sys
-import tempfile
-import traceback
 from pathlib import Path
 
 import click
@@ -15,6 +13,8 @@ from sqlflow.core.secrets import masked
 def told(error: Exception) -> int:
     """Write an error to stderr and return the exit code that it stands for."""
     if "--debug" in sys.argv:
+        import traceback
+
         echo("".join(traceback.format_exception(error)), err=True)
     if isinstance(error, SqlflowError) and not _is_internal(error):
         echo(click.style("error: ", fg="red", bold=True) + str(error), err=True)
@@ -31,6 +31,9 @@ def _is_internal(error: SqlflowError) -> bool:
 
 
 def _kept_trace(error: Exception) -> Path:
+    import tempfile
+    import traceback
+
     with tempfile.NamedTemporaryFile("w", prefix="sqlflow-trace-", suffix=".txt", delete=False) as file:
         file.write(masked("".join(traceback.format_exception(error))))
     return Path(file.name)

@@ -4,7 +4,6 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import FrameType
 
 
@@ -15,13 +14,13 @@ class Terminated(BaseException):
 _STOPPING: dict[int, type[BaseException]] = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
 
 
-@dataclass
 class _Hearing:
     """What becomes of the next signal; `late` is the one that came when it was too late."""
 
-    is_over: bool = False
-    late: int = 0
-    ended_by: int = 0
+    def __init__(self) -> None:
+        self.is_over = False
+        self.late = 0
+        self.ended_by = 0
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         if not self.is_over:

@@ -1,7 +1,5 @@
 """What a run says to a person: live lines while it lasts, and a summary with the next step last."""
 
-import shlex
-import shutil
 import sys
 import threading
 import time
@@ -225,6 +223,8 @@ def _assertion_text(result: AssertionResult) -> str:
     if result.description:
         lines.append(f"  {result.description}")
     if result.sample:
+        import shutil
+
         width = shutil.get_terminal_size((100, 24)).columns - 4
         shown = table(result.columns, result.sample[:5], width)
         lines += [f"    {line}" for line in shown.split("\n")]
@@ -268,6 +268,8 @@ def _next_step(report: Report, flags: str) -> str:
             return f"next: mend {result.problems[0].place or result.block}, then `sqlflow build {result.block}+{flags}`"
         name = result.block or result.assertion
         if result.failing:
+            import shlex
+
             return f"next: `sqlflow failures {shlex.quote(name)}{flags}` shows the rows"
         again = f", then `sqlflow build {result.block}+{flags}`" if result.block else ""
         return f"next: mend {result.problems[0].place or name}{again}"

@@ -1,6 +1,5 @@
 """Unit tests that failed, as text for people: row by row and column by column what is not as expected."""
 
-import shutil
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -41,6 +40,8 @@ def _failed(result: UnitTestResult, name: str) -> Iterator[str]:
     if result.description:
         yield f"  {result.description}"
     shown = result.differences[:_ROWS_SHOWN]
+    import shutil
+
     width = shutil.get_terminal_size((100, 24)).columns - 4
     rows = [(_mark(one), *(_cell(one, at) for at in range(len(result.columns)))) for one in shown]
     lines = table(["", *result.columns], rows, width).split("\n")

@@ -16,7 +16,6 @@ The number is the process's exit code.
 
 import re
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 
 from msgspec import Struct
 from msgspec.structs import force_setattr
@@ -155,6 +154,8 @@ class Cancelled(SqlflowError):
 def nearest(word: str, candidates: Iterable[str]) -> str:
     """Return the candidate most like `word`, or an empty text where none is close."""
     known: Sequence[str] = sorted(set(candidates))
+    from difflib import get_close_matches  # only errors need it
+
     matches = get_close_matches(word.lower(), known, n=1, cutoff=0.6)
     return matches[0] if matches else ""
 

@@ -12,8 +12,9 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from sqlflow.core.engine import Column, Connection, Rows, Session
 from sqlflow.core.errors import StatementError, TargetError
@@ -27,8 +28,7 @@ _WHAT = re.compile(r"\W*(\w+)(?: (?:or replace|unique|if (?:not )?exists|into|fr
 _STATE_TABLE = re.compile(r'\."(sqlflow_[a-z]+)"')
 
 
-@dataclass
-class Failure:
+class Failure(Struct):
     """What is to happen when the place `name` is reached for the `nth` time."""
 
     name: str

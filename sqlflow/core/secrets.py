@@ -1,6 +1,5 @@
 """What no message, log, event, file or table may show, and the text without it."""
 
-import base64
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -32,6 +31,8 @@ def hide(secrets: Iterable[str]) -> None:
 
 
 def _forms(secret: str) -> Iterator[str]:
+    import base64  # most projects read no secret
+
     for text in {secret, secret.strip(), *secret.splitlines()}:
         yield text
         yield from (quote(text, safe=""), quote(text), quote_plus(text), unquote(text))

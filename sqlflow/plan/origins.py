@@ -2,9 +2,8 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 EVERY = "*"
 """The column of a read that is of all columns."""
@@ -103,8 +102,7 @@ def distinct(pairs: Iterable[tuple[str, Origin]]) -> dict[str, Origin]:
     return found
 
 
-@dataclass(slots=True)
-class Scope:
+class Scope(Struct):
     """The tables that a SELECT can name, those of the queries around it behind them, and the aliases of its columns."""
 
     outer: "Scope | None"

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -10,8 +11,8 @@ from msgspec.structs import replace
 from sqlflow.core.block import Assertion, Block, Project
 from sqlflow.core.engine import Column
 from sqlflow.core.errors import Problem, ProjectError
+from sqlflow.core.later import later
 from sqlflow.core.names import TableName
-from sqlflow.plan.changes import column_changes
 from sqlflow.plan.current import NOTHING_KNOWN, Current
 from sqlflow.plan.exports import Due
 from sqlflow.plan.graph import Graph, Resolver, blocks_read, gated
@@ -22,6 +23,11 @@ from sqlflow.plan.recipes import Cookbook, is_stored
 from sqlflow.plan.reuse import Step, reuses, step_of
 from sqlflow.plan.versions import SERVER, Key, assertion_key, version_key
 from sqlflow.read.versions import NO_FILES, FileVersions
+
+if TYPE_CHECKING:
+    from sqlflow.plan import changes
+else:  # where nothing is built, no column changes
+    (changes,) = later("sqlflow.plan", "changes")
 
 
 class Check(Struct, frozen=True, eq=False):
@@ -141,8 +147,9 @@ def plan(
         else step_of(name, reasons.get(name), cookbook, reused, current, full_refresh)
         for name in graph.order
     )  # fmt: skip
-    changes = column_changes(cookbook, [step.block for step in steps if step.action == "build"])
-    steps = tuple(replace(step, columns=changes[step.block]) if step.block in changes else step for step in steps)
+    anew = [step.block for step in steps if step.action == "build"]
+    columns = changes.column_changes(cookbook, anew) if anew else {}
+    steps = tuple(replace(step, columns=columns[step.block]) if step.block in columns else step for step in steps)
     building = [graph.project.blocks[step.block] for step in steps if step.action == "build"]
     bases = {block.name: bases[block.name] for block in building if block.name in bases}
     ranges = {block.name: ranges[block.name] for block in building if block.name in ranges}

@@ -1,16 +1,21 @@
 """Which versions that are there are used again, and why each block is built or not."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
 from sqlflow.core.block import Project
+from sqlflow.core.later import later
 from sqlflow.core.names import TableName
 from sqlflow.plan.current import Current
 from sqlflow.plan.recipes import Cookbook, Entry, is_stored, is_volatile
-from sqlflow.plan.sameness import Comparison
 from sqlflow.plan.versions import INTERVALS, REFRESH, SERVER, STATE_SCHEMA, Key
+
+if TYPE_CHECKING:
+    from sqlflow.plan import sameness
+else:  # where every key is that of a version, nothing is compared
+    (sameness,) = later("sqlflow.plan", "sameness")
 
 Action = Literal["build", "reuse", "inline", "skip"]
 
@@ -56,7 +61,7 @@ def reuses(cookbook: Cookbook, current: Current) -> dict[TableName, Reuse]:
     """Return the versions that are used again: those of the same key, and those that read nothing of what changed."""
     there = {made.key: made.relation for made in current.made}
     there |= {entry.key: TableName(STATE_SCHEMA, entry.relation) for entry in current.entries if entry.key}
-    comparison = Comparison(cookbook.graph.project.target.engine.dialect)
+    comparison: sameness.Comparison | None = None
     found: dict[TableName, Reuse] = {}
     for name in cookbook.graph.order:
         key = cookbook.keys.get(name)
@@ -64,12 +69,14 @@ def reuses(cookbook: Cookbook, current: Current) -> dict[TableName, Reuse]:
             continue
         if key.text in there:
             found[name] = Reuse(there[key.text])
-        elif (entry := _same(cookbook, comparison, name)) is not None:
+            continue
+        comparison = comparison or sameness.Comparison(cookbook.graph.project.target.engine.dialect)
+        if (entry := _same(cookbook, comparison, name)) is not None:
             found[name] = Reuse(TableName(STATE_SCHEMA, entry.relation), _changed(entry, key, cookbook))
     return found
 
 
-def _same(cookbook: Cookbook, comparison: Comparison, name: TableName) -> Entry | None:
+def _same(cookbook: Cookbook, comparison: "sameness.Comparison", name: TableName) -> Entry | None:
     """Return the entry of a version of a table that has the same rows as the block would have now."""
     block = cookbook.graph.project.blocks[name]
     if block.code is None or not is_stored(block) or is_volatile(block):

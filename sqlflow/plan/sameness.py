@@ -5,7 +5,8 @@ there are, down to seeds, files and sources. With `stored`, tables count by what
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from sqlflow.core.names import TableName
 from sqlflow.plan.functions import heeds_order
@@ -14,8 +15,7 @@ from sqlflow.plan.origins import EVERY, Origin, Read
 from sqlflow.plan.recipes import Recipe
 
 
-@dataclass(slots=True)
-class Needs:
+class Needs(Struct):
     """What a recipe comes down to.
 
     `facts` are the computations, and the versions of what is read from outside. `tables` are the columns that are read of

@@ -9,13 +9,12 @@ is one that includes others. The file begins with a hash of the rest, so that a 
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from sqlflow.core.block import Block, Query
 from sqlflow.core.names import TableName
@@ -84,8 +83,7 @@ def _program() -> tuple[str, ...]:
     return version("sqlflow"), str(stats), version("sqlglot"), version("jinja2")
 
 
-@dataclass
-class LoadCache:
+class LoadCache(Struct):
     """The entries of the last time, and those of this time. It is written only where `is_changed`."""
 
     context: Context = field(default_factory=lambda: Context(b"", b""))

@@ -3,10 +3,10 @@
 import hashlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct, field
 
 from sqlflow.read.cache import sealed, settled_stamp, stamp, unsealed
 
@@ -16,8 +16,7 @@ _Known = tuple[int, int, bytes]
 """A file's size, its time of change in nanoseconds, and the hash of what it held then."""
 
 
-@dataclass
-class Contents:
+class Contents(Struct):
     """The hashes of the last time, and those of this time, by path."""
 
     old: Mapping[str, _Known] = field(default_factory=dict)

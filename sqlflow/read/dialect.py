@@ -1,7 +1,6 @@
 """SQL of one dialect as SQL of another: what does not carry over is an error, never another result in silence."""
 
 from collections.abc import Iterator
-from difflib import SequenceMatcher
 from typing import Any
 
 from sqlflow.core.engine import Engine
@@ -54,6 +53,8 @@ def _refuse(text: MappedText, dialect: str, error: Any, where: Place) -> None:
 
 def _placed(sql: str, text: MappedText, dialect: str, target: str) -> MappedText:
     """Return `sql` with the places of the text's words: the words that both have, in the same order, belong together."""
+    from difflib import SequenceMatcher
+
     from sqlglot.dialects import Dialect
 
     before = Dialect.get_or_raise(dialect).tokenize(text.text)

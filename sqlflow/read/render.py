@@ -8,10 +8,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from sqlflow.core.block import Reads, Target
@@ -45,8 +44,7 @@ class Template(Struct, frozen=True):
         return has_tags(self.text) and _QUERY.search(self.text) is not None
 
 
-@dataclass(slots=True)
-class _Notes:
+class _Notes(Struct):
     """What is being read while one template is rendered."""
 
     this: TableName | None

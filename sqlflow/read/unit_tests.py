@@ -1,6 +1,5 @@
 """From the files of `unit_tests/` to unit tests: a file holds tests by name, each at its place."""
 
-import csv
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
@@ -198,6 +197,8 @@ class _RowsReader:
             source = SourceFile(node.source.path, "\n" * shift + node.text)
         else:
             shift, source = 0, self._file(node)
+        import csv
+
         lines = csv.reader(source.text.split("\n")[shift:], strict=True)
         try:
             found = [(shift + lines.line_num, line) for line in lines if line]

@@ -10,18 +10,15 @@ Versions are shared by all of them, so that none may go while a run of another e
 """
 
 import os
-import secrets
-import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from sqlflow.core.engine import Connection, Holder, Session
 from sqlflow.core.environment import PROD, Environment
@@ -37,15 +34,14 @@ DEAD_SECONDS = 12.0
 
 def new_run() -> str:
     """Return an id that is unique and sorts by time."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"[:-3] + secrets.token_hex(2)
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"[:-3] + os.urandom(2).hex()
 
 
 _over: deque[str] = deque(maxlen=1000)
 """The last runs of this process that have ended. No engine can tell that of a process that lives."""
 
 
-@dataclass
-class Lease:
+class Lease(Struct):
     """The right of one run to change the environment, as long as nobody has overtaken it."""
 
     owner: str
@@ -96,6 +92,8 @@ class Taking:
             raise UsageError("two targets of the project are the same database", hint=hint)
         if holder is not None and not self._has_ended(holder, str(heartbeat)):
             raise _busy(holder)
+        import socket
+
         try:
             with self.session.transaction():
                 _one_at_a_time(self.session)
@@ -205,8 +203,7 @@ def _overtaken(holder: Holder | None) -> BusyError:
     )
 
 
-@dataclass
-class _Heart:
+class _Heart(Struct):
     """The session that shows that a run lives; another one once it has broken, as when the server was started again."""
 
     open_session: Callable[[], Session]

@@ -1,8 +1,9 @@
 """What lies in a target, asked for once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from sqlflow.core.engine import Relation
 
@@ -13,8 +14,7 @@ class Lists(Protocol):
     def relations(self, schemas: Sequence[str]) -> tuple[Relation, ...]: ...
 
 
-@dataclass
-class Listing:
+class Listing(Struct):
     """What lies in a target's schemas at one time: each of them is asked for once."""
 
     connection: Lists

@@ -3,7 +3,8 @@
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from sqlflow.core.block import Block, Project
 from sqlflow.core.engine import Connection, Engine, Relation, Session
@@ -193,8 +194,7 @@ def _change(
             change(session)
 
 
-@dataclass
-class _Lines:
+class _Lines(Struct):
     """The session that publishes, and those that have taken its place when it broke."""
 
     connection: Connection

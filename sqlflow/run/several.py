@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from sqlflow.core.engine import Session
@@ -95,8 +95,7 @@ def overview(
         )
 
 
-@dataclass
-class Several:
+class Several(Struct):
     """One build over the targets that are open for it, by name."""
 
     graph: Graph

@@ -1,10 +1,9 @@
 """What has become of each block and each assertion of a run."""
 
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from sqlflow.core import events
@@ -29,8 +28,7 @@ class Later(Struct, frozen=True):
 Outcome: TypeAlias = "Built | Later | AssertionResult | SqlflowError | Literal['not begun'] | None"
 
 
-@dataclass
-class Tally:
+class Tally(Struct):
     """The results of one run while it lasts. Threads that work may write into it, each for its own node.
 
     `graph` is that of the whole project, `targets` are those of the run, for people.
