@@ -8,7 +8,7 @@ def main() -> None:
     heard = signal.getsignal(signal.SIGINT)
     if heard is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from sqlflow.cli.main import main as run
+    from sqlflow.cli.main import run
 
     signal.signal(signal.SIGINT, heard)
     run()

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from support import write
 
+import sqlflow
+
 SLOW = "select count(*) as n from range(10000000) a, range(10000000) b"
 SQLFLOW = (sys.executable, "-m", "sqlflow")
 
@@ -58,3 +60,24 @@ def test_the_shell_completes_commands_and_block_names(
     asked = {"_SQLFLOW_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(position)}
     done = subprocess.run(SQLFLOW, cwd=tmp_path, env=os.environ | asked, capture_output=True, text=True, check=True)
     assert [line.partition(",")[2] for line in done.stdout.splitlines()] == expected
+
+
+AT_THE_END = {
+    "what is registered": "import atexit\natexit.register(print, 'done')\n",
+    "what a thread prints": (
+        "import threading\nthreading.Thread(target=lambda: (threading.main_thread().join(), print('done'))).start()\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("before", AT_THE_END.values(), ids=AT_THE_END)
+@pytest.mark.parametrize(("arguments", "code", "told"), [(["--version"], 0, True), (["nothing"], 2, False)])
+def test_a_process_ends_with_its_code_when_all_is_done_and_written(
+    arguments: list[str], code: int, told: bool, before: str
+) -> None:
+    program = before + "import sys\nfrom sqlflow.cli.main import run\nsys.argv[0] = 'sqlflow'\nrun()"
+
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
+
+    said = [f"sqlflow {sqlflow.__version__}"] if told else []
+    assert (done.returncode, done.stdout.splitlines()) == (code, [*said, "done"])

@@ -1,11 +1,13 @@
-"""Options that several commands share, handed to a command as values."""
+"""Options that several commands share, handed to a command as values.
+
+They are named tuples: `--help` comes to its end before msgspec would be imported.
+"""
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -15,8 +17,7 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Which project a command is for, on which target, with which vars."""
 
     project_dir: str
@@ -47,7 +48,7 @@ class Place:
         if project.pipeline is None:
             return self.flags
         environment = self.environment or project.pipeline.environment
-        return replace(self, target=self.target or project.pipeline.target, environment=environment).flags
+        return self._replace(target=self.target or project.pipeline.target, environment=environment).flags
 
 
 def _entered(project_dir: str) -> str:
@@ -58,8 +59,7 @@ def _entered(project_dir: str) -> str:
     return project_dir
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """Which blocks a command is for."""
 
     select: tuple[str, ...]
@@ -96,7 +96,7 @@ def environment_option(command: Command) -> Command:
 
     @wraps(command)
     def call(place: Place, environment: str | None, **others: Any) -> Any:
-        return command(place=replace(place, environment=environment), **others)
+        return command(place=place._replace(environment=environment), **others)
 
     return click.option(
         "--env", "environment", metavar="NAME",
@@ -109,7 +109,7 @@ def pipeline_option(command: Command) -> Command:
 
     @wraps(command)
     def call(place: Place, pipeline: str | None, **others: Any) -> Any:
-        return command(place=replace(place, pipeline=pipeline), **others)
+        return command(place=place._replace(pipeline=pipeline), **others)
 
     return click.option(
         "--pipeline", metavar="NAME", shell_complete=pipeline_names,

@@ -129,10 +129,11 @@ class Resolver:
         return ""
 
     def links(
-        self, query: Code, schema: str, problems: list[Problem], where: Place,
+        self, query: Code, schema: str, problems: list[Problem], where: Place | Block,
         declared: frozenset[TableName] = frozenset(),
     ) -> dict[TableName, Link]:  # fmt: skip
-        """Return what each name in `query` stands for; faults are added to `problems` at the name's place.
+        """Return what each name in `query` stands for; faults are added to `problems` at the name's place
+        or else at `where`, which may be a block.
 
         Those of `declared` names that the text does not hold are told elsewhere.
         """
@@ -145,12 +146,12 @@ class Resolver:
             except ProjectError as error:
                 place = place_of(query, name)
                 if place or name not in declared:
-                    problems.extend(Problem(p.message, place or where, p.hint) for p in error.problems)
+                    problems.extend(Problem(p.message, place or _place(where), p.hint) for p in error.problems)
         for name in sorted(query.unclear & found.keys()):
             if self._is_replaced(found[name]):
                 message = f"`{name}` is a CTE and a block here, and the query is beyond what sqlflow can parse"
                 hint = f"write the block's schema: `{found[name].name}`"
-                problems.append(Problem(message, place_of(query, name) or where, hint))
+                problems.append(Problem(message, place_of(query, name) or _place(where), hint))
         self._check_refs(query, schema, problems, where)
         return found
 
@@ -174,15 +175,20 @@ class Resolver:
         is_block = link.kind == "block" or link.name in self.project.elsewhere
         return is_block or (source is not None and source.files is not None)
 
-    def _check_refs(self, query: Code, schema: str, problems: list[Problem], where: Place) -> None:
+    def _check_refs(self, query: Code, schema: str, problems: list[Problem], where: Place | Block) -> None:
         for text in query.reads.refs:
             name = TableName.parse(text)
             if name.name not in self.by_bare_name:
                 known = ", ".join(f"`{block}`" for block in sorted(self.project.blocks)[:3])
                 hint = did_you_mean(name.name, self.by_bare_name) or f"did you mean one of the blocks, such as {known}?"
                 problems.append(
-                    Problem(f"`ref({text!r})`: there is no such block", place_of(query, name) or where, hint)
+                    Problem(f"`ref({text!r})`: there is no such block", place_of(query, name) or _place(where), hint)
                 )
+
+
+def _place(where: Place | Block) -> Place:
+    """Return a place, or that of a block's code: finding it takes a walk through the file, which few names need."""
+    return where.source.place(where.body) if isinstance(where, Block) else where
 
 
 def place_of(query: Code, name: TableName) -> Place | None:
@@ -225,9 +231,8 @@ def graph(project: Project) -> Graph:
 def _links(block: Block, resolver: Resolver, problems: list[Problem]) -> list[Link]:
     if block.code is None:
         return []
-    where = block.source.place(block.body)
     declared = frozenset(TableName.parse(text) for text in block.config.depends_on)
-    return list(resolver.links(block.code, block.name.schema, problems, where, declared).values())
+    return list(resolver.links(block.code, block.name.schema, problems, block, declared).values())
 
 
 def _missing_dependencies(project: Project, resolver: Resolver) -> list[Problem]:

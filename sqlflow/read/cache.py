@@ -207,9 +207,10 @@ def sealed(data: bytes) -> bytes:
     return _digest(data) + data
 
 
-def unsealed(data: bytes) -> bytes:
+def unsealed(data: bytes) -> memoryview:
     """Return what was sealed; nothing where it is damaged."""
-    return data[_DIGEST:] if _digest(data[_DIGEST:]) == data[:_DIGEST] else b""
+    rest = memoryview(data)[_DIGEST:]  # which copies nothing: there are megabytes of it
+    return rest if _digest(rest) == data[:_DIGEST] else memoryview(b"")
 
 
 def stamp(file: Path | str) -> tuple[int, int] | None:
@@ -226,5 +227,5 @@ def settled_stamp(file: Path, read_at: int) -> tuple[int, int] | None:
     return found if found and found[1] < read_at - _CLOCK_STEP_NANOSECONDS else None
 
 
-def _digest(data: bytes) -> bytes:
+def _digest(data: bytes | memoryview) -> bytes:
     return hashlib.blake2b(data, digest_size=_DIGEST).digest()

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from sqlflow.core import events
 from sqlflow.core.engine import Connection, Session
 from sqlflow.core.environment import Environment
+from sqlflow.core.errors import StatementError
 from sqlflow.core.events import Listener
 from sqlflow.plan.plan import Plan
 from sqlflow.run import publish, state
@@ -19,9 +20,15 @@ from sqlflow.run.sweep import is_swept
 from sqlflow.run.tally import Tally
 
 
-def free_leases(connection: Lists, session: Session) -> Leases | None:
-    """Return the leases as they are; None where one is taken, or where the state is not of this sqlflow's form."""
-    if not state.exists(connection) or state.form(session) != state.FORM:
+def free_leases(session: Session) -> Leases | None:
+    """Return the leases as they are; None where one is taken, or where there is no state of this sqlflow's form.
+
+    All else is asked behind it: what another run changes meanwhile shows in the leases.
+    """
+    try:
+        if state.form(session) != state.FORM:
+            return None
+    except StatementError:  # nothing was ever built
         return None
     found = Leases.now(session)
     return found if found.are_free else None

@@ -36,9 +36,9 @@ def current(
     schemas = sorted({name.schema for name in wanted})
     listing.relations([STATE_SCHEMA, *schemas])
     has_state = state.exists(listing)
-    if has_state:
-        state.form(session)
-    shown = state.shown(listing, session, environment) if has_state else {}
+    form = state.form(session) if has_state else 0
+    rows = state.published(session, environment) if has_state else {}
+    shown = state.still_shown(listing, rows, environment)
     elsewhere = state.shown_elsewhere(session, environment) if has_state else {}
     problems = []
     for relation in sorted(listing.relations(schemas), key=lambda relation: relation.name):
@@ -51,7 +51,7 @@ def current(
             problems.append(foreign(relation, block))
     if not has_state:
         return Current({}, tuple(problems), server=connection.server)
-    made = ledger.with_slices(session, state.made(listing, session, environment))
+    made = ledger.with_slices(session, state.made(listing, session, environment, rows))
     good = {version.relation for version in made}
     read = state.read_from(listing, session, environment, shown)
     published = {name: relation for name, relation in read.items() if relation in good}
@@ -61,7 +61,7 @@ def current(
         True,
         made,
         state.checked(session),
-        state.recipes(session, made),
+        state.recipes(session, form, made),
         readers=_readers(connection, shown, environment),
         borrowed=frozenset(published) - frozenset(shown),
         server=connection.server,
@@ -222,11 +222,12 @@ def to_show(
     plan: Plan, relations: Mapping[TableName, TableName], connection: Lists, session: Session, environment: Environment
 ) -> dict[TableName, TableName]:  # fmt: skip
     """Return those of the relations that are not what the environment shows, and what it borrows from `prod`."""
-    shown, looks = state.shown(connection, session, environment), state.looks(session, environment)
+    looks = state.looks(session, environment)
+    shown = state.still_shown(connection, {name: relation for name, (relation, _) in looks.items()}, environment)
     return {
         name: relation
         for name, relation in {**plan.borrowed, **relations}.items()
-        if shown.get(name) != relation or looks[name] != look_of(plan.block(name))
+        if shown.get(name) != relation or looks[name][1] != look_of(plan.block(name))
     }
 
 

@@ -118,12 +118,12 @@ class Several(Struct):
 
     def before(self) -> Across | None:
         """Return what is to be done, without the leases; None where it cannot be told without."""
-        self.listings = {name: Listing(one.connection) for name, one in self.there.items()}
         for name, one in self.there.items():
-            found = free_leases(self.listings[name], one.session)
+            found = free_leases(one.session)
             if found is None:
                 return None
             self.leases[name] = found
+        self.listings = {name: Listing(one.connection) for name, one in self.there.items()}
         return self._across(may_write=False)
 
     def is_idle(self, todo: Across, options: Options) -> bool:

@@ -171,7 +171,9 @@ def shown_elsewhere(session: Session, environment: Environment) -> dict[TableNam
     return {Environment(other).relation(TableName(schema, name)): other for other, schema, name in found.rows}
 
 
-def made(connection: Lists, session: Session, environment: Environment) -> tuple[Made, ...]:
+def made(
+    connection: Lists, session: Session, environment: Environment, published_here: Mapping[TableName, TableName]
+) -> tuple[Made, ...]:  # fmt: skip
     """Return the versions that are there with all that they need, the newest last; behind them those that `prod` shows,
     and those that the environment shows.
     """
@@ -180,7 +182,7 @@ def made(connection: Lists, session: Session, environment: Environment) -> tuple
         f"select relation, key, code, reads, inputs from {table_of('sqlflow_versions')}"
         f" where kind <> {literal(PART)} order by built_at"
     )
-    own = {relation.name for relation in published(session, environment).values()}
+    own = {relation.name for relation in published_here.values()}
     prod = own if environment.is_prod else {relation.name for relation in published(session, PROD).values()}
     for relation, *_, inputs in found.rows:
         if not there.issuperset(msgspec.json.decode(inputs)):
@@ -193,9 +195,9 @@ def made(connection: Lists, session: Session, environment: Environment) -> tuple
     )
 
 
-def recipes(session: Session, versions: Iterable[Made]) -> tuple[Entry, ...]:
-    """Return how the given versions were made, the latest last. An older state knows nothing of that."""
-    if form(session) < _FORM_OF_RECIPES:
+def recipes(session: Session, form: int, versions: Iterable[Made]) -> tuple[Entry, ...]:
+    """Return how the given versions were made, the latest last. A state of an older form knows nothing of that."""
+    if form < _FORM_OF_RECIPES:
         return ()
     good = {made.relation.name for made in versions}
     found = session.rows(
@@ -241,15 +243,25 @@ def record_checked(session: Session, keys: Iterable[str], run: str) -> None:
         session.execute(f"insert into {table_of('sqlflow_checked')} values {rows}")
 
 
-def looks(session: Session, environment: Environment) -> dict[TableName, str]:
-    """Return what describes each published block, as it was when it was published."""
-    found = session.rows(f"select schema_name, name, look from {table_of('sqlflow_published')} where {of(environment)}")
-    return {TableName(schema, name): look for schema, name, look in found.rows}
+def looks(session: Session, environment: Environment) -> dict[TableName, tuple[TableName, str]]:
+    """Return the relation behind each published block, and what described it when it was published."""
+    columns = "schema_name, name, relation, look"
+    found = session.rows(f"select {columns} from {table_of('sqlflow_published')} where {of(environment)}")
+    return {
+        TableName(schema, name): (TableName(STATE_SCHEMA, relation), look)
+        for schema, name, relation, look in found.rows
+    }
 
 
 def shown(connection: Lists, session: Session, environment: Environment) -> dict[TableName, TableName]:
     """Return the relation behind each published block whose view is still there, as we made it."""
-    rows = published(session, environment)
+    return still_shown(connection, published(session, environment), environment)
+
+
+def still_shown(
+    connection: Lists, rows: Mapping[TableName, TableName], environment: Environment
+) -> dict[TableName, TableName]:
+    """Return those of the published blocks whose view is still there, as we made it."""
     schemas = sorted({environment.relation(name).schema for name in rows})
     there = {relation.name: relation for relation in connection.relations(schemas)}
     return {name: behind for name, behind in rows.items() if _is_ours(there.get(environment.relation(name)), behind)}

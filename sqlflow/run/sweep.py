@@ -1,11 +1,12 @@
 """Drops the versions that are not needed any more: what cannot be dropped now is dropped by a later run."""
 
-import json
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from math import inf
+
+import msgspec
 
 from sqlflow.core.engine import Connection, Relation, Session
 from sqlflow.core.environment import Environment
@@ -146,7 +147,7 @@ def _recorded_and_needed(
 ) -> tuple[frozenset[str], frozenset[str]]:  # fmt: skip
     """Return the versions that are recorded, and the relations that stay, with all that they are made from."""
     found = session.rows(f"select relation, key, inputs, built_at from {table_of('sqlflow_versions')}").rows
-    inputs = {relation: tuple(json.loads(names)) for relation, _, names, _ in found}
+    inputs = {relation: msgspec.json.decode(names, type=tuple[str, ...]) for relation, _, names, _ in found}
     oldest = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=seconds)
     young = [relation for relation, key, _, built_at in found if seconds and key != relation and built_at >= oldest]
     shown = [relation for (relation,) in session.rows(f"select relation from {table_of('sqlflow_published')}").rows]

@@ -29,7 +29,7 @@ def command(place: Place) -> None:
     code = 0
     for name in [place.target] if place.target else _targets(place.project_dir):
         try:
-            echo_line = _checked(replace(place, target=name, project_dir=folder))
+            echo_line = _checked(place._replace(target=name, project_dir=folder))
         except SqlflowError as error:
             code = code or error.exit_code
             echo_line = f"target {name or 'default'}: failed\n{error}"
