@@ -50,7 +50,7 @@ COMMANDS = {
 }
 
 
-_NEW_OBJECTS = 100_000
+_NEW_OBJECTS = 200_000
 """After how many new objects Python looks for garbage: after 700 it takes a sixth of a build that has nothing to do."""
 
 

@@ -3,6 +3,7 @@
 They are named tuples: `--help` comes to its end before msgspec would be imported.
 """
 
+import gc
 import os
 from collections.abc import Callable
 from functools import wraps
@@ -31,9 +32,11 @@ class Place(NamedTuple):
         from sqlflow.app import Project
         from sqlflow.read.config import given_vars
 
-        return Project.load(
+        project = Project.load(
             _entered(self.project_dir), self.target, given_vars(self.given_vars), self.environment, self.pipeline
         )
+        gc.freeze()  # it stays to the end: Python need not look for garbage in it
+        return project
 
     @property
     def flags(self) -> str:
