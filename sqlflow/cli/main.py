@@ -103,13 +103,18 @@ def run() -> NoReturn:
     try:
         main()
     except SystemExit as ended:
-        threading = sys.modules.get("threading")
-        if not isinstance(ended.code, int) or (threading and threading.active_count() > 1):
+        if not isinstance(ended.code, int) or _is_waited_for():
             raise
         atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(ended.code)
+
+
+def _is_waited_for() -> bool:
+    """Tell whether somebody goes on when the command is over: another thread, a debugger or a profiler."""
+    threading = sys.modules.get("threading")
+    return bool((threading and threading.active_count() > 1) or sys.gettrace() or sys.getprofile())
 
 
 def main() -> NoReturn:

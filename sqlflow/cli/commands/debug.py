@@ -2,7 +2,6 @@
 
 import platform
 import sys
-from dataclasses import replace
 from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import Any
