@@ -112,9 +112,10 @@ def run() -> NoReturn:
 
 
 def _is_waited_for() -> bool:
-    """Tell whether somebody goes on when the command is over: another thread, a debugger or a profiler."""
+    """Tell whether somebody goes on when the command is over: a thread that is no daemon, a debugger or a profiler."""
     threading = sys.modules.get("threading")
-    return bool((threading and threading.active_count() > 1) or sys.gettrace() or sys.getprofile())
+    others = [thread for thread in threading.enumerate() if not thread.daemon][1:] if threading else []
+    return bool(others or sys.gettrace() or sys.getprofile())
 
 
 def main() -> NoReturn:
