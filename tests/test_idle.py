@@ -10,6 +10,7 @@ from support import write
 
 from sqlflow import Project
 from sqlflow.core import events
+from sqlflow.plan.recipes import Entries
 from sqlflow.run import idle, several
 
 FILES = {
@@ -43,6 +44,13 @@ def told_idle(monkeypatch: pytest.MonkeyPatch, **options: Any) -> bool:
     assert Project.load().build(**options).ok
     monkeypatch.undo()
     return said == [True]
+
+
+def test_how_versions_were_made_is_not_asked_for_where_nothing_is_to_be_done(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Entries, "every", property(lambda entries: pytest.fail("it was asked for")))
+    assert told_idle(monkeypatch)
 
 
 def run_in_target(root: Path, *statements: str) -> None:

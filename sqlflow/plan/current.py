@@ -7,7 +7,7 @@ from msgspec import Struct, field
 from sqlflow.core.errors import Problem
 from sqlflow.core.names import TableName
 from sqlflow.core.spans import Span
-from sqlflow.plan.recipes import Entry
+from sqlflow.plan.recipes import NO_ENTRIES, Entries
 
 
 class Slice(Struct, frozen=True, order=True):
@@ -47,7 +47,7 @@ class Current(Struct, frozen=True):
     is_known: bool = True
     made: tuple[Made, ...] = ()
     checked: frozenset[str] = frozenset()
-    entries: tuple[Entry, ...] = ()
+    entries: Entries = NO_ENTRIES
     sources: Mapping[TableName, str] = field(default_factory=dict)
     """The versions of the tables that sqlflow did not make; those that are not here are not known."""
     readers: Mapping[TableName, tuple[TableName, ...]] = field(default_factory=dict)

@@ -19,7 +19,7 @@ from sqlflow.plan.graph import Graph, Resolver, blocks_read, gated
 from sqlflow.plan.incremental import base_of, continued_key, protected
 from sqlflow.plan.ranges import NOTHING_ASKED, AskedRanges, Ranges, continued
 from sqlflow.plan.reasons import told
-from sqlflow.plan.recipes import Cookbook, is_stored
+from sqlflow.plan.recipes import NO_ENTRIES, Cookbook, is_stored
 from sqlflow.plan.reuse import Step, reuses, step_of
 from sqlflow.plan.versions import SERVER, Key, assertion_key, version_key
 from sqlflow.read.versions import NO_FILES, FileVersions
@@ -134,7 +134,7 @@ def plan(
     kept_out = {name: why for name, why in unwanted.items() if name in chosen}
     reasons = taking_part(graph, chosen, current, unwanted) if along is None else dict(along)
     keys, known, bases, ranges = _keys(graph, reasons, current, files, full_refresh, asked)
-    cookbook = Cookbook(graph, keys, current.published, () if full_refresh else current.entries)
+    cookbook = Cookbook(graph, keys, current.published, NO_ENTRIES if full_refresh else current.entries)
     reused = {} if full_refresh else reuses(cookbook, current)
     never = {name: why for name, why in unwanted.items() if name not in current.published}
     missing = {name: why for name, why in absent.items() if name in reasons and name not in reused}

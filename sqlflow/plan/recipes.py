@@ -5,7 +5,8 @@ read. Recipes of a project and of versions have the same form, so that they can 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 from msgspec import Struct, field
@@ -29,6 +30,28 @@ class Entry(Struct, frozen=True):
     key: str
     code: str
     text: str
+
+
+class Entries:
+    """The entries of a target. Their texts are long: all are asked for when one is first looked at."""
+
+    def __init__(self, keys: Iterable[tuple[str, str]] = (), ask: Callable[[], Iterable[Entry]] = tuple) -> None:
+        self.keys = dict(keys)
+        """The relation of each key, of the latest entry that has it."""
+        self._ask = ask
+
+    @cached_property
+    def every(self) -> tuple[Entry, ...]:
+        """All of them, the latest last."""
+        return tuple(self._ask())
+
+    def read(self) -> "Entries":
+        """Return the same entries, with all texts asked for now."""
+        _ = self.every
+        return self
+
+
+NO_ENTRIES = Entries()
 
 
 class Recipe(Struct, frozen=True, eq=False):
@@ -63,22 +86,35 @@ class Cookbook:
 
     def __init__(
         self, graph: Graph, keys: Mapping[TableName, Key], published: Mapping[TableName, TableName],
-        entries: Sequence[Entry]
+        entries: Entries
     ) -> None:  # fmt: skip
         self.graph = graph
         self.keys = keys
         self.published = published
         self.resolver = Resolver(graph.project)
-        self.entries: dict[str, list[Entry]] = {}
-        """By relation, the latest first."""
-        self.codes: dict[tuple[str, str], list[Entry]] = {}
-        """By block and code, the latest first."""
-        for entry in entries:
-            self.entries.setdefault(entry.relation, []).insert(0, entry)
-            self.codes.setdefault((entry.block, entry.code), []).insert(0, entry)
-        self._by_key = {entry.key: entry for entry in entries if entry.key}
+        self._given = entries
         self._versions: dict[str, Recipe | None] = {}
         self._blocks: dict[TableName, Recipe | None] = {}
+
+    @cached_property
+    def entries(self) -> Mapping[str, list[Entry]]:
+        """Those of each relation, the latest first."""
+        found: dict[str, list[Entry]] = {}
+        for entry in reversed(self._given.every):
+            found.setdefault(entry.relation, []).append(entry)
+        return found
+
+    @cached_property
+    def codes(self) -> Mapping[tuple[str, str], list[Entry]]:
+        """Those of each block and code, the latest first."""
+        found: dict[tuple[str, str], list[Entry]] = {}
+        for entry in reversed(self._given.every):
+            found.setdefault((entry.block, entry.code), []).append(entry)
+        return found
+
+    @cached_property
+    def _by_key(self) -> Mapping[str, Entry]:
+        return {entry.key: entry for entry in self._given.every if entry.key}
 
     def candidates(self, name: TableName) -> list[Entry]:
         """Return the recipes of versions that were made by the same code, those that are published first."""

@@ -60,7 +60,7 @@ class Reuse(Struct, frozen=True):
 def reuses(cookbook: Cookbook, current: Current) -> dict[TableName, Reuse]:
     """Return the versions that are used again: those of the same key, and those that read nothing of what changed."""
     there = {made.key: made.relation for made in current.made}
-    there |= {entry.key: TableName(STATE_SCHEMA, entry.relation) for entry in current.entries if entry.key}
+    there |= {key: TableName(STATE_SCHEMA, relation) for key, relation in current.entries.keys.items()}
     comparison: sameness.Comparison | None = None
     found: dict[TableName, Reuse] = {}
     for name in cookbook.graph.order:

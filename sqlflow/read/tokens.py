@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from itertools import zip_longest
 from typing import Any
 
 from sqlflow.core.block import TableUse
@@ -119,11 +118,11 @@ def code(tokens: Sequence[Any], engine: Engine) -> str:
     """
     kinds, folds = _kinds(), engine.folds_names
     before, pieces = "", []
-    for token, following in zip_longest(tokens, tokens[1:]):
+    for number, token in enumerate(tokens, 1):
         kind, text = kinds[token.token_type], token.text
-        if kind not in _AS_WRITTEN and text.isascii():
-            lower = text.lower()
-            is_call = following is not None and following.text == "("
+        lower = text.lower()
+        if text != lower and kind not in _AS_WRITTEN and text.isascii():  # most words are in lower case
+            is_call = number < len(tokens) and tokens[number].text == "("
             if folds or (before not in ("ALIAS", "DOT") and (is_call or lower in _RESERVED)):
                 text = lower
         pieces.append(f"{kind} {text}")

@@ -15,7 +15,7 @@ from sqlflow.plan.graph import Graph
 from sqlflow.plan.parts import Stage, stages
 from sqlflow.plan.plan import NOTHING_ABSENT, Check, Plan, checks_of, taking_part
 from sqlflow.plan.ranges import NOTHING_ASKED, AskedRanges
-from sqlflow.plan.recipes import Cookbook
+from sqlflow.plan.recipes import NO_ENTRIES, Cookbook
 from sqlflow.read.runtimes import missing
 from sqlflow.read.versions import file_versions
 from sqlflow.run import publish, source_versions, state
@@ -180,7 +180,7 @@ def merged(graph: Graph, plans: Mapping[str, Plan]) -> Plan:
         {name: readers for made in every for name, readers in made.readers.items()},
         tuple(problem for made in every for problem in made.lacking),
         tuple(problem for made in every for problem in made.faults),
-        Cookbook(graph, keys, shown, ()),
+        Cookbook(graph, keys, shown, NO_ENTRIES),
         frozenset(name for made in every for name in made.renewed),
         {name: relation for made in every for name, relation in made.borrowed.items()},
         {name: relation for made in every for name, relation in made.bases.items()},

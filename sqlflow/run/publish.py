@@ -29,9 +29,10 @@ def current(
 ) -> Current:  # fmt: skip
     """Return what an environment shows, and the problems of names that somebody else's relations have.
 
-    `listing` are the target's relations, where they have been asked for already.
+    `listing` are the target's relations, where they have been asked for already: it may be that nothing is to be done, and how
+    versions were made is then asked for only when that is looked at.
     """
-    listing = listing or Listing(connection)
+    may_be_idle, listing = listing is not None, listing or Listing(connection)
     wanted = {environment.relation(block.name): block for block in blocks if block.config.materialize != "ephemeral"}
     schemas = sorted({name.schema for name in wanted})
     listing.relations([STATE_SCHEMA, *schemas])
@@ -55,13 +56,14 @@ def current(
     good = {version.relation for version in made}
     read = state.read_from(listing, session, environment, shown)
     published = {name: relation for name, relation in read.items() if relation in good}
+    recipes = state.recipes(session, form, made)
     return Current(
         published,
         tuple(problems),
         True,
         made,
         state.checked(session),
-        state.recipes(session, form, made),
+        recipes if may_be_idle else recipes.read(),
         readers=_readers(connection, shown, environment),
         borrowed=frozenset(published) - frozenset(shown),
         server=connection.server,

@@ -143,6 +143,8 @@ class Several(Struct):
         if before is None or not all(self.leases[name].until(one.lease, one.session) for name, one in held.items()):
             self.listings = {}
             before = self._across(may_write=True)
+        for current in self.currents.values():
+            current.entries.read()  # before anything changes, and in the thread that the session belongs to
         if before.exports.problems:
             raise BuildError(before.exports.problems)
         return before

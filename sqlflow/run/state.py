@@ -17,7 +17,7 @@ All times are UTC.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,7 +29,7 @@ from sqlflow.core.environment import PROD, Environment
 from sqlflow.core.errors import StateError, StatementError, UsageError, did_you_mean
 from sqlflow.core.names import TableName, literal, quoted
 from sqlflow.plan.current import Made
-from sqlflow.plan.recipes import Entry
+from sqlflow.plan.recipes import NO_ENTRIES, Entries, Entry
 from sqlflow.plan.versions import STATE_SCHEMA, Key
 from sqlflow.run.listing import Lists
 
@@ -195,15 +195,21 @@ def made(
     )
 
 
-def recipes(session: Session, form: int, versions: Iterable[Made]) -> tuple[Entry, ...]:
-    """Return how the given versions were made, the latest last. A state of an older form knows nothing of that."""
+def recipes(session: Session, form: int, versions: Iterable[Made]) -> Entries:
+    """Return how the given versions were made. A state of an older form knows nothing of that.
+
+    The texts are asked of the session, as long as nothing else is asked of it and nothing has changed.
+    """
     if form < _FORM_OF_RECIPES:
-        return ()
+        return NO_ENTRIES
     good = {made.relation.name for made in versions}
-    found = session.rows(
-        f"select relation, block, key, code, recipe from {table_of('sqlflow_recipes')} order by built_at"
-    )
-    return tuple(Entry(*row) for row in found.rows if row[0] in good)
+
+    def asked(columns: str) -> Iterator[tuple[Any, ...]]:
+        found = session.rows(f"select {columns} from {table_of('sqlflow_recipes')} order by built_at")
+        return (row for row in found.rows if row[0] in good)
+
+    keys = ((key, relation) for relation, key in asked("relation, key") if key)
+    return Entries(keys, lambda: (Entry(*row) for row in asked("relation, block, key, code, recipe")))
 
 
 def record_recipes(session: Session, entries: Sequence[tuple[Entry, str]]) -> None:
