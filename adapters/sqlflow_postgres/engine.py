@@ -100,7 +100,6 @@ class PostgresEngine:
     def recall(self, known: Mapping[str, str]) -> None:
         """Nothing was found out."""
 
-
     def adapted(self, tree: Any) -> Any:
         from sqlflow_postgres.adapted import adapted
 
