@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 from msgspec.structs import replace
 from support import write
@@ -22,8 +21,6 @@ from sqlflow.read.cached_blocks import without_nodes
 from sqlflow.read.contents import Contents
 from sqlflow.read.project import load
 from sqlflow.run.kept import CACHE_FILE, CONTENTS_FILE
-from sqlflow_duckdb import ENGINE
-from sqlflow_duckdb.engine import _Parser
 
 FILES = {
     "sqlflow.yml": "name: p\nvars: {limit: 3}\nenv: [MARK]\ndefaults:\n  blocks/marts: {tags: [daily]}\n  blocks/late: {when: \"{{ var('limit') < 9 }}\"}\n"
@@ -176,30 +173,6 @@ def test_nothing_is_read_again_where_nothing_has_changed(root: Path, monkeypatch
     assert sorted(read) == [
         f"blocks/{name}.sql" for name in unkept
     ]  # one is an instance, which reads the environment, too
-
-
-def test_what_an_engine_knows_of_its_functions_is_kept_for_its_version(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[str] = []
-    ask = _Parser.stabilities
-    monkeypatch.setattr(_Parser, "stabilities", lambda self: asked.append(duckdb.__version__) or ask(self))
-
-    def load_in_a_new_process() -> None:
-        monkeypatch.setattr(ENGINE, "_stabilities", {})
-        kept = LoadCache.decoded((root / "kept.bin").read_bytes())
-        load(root, environment={"MARK": "first"}, cache=kept)
-        assert ENGINE.stability("random") == "volatile"
-        (root / "kept.bin").write_bytes(kept.encoded())
-
-    edit("blocks/staging/a.sql", "range(5)", "range(6)")(root)
-    load_in_a_new_process()
-    assert asked == []
-
-    monkeypatch.setattr(duckdb, "__version__", "0.0")
-    for _ in range(2):
-        load_in_a_new_process()
-    assert asked == ["0.0"]
 
 
 def test_the_names_of_macros_are_kept_with_all_that_they_depend_on(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec.structs import replace
@@ -50,8 +49,6 @@ class DuckDBEngine:
     folds_names = False
     settings = DuckDBSettings
     options = DuckDBOptions
-    _stabilities: Mapping[str, str] = MappingProxyType({})
-    """Whether functions are stable or volatile, once that has been asked; it is the same for each database of a version."""
 
     def default_schema(self, settings: DuckDBSettings) -> str:
         return settings.schema
@@ -92,17 +89,7 @@ class DuckDBEngine:
         return not is_text and word in ("current_catalog", "current_schema")
 
     def stability(self, function: str) -> Literal["stable", "volatile", "unknown"]:
-        if not self._stabilities:
-            self._stabilities = self._parser.stabilities()
-        told = self._stabilities.get(function)
-        return "stable" if told == "stable" else "volatile" if told else "unknown"
-
-    def known(self) -> Mapping[str, str]:
-        """Return the stability of each function: asking for all of them takes as long as reading ten files."""
-        return self._stabilities
-
-    def recall(self, known: Mapping[str, str]) -> None:
-        self._stabilities = self._stabilities or known
+        return self._parser.stabilities.get(function, "unknown")
 
     def adapted(self, tree: Any) -> Any:
         return tree
@@ -226,8 +213,9 @@ class _Parser:
         self._connection = duckdb.connect(":memory:", config={"python_enable_replacements": "false"})
         self._lock = threading.Lock()
 
-    def stabilities(self) -> dict[str, str]:
-        """Return what DuckDB itself says of its functions; a macro that calls a volatile one is volatile."""
+    @cached_property
+    def stabilities(self) -> dict[str, Literal["stable", "volatile"]]:
+        """What DuckDB itself says of its functions; a macro that calls a volatile one is volatile."""
         with self._lock:
             found = self._connection.execute(
                 "select lower(function_name), bool_and(coalesce(stability, 'CONSISTENT') = 'CONSISTENT'),"
@@ -238,7 +226,9 @@ class _Parser:
         volatile |= {
             name for name, _, text in found if re.search(r"\b(now|random|uuid|current_\w+|getvariable)\b", text)
         }
-        told = {name: "volatile" if name in volatile else "stable" for name, *_ in found}
+        told: dict[str, Literal["stable", "volatile"]] = {
+            name: "volatile" if name in volatile else "stable" for name, *_ in found
+        }
         return told | dict.fromkeys(_STABLE_TABLE_FUNCTIONS, "stable")
 
     def schema(self, sql: str) -> "pa.Schema":

@@ -93,13 +93,6 @@ class PostgresEngine:
     def is_of_now(self, word: str, is_text: bool) -> bool:
         return functions.is_moment(word) if is_text else word in functions.OF_THE_SESSION
 
-    def known(self) -> Mapping[str, str]:
-        """Return nothing: what is known of the functions stands in a list."""
-        return {}
-
-    def recall(self, known: Mapping[str, str]) -> None:
-        """Nothing was found out."""
-
     def adapted(self, tree: Any) -> Any:
         from sqlflow_postgres.adapted import adapted
 

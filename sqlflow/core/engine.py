@@ -209,15 +209,6 @@ class Engine(Protocol):
         with `is_text`, whether a text does, as 'today' may.
         """
 
-    def known(self) -> Mapping[str, str]:
-        """Return what was found out about the engine itself and took long; empty where nothing has been yet.
-
-        It is kept beside a project, and a later process with the same version of the engine gives it to `recall`.
-        """
-
-    def recall(self, known: Mapping[str, str]) -> None:
-        """Take what `known` has returned, so that it need not be found out again."""
-
     def adapted(self, tree: Any) -> Any:
         """Return sqlglot's tree of a query of another dialect with what sqlglot would not write rightly for the engine."""
 

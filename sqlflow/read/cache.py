@@ -17,14 +17,13 @@ import msgspec
 from msgspec import Struct, field
 
 from sqlflow.core.block import Block, Query
-from sqlflow.core.engine import Engine
 from sqlflow.core.names import TableName
 from sqlflow.core.text import SourceFile
 from sqlflow.read.cached_blocks import READS_OTHERS, StoredBlock, queries_of, restored_block, stored_block
 from sqlflow.read.installed import version
 from sqlflow.read.tags import has_tags
 
-FORM = 5
+FORM = 4
 _CLOCK_STEP_NANOSECONDS = 50_000_000
 """A file that was changed so shortly before it was read may change once more without another time of change."""
 _DIGEST = 16
@@ -46,8 +45,6 @@ class _Stored(msgspec.Struct, array_like=True):
     form: int
     entries: dict[str, _Entry]
     macros: tuple[bytes, tuple[str, ...]]
-    engines: dict[bytes, dict[str, str]]
-    """What engines know of themselves, by a hash of their names and versions."""
 
 
 class Context(Struct, frozen=True):
@@ -99,8 +96,6 @@ class LoadCache(Struct):
     old_macros: tuple[bytes, tuple[str, ...]] = (b"", ())
     """The names of all macros, behind a hash of what they depend on."""
     macros: tuple[bytes, tuple[str, ...]] = (b"", ())
-    old_engines: Mapping[bytes, Mapping[str, str]] = field(default_factory=dict)
-    engines: dict[bytes, Engine] = field(default_factory=dict)
 
     @classmethod
     def decoded(cls, data: bytes) -> "LoadCache":
@@ -109,31 +104,18 @@ class LoadCache(Struct):
             stored = msgspec.msgpack.decode(unsealed(data), type=_Stored)
         except msgspec.DecodeError:
             return cls()
-        if stored.form != FORM:
-            return cls()
-        return cls(old=stored.entries, old_macros=stored.macros, old_engines=stored.engines)
+        return cls(old=stored.entries, old_macros=stored.macros) if stored.form == FORM else cls()
 
     def encoded(self) -> bytes:
-        return sealed(msgspec.msgpack.encode(_Stored(FORM, self.new, self.macros, self._known)))
+        return sealed(msgspec.msgpack.encode(_Stored(FORM, self.new, self.macros)))
 
     @property
     def is_changed(self) -> bool:
         return (
             self.new.keys() != self.old.keys()
             or self.macros != self.old_macros
-            or self._known != self.old_engines
             or any(self.old[path] is not entry for path, entry in self.new.items())
         )
-
-    @property
-    def _known(self) -> dict[bytes, dict[str, str]]:
-        return {key: dict(known) for key, engine in self.engines.items() if (known := engine.known())}
-
-    def recall(self, engine: Engine) -> None:
-        """Let an engine know what the same version of it has known, and keep what it knows in the end."""
-        key = digest_of((engine.name, engine.version()))
-        self.engines[key] = engine
-        engine.recall(self.old_engines.get(key, {}))
 
     def macro_names(self, templated: Iterable[str], read: Callable[[], Iterable[str]]) -> tuple[str, ...]:
         """Return the names of the macros of `sources`, sorted: as they were kept, or else as `read` gives them.

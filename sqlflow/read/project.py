@@ -132,7 +132,6 @@ class _Loader:
             *(f"{source.path} {source.text}" for source in self.macro_files),
         )  # fmt: skip
         engine = target.engine.name, target.engine.version(), target.engine.dialect, target.schema
-        self.cache.recall(target.engine)
         if target is found.target:
             self.macros = self.cache.macro_names((*engine, *templated), self.reading.renderer.macro_names)
         plain = (
