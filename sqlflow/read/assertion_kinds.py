@@ -135,7 +135,7 @@ def queries(kind: Node, value: Node, column: str | None, options: AssertionOptio
         case "unique":
             return [_unique(value, options, scope)]
         case "not_null":
-            names = _columns(value, kind.text)
+            names = named_columns(value, kind.text)
             return [of_column("not_null", name.text, column_text(name, name.text), options, scope) for name in names]
         case "accepted_values" | "references" | "range" | "matches":
             pairs = [(kind, column, value)] if column is not None else _by_column(kind, value)
@@ -159,7 +159,7 @@ def _by_column(kind: Node, value: Node) -> list[tuple[Node, str, Node]]:
     return [(key, key.text, argument) for key, argument in value.pairs]
 
 
-def _columns(value: Node, kind: str) -> tuple[Node, ...]:
+def named_columns(value: Node, kind: str) -> tuple[Node, ...]:
     names = value.items if value.kind == "list" else (value,)
     if not names or any(name.kind != "scalar" or name.is_null for name in names):
         raise ProjectError(f"`{kind}` must be a column or a list of columns", value.place)
@@ -198,7 +198,7 @@ def of_column(kind: str, column: str, text: MappedText, options: AssertionOption
 
 
 def _unique(value: Node, options: AssertionOptions, scope: Scope) -> Named:
-    names = _columns(value, "unique")
+    names = named_columns(value, "unique")
     text = MappedText(())
     for index, name in enumerate(names):
         text = text + (", " if index else "") + column_text(name, name.text)

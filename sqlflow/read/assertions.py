@@ -19,6 +19,7 @@ from sqlflow.read.assertion_kinds import (
     column_text,
     expression,
     inline_query,
+    named_columns,
     of_column,
     of_macro,
     queries,
@@ -75,7 +76,7 @@ def _entry(node: Node, column: str | None, scope: Scope) -> list[Assertion]:
             return _plain_entry(node, column, scope)
         options, kind, value = _taken_apart(node, scope)
         return [
-            _assertion(name, kind.text, query, options, kind.place, scope)
+            _assertion(name, kind.text, query, options, kind.place, scope, _unique_together(kind.text, value, column))
             for name, query in queries(kind, value, column, options, scope)
         ]
     except ProjectError as error:
@@ -98,7 +99,8 @@ def _plain_entry(node: Node, column: str | None, scope: Scope) -> list[Assertion
         queries, kind = [inline_query(node, options, scope)], "sql"
     else:
         queries, kind = [expression(node, options, scope)], "expression"
-    return [_assertion(name, kind, query, options, node.place, scope) for name, query in queries]
+    together = (column,) if kind == "unique" and column is not None else ()
+    return [_assertion(name, kind, query, options, node.place, scope, together) for name, query in queries]
 
 
 def _of_a_column(scope: Scope) -> frozenset[str]:
@@ -125,17 +127,22 @@ def _known(names: Iterable[str]) -> str:
     return "known: " + ", ".join(f"`{name}`" for name in sorted(names))
 
 
-def _assertion(name: str, kind: str, query: Query, options: AssertionOptions, place: Place, scope: Scope) -> Assertion:
+def _assertion(
+    name: str, kind: str, query: Query, options: AssertionOptions, place: Place, scope: Scope, together: tuple[str, ...]
+) -> Assertion:  # fmt: skip
+    """Return an assertion; `together` are the columns that it holds to be unique."""
     return Assertion(
         options.name or name, kind, scope.block, with_where(query, kind, options, scope), place, options.severity,
         threshold(options.fail_above, scope.problems), options.sample_rows, options.timeout, options.description,
-        new_only=options.new_only, columns=_unique_together(name) if kind == "unique" and options.where is None else (),
+        new_only=options.new_only, columns=together if options.where is None else (),
     )  # fmt: skip
 
 
-def _unique_together(name: str) -> tuple[str, ...]:
-    """Return the columns that stand in the name that `unique` has by itself."""
-    return tuple(name.removeprefix("unique(").removesuffix(")").split(", "))
+def _unique_together(kind: str, value: Node, column: str | None) -> tuple[str, ...]:
+    """Return the columns that an assertion holds to be unique: one by its own, or several together."""
+    if kind != "unique":
+        return ()
+    return (column,) if column is not None else tuple(name.text for name in named_columns(value, kind))
 
 
 def threshold(node: Node | None, problems: list[Problem]) -> Threshold:

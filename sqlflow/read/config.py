@@ -296,8 +296,12 @@ def _check_paths(config: ProjectConfig, node: Node, problems: list[Problem]) -> 
             problems.append(Problem(f"`block_paths`: `{path}` is outside the project", place))
 
 
+_OF_A_TABLE = re.compile(r"(?is)\s*(?:select|with|from)\s.*|\S+\.[\w*]+|\d+\s*[a-z]+")
+"""A query, a path or a time: what is said of a table, and no description."""
+
+
 def _check_schemas(sources: Node | None, problems: list[Problem]) -> None:
-    """Tell the sources that are written as `schema.table`: what they say of it would be taken for tables."""
+    """Tell the sources that are written as `schema.table`, or without a schema: what they say of it would be taken for tables."""
     for key, value in sources.pairs if sources is not None and sources.kind == "mapping" else ():
         schema, _, table = key.text.rpartition(".")
         if schema:
@@ -306,6 +310,11 @@ def _check_schemas(sources: Node | None, problems: list[Problem]) -> None:
             problems.append(
                 Problem(f"`{key.text}` is no schema, which is what a key of `sources` names", key.place, hint)
             )
+        for name, said in value.pairs if value.kind == "mapping" and not schema else ():
+            if name.text in ("version", "files", "fresh_within") and _OF_A_TABLE.fullmatch(said.text):
+                message = f"`{name.text}` would be a table of the schema `{key.text}`, with a description"
+                hint = f"name the schema first: `raw: {{{key.text}: {{{name.text}: …}}}}`"
+                problems.append(Problem(message, name.place, hint))
 
 
 def _check_freshness(config: ProjectConfig, node: Node, problems: list[Problem]) -> None:
