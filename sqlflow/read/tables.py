@@ -14,6 +14,8 @@ _FILE_FUNCTIONS = re.compile(
     r"(read_csv(_auto)?|sniff_csv|read_parquet|parquet_(scan|metadata|schema)|read_(nd)?json(_auto|_objects(_auto)?)?"
     r"|read_(text|blob|xlsx))"
 )
+_TABLE = re.compile(r"\btable\s+\Z", re.IGNORECASE)
+"""What stands before the name in `table t`, which is short for `select * from t` and takes no alias."""
 _HIDING_FUNCTIONS = frozenset({"query", "query_table"})
 _FILE_NAME = re.compile(r".*\.(csv|tsv|parquet|json|jsonl|ndjson|txt|xlsx|db|duckdb)(\.(gz|zst))?", re.IGNORECASE)
 
@@ -119,7 +121,10 @@ class Finder:
         if len(parts) == 1 and table.name.lower() == "show" and isinstance(table.parent, exp.Subquery):
             self.functions.add("show")
             return
-        aliased = bool(table.alias) or isinstance(table.parent, (exp.Describe, exp.Summarize))
+        takes_none = isinstance(table.parent, (exp.Describe, exp.Summarize)) or _TABLE.search(
+            self.sql, max(0, start - 20), start
+        )
+        aliased = bool(table.alias) or bool(takes_none)
         use = TableUse(TableName.of(*(part.name for part in parts)), start, end, aliased)
         self.uses.add(use)
         if not aliased:

@@ -197,7 +197,7 @@ def token_uses(
             name = TableName.of(*(tokens[part].text for part in run[-3:]))
             following = tokens[run[-1] + 1] if run[-1] + 1 < len(tokens) else None
             if name in names and (anywhere or following is None or following.text != "("):
-                aliased = _has_alias(following) or before in ("DESCRIBE", "SUMMARIZE")
+                aliased = _has_alias(following) or before in ("DESCRIBE", "SUMMARIZE", "TABLE")
                 yield TableUse(name, tokens[run[0]].start, tokens[run[-1]].end + 1, aliased)
         index = run[-1] + 1 if run else index + 1
 
