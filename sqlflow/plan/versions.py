@@ -17,7 +17,7 @@ from sqlflow.core.config import BlockConfig, IndexConfig
 from sqlflow.core.names import TableName
 
 STATE_SCHEMA = "_sqlflow"
-FORM = 1
+FORM = 2
 """Counted up when a new sqlflow would build other rows from the same code: old keys end with it."""
 REFRESH = "refresh"
 """The name under which the time counts as something that a block reads."""
