@@ -4,12 +4,11 @@ It takes the whole project to know it, and the service itself reads no block: `p
 of its own, prints the problems as JSON. Whoever asks for a run anyway gets one that fails with the same words.
 """
 
-import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from msgspec.structs import asdict
+import msgspec
 
 from sqlflow.app import Project
 from sqlflow.core.errors import Problem, ProjectError, UsageError
@@ -53,7 +52,7 @@ def _in_target(root: Path, pipelines: list[Pipeline]) -> Iterable[Problem]:
 
 def main(folder: str) -> int:
     """Print the misfits of the project in a folder, and return the exit code."""
-    return answered(lambda: json.dumps([asdict(problem) for problem in misfits(Path(folder))]))
+    return answered(lambda: msgspec.json.encode(misfits(Path(folder))).decode())
 
 
 if __name__ == "__main__":
