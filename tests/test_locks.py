@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import crash
@@ -20,9 +21,10 @@ from support import times, write
 
 from sqlflow import Project
 from sqlflow.core import events
-from sqlflow.core.errors import BusyError
+from sqlflow.core.errors import BusyError, TargetError
 from sqlflow.run import lease
 from sqlflow.run.waiting import waited
+from sqlflow_duckdb import connection
 
 FILES = {
     "sqlflow.yml": "name: p\nvars: {edition: 0}\n",
@@ -269,3 +271,23 @@ def test_builds_started_at_once_run_one_after_the_other_and_none_is_lost(
     assert [sequence for sequence, *_ in runs] == list(range(1, builds * rounds + 1))
     assert all(before[2] < after[1] for before, after in itertools.pairwise(runs))
     assert versions == [(builds * rounds,)]
+
+
+def test_a_file_that_another_process_has_just_made_is_opened_when_its_first_bytes_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two builds may find no file: what one of them has made is empty for a moment, and no database yet."""
+    write(tmp_path, FILES)
+    whole, file = tmp_path / "whole.duckdb", tmp_path / "warehouse.duckdb"
+    duckdb.connect(str(whole)).close()
+    file.touch()
+    monkeypatch.setattr(connection, "time", SimpleNamespace(sleep=lambda seconds: whole.replace(file)))
+    assert Project.load(tmp_path).build(["quick"]).ok
+    assert not whole.exists()
+
+
+def test_an_empty_file_is_told_to_be_no_database(tmp_path: Path) -> None:
+    write(tmp_path, FILES)
+    (tmp_path / "warehouse.duckdb").touch()
+    with pytest.raises(TargetError, match="is not a valid DuckDB database file"):
+        Project.load(tmp_path).build(["quick"])

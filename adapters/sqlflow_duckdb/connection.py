@@ -1,6 +1,7 @@
 """An open DuckDB database, and the lines of work in it."""
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -28,6 +29,7 @@ else:
 _STORAGE = "v1.5.0"
 """Files of this form are opened by DuckDB 1.5 and by 2.0; 2.0's own default is not read by 1.5."""
 
+_LOOK_AGAIN_SECONDS = 0.02
 _DESCRIBE = "describe\n"
 _NULL = '"NULL"'
 _HIDES_NULL = duckdb.__version__.startswith("1.")
@@ -49,9 +51,7 @@ class DuckDBConnection:
         if self.copy is not None and self.copy.resolve() == self.path.resolve():
             raise TargetError(f"`publish_copy` is the database itself, `{self.path}`", hint="give it another path")
         try:
-            self._connection = duckdb.connect(
-                str(self.path), read_only=readonly and not in_memory, config=_config(settings, root, self.path)
-            )
+            self._connection = _opened(self.path, readonly and not in_memory, _config(settings, root, self.path))
         except duckdb.Error as error:
             raise errors.open_error(error, self.path) from error
         if not readonly and not in_memory:
@@ -109,6 +109,17 @@ class DuckDBConnection:
     def close(self) -> None:
         self._connection.close()
         self._leave()
+
+
+def _opened(path: Path, readonly: bool, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
+    """Return an open file. One that another process makes at this moment is opened once more: its first bytes are still to come."""
+    while True:
+        try:
+            return duckdb.connect(str(path), read_only=readonly, config=config)
+        except duckdb.IOException as error:
+            if not errors.is_being_made(error, path):
+                raise
+        time.sleep(_LOOK_AGAIN_SECONDS)
 
 
 def _below(root: Path, path: str) -> Path:

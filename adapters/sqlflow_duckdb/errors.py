@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,20 @@ def _sentence(message: str) -> str:
     message = re.sub(r"\s*\n\s*", " ", message)
     message = re.sub(r"^(Binder|Parser|Catalog|Invalid Input|Conversion|IO) Error: ", "", message)
     return message[:1].lower() + message[1:] if message[1:2].islower() else message
+
+
+def is_being_made(error: Exception, path: Path) -> bool:
+    """Tell whether a file is no database since another process has just made it, and writes its first bytes only now."""
+    try:
+        found = path.stat()
+    except OSError:
+        return False
+    is_begun = found.st_size < _HEAD_BYTES and 0 <= time.time() - found.st_mtime < _MADE_SECONDS
+    return is_begun and "not a valid DuckDB database file" in str(error)
+
+
+_HEAD_BYTES = 3 * 4096
+_MADE_SECONDS = 1.0
 
 
 def open_error(error: Exception, path: Path) -> SqlflowError:
