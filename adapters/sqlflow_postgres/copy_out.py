@@ -18,7 +18,7 @@ from sqlflow.core.engine import Column
 from sqlflow.core.errors import StatementError
 from sqlflow.core.names import literal, quoted
 from sqlflow_postgres import arrow
-from sqlflow_postgres.copy_in import EPOCH_DAYS, EPOCH_MICROSECONDS, HEAD, ROUND_IT
+from sqlflow_postgres.copy_in import EPOCH_DAYS, EPOCH_MICROSECONDS, HEAD, ROUND_IT, TAIL
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from psycopg.pq.abc import PGconn
 
 _BYTES_AT_ONCE = 2 << 20
-_MARK_BYTES = 2
+_MARK_BYTES = len(TAIL)
 """So long is the message that no more rows follow, and no row."""
-_AS_THEY_ARE = ("text", "character varying", "character", "name", "json", "bytea")
+_AS_THEY_ARE = ("text", "character varying", "character", "name", "json")
 """Their binary form is what they are written as."""
 _TOO_WIDE = ">"
 _SHOWN = 80
@@ -166,7 +166,7 @@ def _array(values: "np.ndarray[Any, Any]", column: "pa.Field", mask: "np.ndarray
     if t.is_boolean(kind):
         return pa.array(values != 0, mask=mask)
     if t.is_date(kind):
-        _refuse(values, (abs(values) >= _INFINITE_DATE) | (values == ~_INFINITE_DATE), column, _shown_date)
+        _refuse(values, (values == _INFINITE_DATE) | (values == ~_INFINITE_DATE), column, _infinity)
         return pa.array(values + EPOCH_DAYS, mask=mask).view(kind)
     if t.is_timestamp(kind):
         beyond = (values > _INFINITE_TIME - EPOCH_MICROSECONDS) | (values == ~_INFINITE_TIME)
@@ -197,14 +197,14 @@ def _misfit(column: "pa.Field", value: str) -> StatementError:
     return StatementError(f"the column `{column.name}` holds {shown}, {lacking}", hint=ROUND_IT)
 
 
-def _shown_date(days: int) -> str:
-    return "infinity" if days > 0 else "-infinity"
+def _infinity(value: int) -> str:
+    return "infinity" if value > 0 else "-infinity"
 
 
 def _shown_time(microseconds: int) -> str:
     """Return a time that is infinite, or too late for Arrow: Python has no such years."""
-    if abs(microseconds) >= _INFINITE_TIME:
-        return "infinity" if microseconds > 0 else "-infinity"
+    if microseconds in (_INFINITE_TIME, ~_INFINITE_TIME):
+        return _infinity(microseconds)
     cycles, days = divmod(microseconds // _MIDNIGHT, _CYCLE_DAYS)
     day = date(2000, 1, 1) + timedelta(days)
     return f"{day.year + cycles * _CYCLE_YEARS}-{day:%m-%d}"

@@ -5,9 +5,9 @@ read. Recipes of a project and of versions have the same form, so that they can 
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct, field
 
@@ -52,6 +52,14 @@ class Entries:
 
 
 NO_ENTRIES = Entries()
+T = TypeVar("T")
+
+
+def _latest_first(entries: Sequence[Entry], what: Callable[[Entry], T]) -> dict[T, list[Entry]]:
+    found: dict[T, list[Entry]] = {}
+    for entry in reversed(entries):
+        found.setdefault(what(entry), []).append(entry)
+    return found
 
 
 class Recipe(Struct, frozen=True, eq=False):
@@ -99,18 +107,12 @@ class Cookbook:
     @cached_property
     def entries(self) -> Mapping[str, list[Entry]]:
         """Those of each relation, the latest first."""
-        found: dict[str, list[Entry]] = {}
-        for entry in reversed(self._given.every):
-            found.setdefault(entry.relation, []).append(entry)
-        return found
+        return _latest_first(self._given.every, lambda entry: entry.relation)
 
     @cached_property
     def codes(self) -> Mapping[tuple[str, str], list[Entry]]:
         """Those of each block and code, the latest first."""
-        found: dict[tuple[str, str], list[Entry]] = {}
-        for entry in reversed(self._given.every):
-            found.setdefault((entry.block, entry.code), []).append(entry)
-        return found
+        return _latest_first(self._given.every, lambda entry: (entry.block, entry.code))
 
     @cached_property
     def _by_key(self) -> Mapping[str, Entry]:

@@ -150,15 +150,13 @@ def volatile(tokens: Sequence[Any], engine: Engine) -> str:
 
 def _of_now(token: Any, before: Any, engine: Engine) -> str | None:
     """Return a word or a text that stands for what the clock or the session says; None for what does not."""
-    word = token.text.lower()
-    as_word, as_text = engine.is_of_now(word, False), engine.is_of_now(word, True)
-    if not as_word and not as_text:
-        return None
     kind = token.token_type.name
+    if not engine.is_of_now(token.text.lower(), kind == "STRING"):
+        return None
     if kind == "STRING":
-        return f"'{token.text}'" if as_text else None
+        return f"'{token.text}'"
     is_name = kind == "IDENTIFIER" or (before is not None and before.token_type.name in ("ALIAS", "DOT"))
-    return token.text if as_word and not is_name else None
+    return None if is_name else token.text
 
 
 def _is_sample(token: Any, before: Any) -> bool:

@@ -1,13 +1,13 @@
 """Looks whether the pipelines fit the project, each time that their files are others: in a process of its own, as `fitting` tells it."""
 
-import json
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from sqlflow.core.errors import Problem
-from sqlflow.core.text import Place
 from sqlflow.service.questions import Question
 
 AGAIN_SECONDS = 60.0
@@ -40,7 +40,7 @@ class FitWatch:
             return []
         self._question, before = None, self.problems
         if answer.exit_code == 0:
-            self.problems = tuple(_problems(answer.text))
+            self.problems = msgspec.json.decode(answer.text, type=tuple[Problem, ...])
         self._next = seconds + AGAIN_SECONDS if self.problems or answer.exit_code else math.inf
         return [one for one in self.problems if one not in before]
 
@@ -48,8 +48,3 @@ class FitWatch:
         if self._question is not None:
             self._question.close()
             self._question = None
-
-
-def _problems(text: str) -> Iterator[Problem]:
-    for one in json.loads(text):
-        yield Problem(one["message"], Place(**one["place"]) if one["place"] else None, one["hint"])
