@@ -21,9 +21,22 @@ _REACHING = """
     bzfile xzfile unz url download.file fread read_csv read_csv2 read_tsv read_delim read_lines read_file read_rds
     read_excel read_xls read_xlsx read_parquet read_feather read_ipc_file open_dataset fromJSON read_json read_xml
     read_html dbConnect GET POST curl curl_fetch_memory req_perform UUIDgenerate
+    dget md5sum sha256sum count.fields file.access Sys.readlink Sys.which unzip untar vroom read_csv_arrow read_sas
+    read_dta read_sav st_read read_yaml yaml.load_file stream_in read.xlsx readWorkbook
 """
 _OUTSIDE = frozenset(_REACHING.split())
 """The usual ways to files, the network and the clock. Random numbers are none: each call begins with its own seed."""
+_WORDS_TOO = frozenset(
+    str.split("date nodename getwd dir system system2 shell pipe scan load data file unz url GET POST curl vroom")
+)
+"""Those of them that are usual names of columns and variables."""
+_APPLIES = frozenset(
+    str.split("""
+    apply do.call exec Filter future_lapply future_map get getFunction imap lapply map map2 map_chr map_dbl map_df map_dfr map_int
+    map_lgl mapply Map match.fun mget outer pmap Reduce reduce rapply sapply tapply vapply Vectorize walk
+    """)
+)
+"""What is given functions, and calls or returns them."""
 
 
 class Call(Struct, frozen=True):
@@ -113,11 +126,31 @@ def _of_context(found: Sequence[Token], name: str) -> Iterable[Call]:
     return (call for call in calls(found) if call.on == CONTEXT and call.name == name)
 
 
+def _given(found: Sequence[Token]) -> str:
+    """Return a function that leads outside and is not called where it stands: it is given to another one, or a name."""
+    code = [token for token in found if token.kind not in ("comment", "end")]
+    for before, token, after in zip([None, *code], code, [*code[1:], None], strict=False):
+        name = token.value if token.is_string else token.name
+        is_other = before is not None and before.text in ("$", "@")
+        if name in _OUTSIDE - _WORDS_TOO and not is_other and (after is None or after.text not in ("=", "(", "<-")):
+            return name
+    for call in calls(code):
+        for argument in call.arguments if call.name in _APPLIES and not call.on else ():
+            if argument and (len(argument) == 1 or argument[-2].text in ("=", "::", ":::")):
+                last = argument[-1]
+                name = last.value if last.is_string else last.name
+                if name in _OUTSIDE | _SOURCES:
+                    return name
+    return ""
+
+
 def outside(found: Sequence[Token]) -> str:
     """Return why the code may give other rows from the same inputs; empty if nothing says so."""
     for call in calls(found):
-        if call.name in _OUTSIDE and not call.on:
+        if not call.on and (call.name in _OUTSIDE or (call.name == "parse" and not _has(call, "text"))):
             return f"`{call.name}()` reaches outside of the block's inputs"
+    if given := _given(found):
+        return f"`{given}()` reaches outside of the block's inputs"
     code = [token for token in found if token.kind not in ("comment", "end") and token.text != "["]
     for token, after, name in zip(code, code[1:], code[2:], strict=False):
         asked = name if after.text == "$" else after  # `context$run`, or context[["run"]] without its brackets
