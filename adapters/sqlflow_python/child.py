@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from sqlflow_python.fresh import import_from_text
 from sqlflow_python.types import Refused
 from sqlflow_python.wire import Closed, receive, send, send_json
 
@@ -60,6 +61,7 @@ class _Call:
         """Call the function and send what it gives, or what went wrong. A copy that the function forked says nothing."""
         try:
             os.chdir(self.scratch)
+            import_from_text(self.call["root"])
             sys.path.append(self.call["root"])
             value = self._called()
             self._end_a_copy()
