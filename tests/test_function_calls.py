@@ -56,6 +56,16 @@ def test_a_process_serves_many_calls_and_each_begins_as_if_it_were_the_first(tmp
     assert found == (True, [False, False, False])
 
 
+def test_texts_have_the_same_hash_in_every_process(tmp_path: Path) -> None:
+    body = "def hashes(given):\n    return pd.DataFrame({'h': [hash('a')], 'order': [''.join({'a', 'b', 'c', 'd', 'e'})]})\n"
+    write(tmp_path, SETTINGS | {"blocks/given.sql": "select 1 as id", "blocks/hashes.py": HEAD + body})
+    found = []
+    for _ in range(2):
+        assert Project.load(tmp_path).build(full_refresh=True).ok
+        found += rows(tmp_path, "select * from hashes")
+    assert found[0] == found[1]
+
+
 def test_a_seed_is_that_of_the_version(tmp_path: Path) -> None:
     seeds = []
     for text in ("[context.seed]", "[context.seed]", "[context.seed] * 2"):

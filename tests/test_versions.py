@@ -1,5 +1,6 @@
 """A build is minimal, and equal to a clean build: what is built again, what is used again, and why."""
 
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -142,6 +143,34 @@ def test_an_assertion_runs_again_where_a_file_that_it_reads_has_changed(
 ) -> None:
     assert sorted(check.assertion for check in build(tmp_path, READS_FILES)[0].assertions) == ["most", "not_low"]
     assert sorted(check.assertion for check in build(tmp_path, changed)[0].assertions) == again
+
+
+BESIDE_LIB = {
+    "sqlflow.yml": "name: p\n",
+    "rates.py": "RATE = 2\n",
+    "blocks/given.sql": "select 1 as id",
+    "blocks/a.py": "import rates\nfrom sqlflow import block\n\n\n@block\ndef a(given):\n    return given.assign(id=rates.RATE)\n",
+}
+
+
+def test_a_module_of_the_project_beside_lib_is_not_known_to_be_the_same(tmp_path: Path) -> None:
+    assert build(tmp_path, BESIDE_LIB)[0].ok
+    (step,) = (one for one in Project.load(tmp_path).plan().steps if str(one.block) == "main.a")
+    assert (step.action, step.reason) == ("build", "`rates` is a module of the project, and does not lie in `lib/`")
+    build(tmp_path, {"rates.py": "RATE = 3\n"})
+    with second_connection(Project.load(tmp_path)) as reader:
+        assert reader.rows("select id from a").rows == ((3,),)
+
+
+def test_a_module_that_is_changed_in_the_same_second_runs_as_it_is(tmp_path: Path) -> None:
+    rates = "from lib import rates\n" + BESIDE_LIB["blocks/a.py"].split("\n", 1)[1]
+    write(tmp_path, BESIDE_LIB | {"blocks/a.py": rates, "lib/rates.py": "RATE = 4\n"})
+    for rate in (4, 5):
+        (tmp_path / "lib/rates.py").write_text(f"RATE = {rate}\n")
+        os.utime(tmp_path / "lib/rates.py", (1_700_000_000, 1_700_000_000))
+        assert build(tmp_path)[0].ok
+        with second_connection(Project.load(tmp_path)) as reader:
+            assert reader.rows("select id from a").rows == ((rate,),)
 
 
 def test_an_assertion_that_has_failed_is_not_taken_for_passed(tmp_path: Path) -> None:

@@ -9,11 +9,14 @@ from msgspec import Struct
 
 from sqlflow.core.errors import ProjectError
 from sqlflow.core.text import SourceFile
+from sqlflow_python.frame_kinds import full_name
 
 _OWN = frozenset({"sqlflow", "__future__"})
-_DYNAMIC = frozenset(
-    {"importlib.import_module", "__import__", "importlib.reload", "runpy.run_path", "runpy.run_module"}
-)
+_BY_NAME = frozenset({"importlib.import_module", "__import__", "builtins.__import__"})
+_DYNAMIC = _BY_NAME | {
+    "importlib.reload", "runpy.run_path", "runpy.run_module", "pkgutil.resolve_name", "importlib.machinery.SourceFileLoader",
+    "importlib.util.spec_from_file_location", "importlib.util.find_spec", "pydoc.locate", "sys.modules",
+}  # fmt: skip
 
 
 class Imports(Struct, frozen=True):
@@ -72,11 +75,15 @@ def _full_names(tree: ast.Module) -> dict[str, str]:
 
 def _packages(tree: ast.Module) -> set[str]:
     found: set[str] = set()
+    names = _full_names(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found.add(node.module.split(".")[0])
+        elif isinstance(node, ast.Call) and full_name(node.func, names) in _BY_NAME and node.args:
+            named = node.args[0].value if isinstance(node.args[0], ast.Constant) else ""
+            found |= {named.split(".")[0]} - {""} if isinstance(named, str) else set()
     return found
 
 
@@ -105,8 +112,5 @@ def _dotted(tree: ast.Module, file: SourceFile) -> Iterator[str]:
                 start = ".".join(part for part in (base, module or "") if part)
                 yield start
                 yield from (f"{start}.{alias.name}" for alias in aliases)
-            case ast.Call(func=ast.Name(id=name)) if names.get(name, name) in _DYNAMIC:
+            case ast.Name() | ast.Attribute() if full_name(node, names) in _DYNAMIC:
                 yield ""
-            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=attribute)):
-                if f"{names.get(name, name)}.{attribute}" in _DYNAMIC:
-                    yield ""

@@ -51,6 +51,7 @@ def declared(source: SourceFile, modules: Mapping[str, SourceFile]) -> FunctionF
         tuple(_with(check, f"{code} {_hash(_function_code(tree, check.name))}", volatile) for check in checks),
         names.modules,
         names.packages,
+        names.packages,
     )
 
 

@@ -27,8 +27,9 @@ class PythonWorker:
         ours, theirs = socket.socketpair()
         self._sock = ours
         with theirs:
-            command = [sys.executable, "-I", "-u", "-m", "sqlflow_python.child", str(theirs.fileno())]
-            self._child = Child(command, clean_environment(), folder, [theirs.fileno()])
+            # Not isolated by -I, which would leave texts another hash, and so sets another order, in each process.
+            command = [sys.executable, "-s", "-P", "-u", "-m", "sqlflow_python.child", str(theirs.fileno())]
+            self._child = Child(command, clean_environment({"PYTHONHASHSEED": "0"}), folder, [theirs.fileno()])
         self._interrupted = False
 
     @property

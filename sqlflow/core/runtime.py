@@ -94,6 +94,8 @@ class FunctionFile(Struct, frozen=True):
     modules: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     """The packages that it names, and those of its modules: their versions belong to the block's identity."""
+    imports: tuple[str, ...] = ()
+    """The names among them that may be those of files and folders in the project's folder."""
 
 
 class Surroundings(Struct, frozen=True):

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
@@ -33,7 +34,7 @@ _SQL_ALONE = ("order_by", "pre_statements", "post_statements", *SNAPSHOT_ALONE)
 class FunctionReading(Struct, frozen=True):
     """What reading files of functions needs beside what reading SQL needs.
 
-    `modules` are the files of `lib/`, `vars` the project's, `env` the environment variables that it declares.
+    `modules` are the files of `lib/`, `vars` the project's, `env` the environment variables that it declares, `root` its folder.
     """
 
     reading: Reading
@@ -41,6 +42,7 @@ class FunctionReading(Struct, frozen=True):
     modules: Mapping[str, SourceFile]
     vars: Mapping[str, Any]
     env: Mapping[str, str | None]
+    root: Path = Path()
 
 
 def function_block(
@@ -120,8 +122,17 @@ def _function(
     return Function(
         room.runtime, declared, MappedText.whole(source), arguments, (*uses, *asked), values, file.modules, file.packages,
         Reads(vars=tuple((name, repr(value)) for name, value in read), env=tuple(_env(declared, source, room))),
-        named, _code(declared, config, file, room.runtime), declared.volatile, names_target=names_target,
+        named, _code(declared, config, file, room.runtime), declared.volatile or _beside_lib(file, room), names_target=names_target,
     )  # fmt: skip
+
+
+def _beside_lib(file: FunctionFile, room: FunctionReading) -> str:
+    """Return why what a file imports is not known to be the same: it lies in the project, but not in `lib/`."""
+    suffix = room.runtime.suffix
+    for name in file.imports:
+        if (room.root / f"{name}{suffix}").is_file() or any((room.root / name).rglob(f"*{suffix}")):
+            return f"`{name}` is a module of the project, and does not lie in `lib/`"
+    return ""
 
 
 def _code(declared: Declared, config: BlockConfig, file: FunctionFile, runtime: Runtime) -> str:

@@ -222,7 +222,7 @@ class _Loader:
             if not sources:
                 continue
             modules = {source.path: source for source in self._sources("lib", (runtime.suffix,))}
-            room = FunctionReading(self.reading, runtime, modules, self.settings.vars, self.environment)
+            room = FunctionReading(self.reading, runtime, modules, self.settings.vars, self.environment, self.root)
             for source in sources:
                 if block := function_block(source, folder, room):
                     self.secrets |= {value for _, value in block.code.reads.env} if block.code else set()
@@ -245,7 +245,9 @@ class _Loader:
                 return block
             runtime = original.function.runtime
             modules = {source.path: source for source in self._sources("lib", (runtime.suffix,))}
-            room = FunctionReading(reading, runtime, modules, {**self.settings.vars, **vars}, self.environment)
+            room = FunctionReading(
+                reading, runtime, modules, {**self.settings.vars, **vars}, self.environment, self.root
+            )
             return function_block(original.source, "", room, name)
 
         yield from instances(self.declared, dict(blocks), self.reading, again)
