@@ -62,3 +62,19 @@ def test_a_table_named_at_run_time_only_is_refused(sql: str) -> None:
 
 def test_the_fixture_is_as_large_as_promised_and_its_names_are_unique() -> None:
     assert len({case.name for case in CASES}) == len(CASES) >= CASES_AT_LEAST
+
+
+@pytest.mark.parametrize(
+    ("name", "sql", "why"),
+    [
+        ("postgres", "select util.round(x) from a", "`util.round()` is not known to give the same each time"),
+        ("postgres", "select sum(Util.Lower(x)) from a", "`util.lower()` is not known to give the same each time"),
+        ("postgres", "select * from util.unnest(array[1])", "`util.unnest()` is not known to give the same each time"),
+        ("postgres", "select pg_catalog.round(x), (a).b from a", ""),
+        ("duckdb", "select x.round(), 'a'.upper(), t.x.abs() from a", ""),
+        ("duckdb", "select * from util.range(3)", "`util.range()` is not known to give the same each time"),
+        ("duckdb", "select * from main.range(3)", ""),
+    ],
+)
+def test_a_function_of_a_schema_is_the_users_own_whatever_its_name_is(name: str, sql: str, why: str) -> None:
+    assert infer(MappedText.plain(sql), engine(name), Place("x.sql")).volatile == why

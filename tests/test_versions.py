@@ -213,6 +213,7 @@ def test_versions_are_kept_no_longer_than_asked(tmp_path: Path) -> None:
         ("select * from range(9) using sample 50%", "a sample is another one each time"),
         ("select current_schema as at", "`current_schema` may be something else each time"),
         ("select my_own(1) as at", "`my_own()` is not known to give the same each time"),
+        ("select * from raw.range(1)", "`raw.range()` is not known to give the same each time"),
         ("select * from raw.events", "the version of `raw.events` is not known"),
         ("select * from duckdb_settings()", "`duckdb_settings()` is not known to give the same each time"),
         (
@@ -228,6 +229,7 @@ def test_what_cannot_be_decided_is_built_and_the_reason_told(tmp_path: Path, sql
         session.execute("create schema raw")
         session.execute("create table raw.events as select 1 as id")
         session.execute("create macro my_own(x) as x + 1")
+        session.execute("create macro raw.range(x) as table select x as id")
     assert project.build().ok
     steps = Project.load(tmp_path).plan().steps
     assert [(step.action, step.reason) for step in steps] == [("build", reason)]

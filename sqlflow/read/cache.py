@@ -23,7 +23,7 @@ from sqlflow.read.cached_blocks import READS_OTHERS, StoredBlock, queries_of, re
 from sqlflow.read.installed import version
 from sqlflow.read.tags import has_tags
 
-FORM = 4
+FORM = 5
 _CLOCK_STEP_NANOSECONDS = 50_000_000
 """A file that was changed so shortly before it was read may change once more without another time of change."""
 _DIGEST = 16

@@ -79,7 +79,7 @@ def infer(text: MappedText, engine: Engine, where: Place) -> Inference:
     _refuse_syntax_errors(sql[:end], text, engine, where)
     tree = _tree(tokens, sql[:end], engine.dialect, depth)
     if tree is not None:
-        found = Finder(sql).found(tree)
+        found = Finder(sql, engine.dialect == "duckdb").found(tree)
         if found is not None:
             _refuse_hidden(found.hidden, text, where)
             _refuse_writes(found.writes, where)

@@ -30,6 +30,11 @@ class Found(Struct, frozen=True):
     """What writes, if there is anything of the kind."""
 
 
+_BEHIND_DOT = re.compile(r"\s*\.\s*(\w+)")
+_OWN_SCHEMAS = frozenset({"pg_catalog", "information_schema", "main", "system"})
+"""Those of the engines themselves; what a user adds to DuckDB's `main` is found without it as well."""
+
+
 def _recurs(body: Any) -> bool:
     from sqlglot import exp
 
@@ -39,8 +44,10 @@ def _recurs(body: Any) -> bool:
 class Finder:
     """One walk over a tree, with the CTE names that are visible at each node."""
 
-    def __init__(self, sql: str) -> None:
+    def __init__(self, sql: str, chains: bool = True) -> None:
+        """`chains` tells that a function behind a dot may be called on the value before it, and not be one of a schema."""
         self.sql = sql
+        self.chains = chains
         self.uses: set[TableUse] = set()
         self.files: dict[str, None] = {}
         self.hidden: list[int] = []
@@ -55,7 +62,14 @@ class Finder:
         from sqlglot import exp
 
         writing = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Into, exp.Create, exp.Drop)
-        looked_at = (exp.Table, exp.Column, exp.Anonymous, exp.AnonymousAggFunc, *writing)
+        looked_at = (
+            exp.Table,
+            exp.Column,
+            exp.Anonymous,
+            exp.AnonymousAggFunc,
+            *writing,
+            *(() if self.chains else (exp.Dot,)),
+        )
         writes = ""
         stack: list[tuple[Any, frozenset[str]]] = [(tree, frozenset())]
         while stack:
@@ -72,6 +86,8 @@ class Finder:
                     self.columns.append(node)
             elif isinstance(node, writing):
                 writes = writes or node.key
+            elif isinstance(node, exp.Dot):
+                self._of_schema(node.this, node.expression)
             elif not _FILE_FUNCTIONS.fullmatch(node.name.lower()):
                 self.functions.add(node.name.lower())
             for child in node.iter_expressions():
@@ -105,6 +121,7 @@ class Finder:
         if not isinstance(table.this, exp.Identifier):
             if isinstance(table.this, exp.Func):
                 self._function(table.this)
+                self._of_schema(table.args.get("db"), table.this)
             elif table.this is not None and not isinstance(table.this, (exp.Subquery, exp.Values)):
                 self.is_complete = False
             return
@@ -146,6 +163,16 @@ class Finder:
                 self.files |= dict.fromkeys(paths)
                 if len(paths) != len(literals):
                     self.functions.add(name)
+
+    def _of_schema(self, schema: Any, function: Any) -> None:
+        """Add a function that is called by its schema: it is the user's own, whatever its name is."""
+        from sqlglot import exp
+
+        if isinstance(schema, exp.Identifier) and isinstance(function, exp.Func):
+            written = _BEHIND_DOT.match(self.sql, schema.meta.get("end", 0) + 1)
+            name = written[1] if written else function.sql_name()
+            if schema.name.lower() not in _OWN_SCHEMAS:
+                self.functions.add(f"{schema.name}.{name}".lower())
 
     def _qualifiers(self) -> None:
         """Tell tables of one bare name in one FROM apart, and find the columns that name a table with its schema."""
