@@ -293,6 +293,16 @@ def test_values_that_only_look_the_same_are_other_contents(tmp_path: Path, postg
             assert len(found) == len(pairs), kind
 
 
+def test_what_a_database_sets_for_its_sessions_shapes_no_values(
+    tmp_path: Path, postgres_url: str, other: Postgres
+) -> None:
+    for name, value in {"array_nulls": "off", "transform_null_equals": "on", "xmlbinary": "hex"}.items():
+        other.execute(f"alter database {other.info.dbname} set {name} = {value}".encode())
+    with opened(project(tmp_path, postgres_url).loaded) as (_, session):
+        asked = "select ('{NULL}'::text[])[1] is null, (1 = null) is null, xmlelement(name x, '\\x01'::bytea)::text"
+        assert session.rows(asked).rows == ((True, True, "<x>AQ==</x>"),)
+
+
 def test_what_an_older_server_has_built_is_built_again(tmp_path: Path, postgres_url: str, other: Postgres) -> None:
     assert project(tmp_path, postgres_url).build().ok
     major = f'"{other.info.server_version // 10000}"'

@@ -174,6 +174,8 @@ def _session_settings(
     """What shapes values and names is the same in every session, so that a build gives the same wherever it runs."""
     ours: dict[str, Any] = {
         "TimeZone": "UTC", "DateStyle": "ISO, YMD", "IntervalStyle": "postgres", "bytea_output": "hex",
+        "lc_monetary": "C", "lc_numeric": "C", "lc_time": "C", "array_nulls": "on", "transform_null_equals": "off",
+        "xmlbinary": "base64", "xmloption": "content", "quote_all_identifiers": "off",
         "extra_float_digits": 1, "standard_conforming_strings": "on", "search_path": f"{quoted(settings.schema)}, public",
         "default_transaction_isolation": "read committed", "default_transaction_read_only": "on" if readonly else "off",
     }  # fmt: skip

@@ -68,7 +68,7 @@ class Finder:
             exp.Anonymous,
             exp.AnonymousAggFunc,
             *writing,
-            *(() if self.chains else (exp.Dot,)),
+            *(() if self.chains else (exp.Dot, exp.Operator)),
         )
         writes = ""
         stack: list[tuple[Any, frozenset[str]]] = [(tree, frozenset())]
@@ -86,8 +86,8 @@ class Finder:
                     self.columns.append(node)
             elif isinstance(node, writing):
                 writes = writes or node.key
-            elif isinstance(node, exp.Dot):
-                self._of_schema(node.this, node.expression)
+            elif isinstance(node, (exp.Dot, exp.Operator)):
+                self._of_schema(node.this, node.expression if isinstance(node, exp.Dot) else node)
             elif not _FILE_FUNCTIONS.fullmatch(node.name.lower()):
                 self.functions.add(node.name.lower())
             for child in node.iter_expressions():
@@ -165,10 +165,12 @@ class Finder:
                     self.functions.add(name)
 
     def _of_schema(self, schema: Any, function: Any) -> None:
-        """Add a function that is called by its schema: it is the user's own, whatever its name is."""
+        """Add a function or an operator that is called by its schema: it is the user's own, whatever its name is."""
         from sqlglot import exp
 
-        if isinstance(schema, exp.Identifier) and isinstance(function, exp.Func):
+        if isinstance(function, exp.Operator):
+            self.functions.add("operator")
+        elif isinstance(schema, exp.Identifier) and isinstance(function, exp.Func):
             written = _BEHIND_DOT.match(self.sql, schema.meta.get("end", 0) + 1)
             name = written[1] if written else function.sql_name()
             if schema.name.lower() not in _OWN_SCHEMAS:
