@@ -151,6 +151,21 @@ def test_a_state_from_before_there_were_environments_is_brought_up_to_date(tmp_p
     assert Project.load(tmp_path, environment="dev").failures() == ()
 
 
+def test_a_state_that_has_kept_but_hashes_of_looks_is_brought_up_to_date(tmp_path: Path, engine: str) -> None:
+    write(tmp_path, {"blocks/marts/d.sql": "/*---\ndescription: Editions.\n---*/\nselect {{ var('d') }} as d"})
+    assert [build(tmp_path, edits={"d": edition})[0].ok for edition in (1, 2)] == [True, True]
+    with second_connection(Project.load(tmp_path)) as session:
+        session.execute("alter table _sqlflow.sqlflow_replaced drop column look")
+        session.execute("update _sqlflow.sqlflow_published set look = '0123456789012345'")
+        session.execute("update _sqlflow.sqlflow_state set form = 7")
+    Project.load(tmp_path).rollback()
+    assert Project.load(tmp_path).shown("marts.d").rows == ((1,),)
+    assert build(tmp_path, edits={"d": 1})[1] == []
+    with second_connection(Project.load(tmp_path)) as session:
+        comments = session.rows("select description from pg_description where description like 'Edition%'").rows
+        assert comments == (("Editions.",),)
+
+
 def test_a_rollback_shares_versions_with_all_that_was_built(tmp_path: Path, engine: str) -> None:
     built = [build(tmp_path, edits={"a": edition})[1] for edition in (1, 2)]
     built.append(build(tmp_path, "dev", {"a": 1})[1])

@@ -116,7 +116,7 @@ def sql(*statements: str) -> Callable[[Path], None]:
         ),
         sql(
             "update _sqlflow.sqlflow_runs set published_at = published_at - interval 9 day",
-            "insert into _sqlflow.sqlflow_replaced select 'prod', run, 'main', 'a', '' from _sqlflow.sqlflow_runs",
+            "insert into _sqlflow.sqlflow_replaced select 'prod', run, 'main', 'a', '', '' from _sqlflow.sqlflow_runs",
         ),
         sql(OLD_RUN),
     ],

@@ -148,7 +148,9 @@ class DuckDBEngine:
         """Return nothing: DuckDB keeps its statistics by itself."""
         return ()
 
-    def granted(self, view: TableName, grants: Mapping[str, Sequence[str]], ask: Any) -> tuple[str, ...]:
+    def granted(
+        self, view: TableName, grants: Mapping[str, Sequence[str]], given: Mapping[str, Sequence[str]], ask: Any
+    ) -> tuple[str, ...]:
         """Return nothing: there are no roles, so that loading refuses `grants`."""
         return ()
 

@@ -149,9 +149,13 @@ class PostgresEngine:
         return tables.analyzed(relation, options)
 
     def granted(
-        self, view: TableName, grants: Mapping[str, Sequence[str]], ask: Callable[[str], Rows]
+        self,
+        view: TableName,
+        grants: Mapping[str, Sequence[str]],
+        given: Mapping[str, Sequence[str]],
+        ask: Callable[[str], Rows],
     ) -> Iterable[str]:
-        return views.granted(view, grants, ask)
+        return views.granted(view, grants, given, ask)
 
     def content(self, relation: TableName, columns: Sequence[Column], ordered: bool) -> str | None:
         return content.query(relation, columns, ordered)

@@ -31,21 +31,30 @@ def statements(view: TableName, relation: TableName, cascade: bool, ask: Ask) ->
     return [drop, create, *_grants(view, {name for name, _ in after}, ask), *_comments(view, dict(after), ask)]
 
 
-def granted(view: TableName, grants: Mapping[str, Sequence[str]], ask: Ask) -> Iterator[str]:
-    """Yield what gives and takes rights, so that those who are named and nobody else have the privileges that are named."""
+def granted(
+    view: TableName, grants: Mapping[str, Sequence[str]], given: Mapping[str, Sequence[str]], ask: Ask
+) -> Iterator[str]:
+    """Yield what gives and takes rights, so that those who are named and nobody else have the privileges that are named.
+
+    What earlier grants have `given` of others is taken back from its roles.
+    """
     found = ask(
         "select lower(acl.privilege_type), coalesce(rolname, 'public') from pg_class, aclexplode(relacl) as acl"
         f" left join pg_roles on pg_roles.oid = acl.grantee where pg_class.oid = {_regclass(view)}"
         " and acl.grantee <> relowner order by 1, 2"
     )
     have = set(found.rows)
-    wanted = {(privilege.lower(), role) for privilege, roles in grants.items() for role in roles}
+    wanted, ours = _pairs(grants), _pairs(given)
     asked = {privilege.lower() for privilege in grants}
     for privilege, role in sorted(have - wanted):
-        if privilege in asked:
+        if privilege in asked or (privilege, role) in ours:
             yield f"revoke {privilege} on {view.sql} from {_role(role)}"
     for privilege, role in sorted(wanted - have):
         yield f"grant {privilege} on {view.sql} to {_role(role)}"
+
+
+def _pairs(grants: Mapping[str, Sequence[str]]) -> set[tuple[str, str]]:
+    return {(privilege.lower(), role) for privilege, roles in grants.items() for role in roles}
 
 
 def _role(name: str) -> str:

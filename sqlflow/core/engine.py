@@ -249,9 +249,13 @@ class Engine(Protocol):
         """Return the statements that let the engine's planner know the rows of a table that is finished."""
 
     def granted(
-        self, view: TableName, grants: Mapping[str, Sequence[str]], ask: Callable[[str], Rows]
-    ) -> Iterable[str]:
-        """Return the statements after which each privilege that is named is held by the roles that are named, and no others."""
+        self, view: TableName, grants: Mapping[str, Sequence[str]], given: Mapping[str, Sequence[str]],
+        ask: Callable[[str], Rows],
+    ) -> Iterable[str]:  # fmt: skip
+        """Return the statements after which each privilege that is named is held by the roles that are named, and no others.
+
+        Of the privileges that are not named, the roles in `given` lose what they were given; all others keep what they have.
+        """
 
     def failing_pattern(self, column: str, pattern: str) -> str:
         """Return the condition that is true for a text in which the regular expression is not found."""

@@ -4,7 +4,7 @@ A publish writes its rows in its own transaction, and taking it back removes the
 latest publish of an environment keep the versions that it has replaced from being dropped.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from msgspec import Struct
@@ -13,25 +13,28 @@ from sqlflow.core.engine import Session
 from sqlflow.core.environment import Environment
 from sqlflow.core.names import TableName, literal
 from sqlflow.plan.versions import STATE_SCHEMA
-from sqlflow.run.state import of, published, table_of, values
+from sqlflow.run.state import of, table_of, values
 
 TABLE = table_of("sqlflow_replaced")
 _RUNS = table_of("sqlflow_runs")
 
 
 class Publish(Struct, frozen=True):
-    """The latest publish of an environment that can be taken back: what showed each block before; None for nothing."""
+    """The latest publish of an environment that can be taken back: what showed each block before, None for nothing, and in which look."""
 
     run: str
     published_at: datetime
     before: dict[TableName, TableName | None]
+    looks: dict[TableName, str]
 
 
-def remember(session: Session, environment: Environment, run: str, blocks: Iterable[TableName]) -> None:
-    """Keep in the publishing transaction what shows the blocks that it is about to change."""
-    shown = published(session, environment)
-    names = {name: shown[name].name if name in shown else "" for name in blocks}
-    rows = ", ".join(values(environment.name, run, name.schema, name.name, names[name]) for name in sorted(names))
+def remember(
+    session: Session, environment: Environment, run: str, blocks: Iterable[TableName],
+    shown: Mapping[TableName, tuple[TableName, str]],
+) -> None:  # fmt: skip
+    """Keep in the publishing transaction what of all that is `shown` it is about to change: relations, and their looks."""
+    before = {name: (shown[name][0].name, shown[name][1]) if name in shown else ("", "") for name in blocks}
+    rows = ", ".join(values(environment.name, run, name.schema, name.name, *before[name]) for name in sorted(before))
     if rows:
         session.execute(f"insert into {TABLE} values {rows}")
 
@@ -43,14 +46,15 @@ def latest(session: Session, environment: Environment) -> Publish | None:
     if not found:
         return None
     rows = session.rows(
-        f"select schema_name, name, relation from {TABLE} where {of(environment)} and run = {literal(found[0][0])}"
+        f"select schema_name, name, relation, look from {TABLE} where {of(environment)} and run = {literal(found[0][0])}"
     ).rows
     before = {
         TableName(schema, name): TableName(STATE_SCHEMA, relation) if relation else None
-        for schema, name, relation in sorted(rows)
+        for schema, name, relation, _ in sorted(rows)
     }
+    looks = {TableName(schema, name): look for schema, name, _, look in rows}
     name, published_at = found[0]
-    return Publish(name, published_at, before)
+    return Publish(name, published_at, before, looks)
 
 
 def _latest(condition: str) -> str:

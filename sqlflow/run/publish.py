@@ -1,16 +1,15 @@
 """Makes versions visible: all views of a run, and the state that says so, in one transaction."""
 
-import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 from msgspec import Struct, field
 
 from sqlflow.core.block import Block, Project
-from sqlflow.core.engine import Connection, Engine, Relation, Session
+from sqlflow.core.engine import Connection, Relation, Session
 from sqlflow.core.environment import Environment
 from sqlflow.core.errors import BuildError, BusyError, Problem, SqlflowError, StatementError, TargetError
-from sqlflow.core.names import TableName, literal, quoted
+from sqlflow.core.names import TableName, quoted
 from sqlflow.core.text import Place
 from sqlflow.plan.current import Current
 from sqlflow.plan.plan import Plan
@@ -18,6 +17,7 @@ from sqlflow.plan.versions import NAME_BYTES, STATE_SCHEMA
 from sqlflow.run import exported, history, ledger, state
 from sqlflow.run.lease import Lease
 from sqlflow.run.listing import Listing, Lists
+from sqlflow.run.looks import dress, kept, look_of
 from sqlflow.run.retry import TRIES, is_lost, paused, retried
 
 ADOPTED = "__before_sqlflow"
@@ -118,17 +118,20 @@ def publish(
     dropped = [name for name in plan.removed if prune and name in shown]
 
     def change(session: Session) -> None:
-        history.remember(session, environment, run, {*names, *(plan.removed if prune else ())})
+        before = state.looks(session, environment)
+        history.remember(session, environment, run, {*names, *(plan.removed if prune else ())}, before)
         for schema in schemas:
             session.execute(f"create schema if not exists {quoted(schema)}")
         for relation in taken.values():
             session.execute(set_aside(relation))
         for name in tuple(names):
             with first_the_next_time(name, names):
-                _show(project.blocks[name], relations[name], lease, session, project.target.engine, cascade)
+                view, old = environment.relation(name), kept(before[name][1]) if name in shown else None
+                session.show(view, relations[name], cascade)
+                dress(view, old, look_of(project.blocks[name]), session, project.target.engine)
         for name in dropped:
             session.execute(f"drop view {environment.relation(name).sql}{' cascade' if cascade else ''}")
-        looks = {name: (relations[name], look_of(project.blocks[name])) for name in sorted(names)}
+        looks = {name: (relations[name], look_of(project.blocks[name]).text) for name in sorted(names)}
         state.show(session, environment, looks, run)
         state.hide(session, environment, plan.removed if prune else ())
 
@@ -229,7 +232,7 @@ def to_show(
     return {
         name: relation
         for name, relation in {**plan.borrowed, **relations}.items()
-        if shown.get(name) != relation or looks[name][1] != look_of(plan.block(name))
+        if shown.get(name) != relation or looks[name][1] != look_of(plan.block(name)).text
     }
 
 
@@ -255,26 +258,6 @@ def first_the_next_time(name: TableName, order: list[TableName]) -> Iterator[Non
         order.remove(name)
         order.insert(0, name)
         raise
-
-
-def _show(block: Block, relation: TableName, lease: Lease, session: Session, engine: Engine, cascade: bool) -> None:
-    name = lease.environment.relation(block.name)
-    view = name.sql
-    session.show(name, relation, cascade)
-    if block.config.description:
-        session.execute(f"comment on view {view} is {literal(block.config.description)}")
-    for column, described in block.config.columns.items():
-        if described.description:
-            session.execute(f"comment on column {view}.{quoted(column)} is {literal(described.description)}")
-    for statement in engine.granted(name, block.config.grants, session.rows) if block.config.grants else ():
-        session.execute(statement)
-
-
-def look_of(block: Block) -> str:
-    """Return what tells whether the comments and the rights of a published relation are the block's."""
-    columns = {name: column.description for name, column in block.config.columns.items() if column.description}
-    grants = [block.config.grants] if block.config.grants else []
-    return hashlib.blake2b(repr((block.config.description, columns, *grants)).encode(), digest_size=8).hexdigest()
 
 
 def set_aside(relation: Relation) -> str:

@@ -4,15 +4,17 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sqlflow.core.block import Project
 from sqlflow.core.engine import Connection, Session
 from sqlflow.core.errors import BuildError, Problem, UsageError
-from sqlflow.core.names import TableName, literal, quoted
+from sqlflow.core.names import TableName, quoted
 from sqlflow.plan.versions import STATE_SCHEMA
 from sqlflow.run import history, state
 from sqlflow.run.history import Publish
 from sqlflow.run.lease import Lease
+from sqlflow.run.looks import Look, dress, kept
 from sqlflow.run.publish import committed, first_the_next_time, foreign
 
 
@@ -48,17 +50,23 @@ def roll_back(connection: Connection, session: Session, project: Project, lease:
     put_back = {name: relation for name, relation in last.before.items() if relation}
     dropped = [name for name, relation in last.before.items() if not relation]
     order = list(put_back)
+    given = {name: kept(look) for name, (_, look) in state.looks(session, environment).items() if name in shown}
+    looks = {name: kept(last.looks[name]) or _without_columns(given.get(name)) for name in put_back}
 
     def change(session: Session) -> None:
         for schema in sorted({environment.relation(name).schema for name in put_back}):
             session.execute(f"create schema if not exists {quoted(schema)}")
         for name in tuple(order):
             with first_the_next_time(name, order):
-                _show(name, put_back[name], project, lease, session)
+                view = environment.relation(name)
+                session.show(view, put_back[name])
+                dress(view, given.get(name), looks[name], session, project.target.engine)
         for name in dropped:
             if name in shown:
                 session.execute(f"drop view {environment.relation(name).sql}")
-        state.show(session, environment, {name: (put_back[name], "") for name in sorted(order)}, lease.owner)
+        state.show(
+            session, environment, {name: (put_back[name], looks[name].text) for name in sorted(order)}, lease.owner
+        )
         state.hide(session, environment, dropped)
         history.forget(session, last.run)
 
@@ -72,12 +80,9 @@ def roll_back(connection: Connection, session: Session, project: Project, lease:
     return done
 
 
-def _show(name: TableName, relation: TableName, project: Project, lease: Lease, session: Session) -> None:
-    """Show what was shown. Its look is left open elsewhere, so that the next build sees to the comments of its columns."""
-    view, block = lease.environment.relation(name), project.blocks.get(name)
-    session.show(view, relation)
-    if block and block.config.description:
-        session.execute(f"comment on view {view.sql} is {literal(block.config.description)}")
+def _without_columns(given: Look | None) -> Look:
+    """Return the look that a relation has where the earlier one is not known; its columns may be others than those of then."""
+    return replace(given, columns={}) if given else Look()
 
 
 def _gone(connection: Connection, last: Publish) -> Iterator[Problem]:

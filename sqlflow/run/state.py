@@ -7,7 +7,7 @@
     sqlflow_recipes    how each version was made; again for each later state of its inputs for which it is still good
     sqlflow_contents   hashes of what versions hold, of the columns that were asked for
     sqlflow_checked    the keys of assertions that have passed
-    sqlflow_published  one row for each block that an environment shows, and the version behind it
+    sqlflow_published  one row for each block that an environment shows, the version behind it, and its look, see `run/looks.py`
     sqlflow_replaced   what each publish has replaced, one row for each block, see `run/history.py`
     sqlflow_exported   which versions of blocks of other targets have gone into which tables, see `run/exported.py`
     sqlflow_leases     one row for each environment: the run that may change it, see `run/lease.py`
@@ -33,7 +33,7 @@ from sqlflow.plan.recipes import NO_ENTRIES, Entries, Entry
 from sqlflow.plan.versions import STATE_SCHEMA, Key
 from sqlflow.run.listing import Lists
 
-FORM = 7
+FORM = 8
 _FORM_OF_RECIPES = 3
 FORM_OF_ENVIRONMENTS = 4
 TABLES = {
@@ -46,7 +46,7 @@ TABLES = {
     "sqlflow_contents": "relation text, columns text, content text",
     "sqlflow_checked": "key text, run text",
     "sqlflow_published": "environment text, schema_name text, name text, relation text, look text, run text",
-    "sqlflow_replaced": "environment text, run text, schema_name text, name text, relation text",
+    "sqlflow_replaced": "environment text, run text, schema_name text, name text, relation text, look text",
     "sqlflow_exported": "environment text, schema_name text, name text, block text, mode text, version text, run text,"
     " exported_at timestamp",
     "sqlflow_leases": "environment text, run text, host text, pid integer, since timestamp, heartbeat timestamp,"
@@ -54,7 +54,10 @@ TABLES = {
     "sqlflow_failures": "run text, block text, assertion text, severity text, failing bigint, columns text, sample text,"
     " error text, checked_at timestamp, environment text",
 }
-_ADDED = {"sqlflow_failures": f"environment text default {literal(PROD.name)}"}
+_ADDED = {
+    "sqlflow_failures": f"environment text default {literal(PROD.name)}",
+    "sqlflow_replaced": "look text default ''",
+}
 """The columns that tables of an older form do not have."""
 PART = "part"
 """The kind of what is no version of its own, but holds rows of some."""
@@ -250,7 +253,7 @@ def record_checked(session: Session, keys: Iterable[str], run: str) -> None:
 
 
 def looks(session: Session, environment: Environment) -> dict[TableName, tuple[TableName, str]]:
-    """Return the relation behind each published block, and what described it when it was published."""
+    """Return the relation behind each published block, and the look that it was given."""
     columns = "schema_name, name, relation, look"
     found = session.rows(f"select {columns} from {table_of('sqlflow_published')} where {of(environment)}")
     return {
@@ -346,7 +349,7 @@ def is_marked(session: Session, run: str) -> bool:
 def show(
     session: Session, environment: Environment, shown: Mapping[TableName, tuple[TableName, str]], run: str
 ) -> None:
-    """Record by which relation each block is shown now, and what tells whether its comments are as they should be."""
+    """Record by which relation each block is shown now, and the look that it was given."""
     hide(session, environment, shown)
     rows = ", ".join(
         values(environment.name, block.schema, block.name, relation.name, look, run)

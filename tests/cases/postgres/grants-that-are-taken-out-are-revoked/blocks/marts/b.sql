@@ -1,0 +1,4 @@
+/*---
+grants: {select: sqlflow_reader}
+---*/
+select id from a

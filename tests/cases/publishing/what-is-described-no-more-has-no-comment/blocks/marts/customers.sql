@@ -1,0 +1,5 @@
+/*---
+description: Who has ordered.
+columns: {customer: By name.}
+---*/
+select distinct customer from orders
