@@ -38,7 +38,7 @@ from sqlflow.run.options import Options
 from sqlflow.run.piped import pipelines_of, selected_for
 from sqlflow.run.planned import Across, published
 from sqlflow.run.report import Report, together_reported
-from sqlflow.run.several import Several, overview
+from sqlflow.run.several import Several, checked_anew, checked_in, overview
 from sqlflow.run.target import Held, all_held, all_leased, all_waited_for, is_there, opened
 from sqlflow.run.waiting import LOCK_SECONDS
 
@@ -187,20 +187,14 @@ class Project(Struct, frozen=True, dict=True):
             threads or self.loaded.config.threads, publish_what, fail_fast, prune, adopt, cascade, limit or None
         )
         parts = self._parts(targets_of(self.graph, chosen, exports=True))
-        new = {name for name, one in parts.items() if not is_there(one.project)}
-        made = {name: planning.plan(parts[name], chosen & parts[name].inputs.keys(), Current({})) for name in new}
-        checked = static_check.with_faults(made) if made else {}
-        planning.refuse(fault for plan in checked.values() for fault in plan.faults)
+        checked = checked_anew(parts, chosen)
         with all_waited_for(parts, lock_timeout, listener) as there, ExitStack() as stack:
             run = Several(self.graph, there, adopt, full_refresh, self._tests_in, chosen, asked)
             before = run.before()
             if before and not document and run.is_idle(before, options):
                 return idle_report(before.plan, there, self.loaded.environment, listener)
             todo = run.across(stack.enter_context(all_leased(there, lock_timeout, listener)), before)
-            if there.keys() - new:
-                sessions = {name: one.session for name, one in there.items() if name not in new}
-                checked = static_check.with_faults(todo.plans, sessions, make_folder=True)
-                planning.refuse(fault for plan in checked.values() for fault in plan.faults)
+            checked = checked or checked_in(there, todo.plans)
             plans = {name: replace(one, foreseen=checked[name].foreseen) for name, one in todo.plans.items()}
             todo = replace(todo, plans=plans)
             if document is not None:

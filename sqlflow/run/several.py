@@ -12,6 +12,7 @@ from sqlflow.core.engine import Session
 from sqlflow.core.errors import BuildError
 from sqlflow.core.events import Listener
 from sqlflow.core.names import TableName
+from sqlflow.plan import plan as planning
 from sqlflow.plan.current import NOTHING_KNOWN, Current
 from sqlflow.plan.exports import NO_EXPORTS, Exports
 from sqlflow.plan.graph import Graph
@@ -64,6 +65,31 @@ def _checked(plans: Mapping[str, Plan], sessions: Mapping[str, Session]) -> Mapp
     from sqlflow.run.static_check import with_faults
 
     return with_faults(plans, sessions, is_shown=True)
+
+
+def checked_anew(parts: Mapping[str, Graph], chosen: frozenset[TableName]) -> Mapping[str, Plan]:
+    """Return the checked plans of a build in targets that are all new, so that a faulty project makes none of them.
+
+    Where one is there it is empty: blocks of the others may read what is in it. Raise ProjectError for faults.
+    """
+    if any(is_there(part.project) for part in parts.values()):
+        return {}
+    from sqlflow.run.static_check import with_faults
+
+    plans = {name: planning.plan(part, chosen & part.inputs.keys(), Current({})) for name, part in parts.items()}
+    return _faultless(with_faults(plans))
+
+
+def checked_in(there: Mapping[str, Opened], plans: Mapping[str, Plan]) -> Mapping[str, Plan]:
+    """Return the plans of a build, checked by what its targets hold. Raise ProjectError for faults."""
+    from sqlflow.run.static_check import with_faults
+
+    return _faultless(with_faults(plans, {name: one.session for name, one in there.items()}, make_folder=True))
+
+
+def _faultless(checked: Mapping[str, Plan]) -> Mapping[str, Plan]:
+    planning.refuse(fault for plan in checked.values() for fault in plan.faults)
+    return checked
 
 
 def overview(
