@@ -13,6 +13,7 @@ from test_publish import second_connection
 from sqlflow import Project
 from sqlflow.core import events
 from sqlflow.core.errors import BuildError, UsageError
+from sqlflow.plan import versions
 from sqlflow.plan.plan import plan
 from sqlflow.read.versions import FileVersions
 from sqlflow.run.planned import looked_at
@@ -406,6 +407,17 @@ def test_a_state_of_an_older_sqlflow_is_brought_up_to_date(tmp_path: Path) -> No
     assert all(step.action in ("reuse", "inline") for step in Project.load(tmp_path).plan().steps)
     assert build(tmp_path)[1] == []
     assert build(tmp_path, {"blocks/d.sql": "select count(*) as m from c"})[1] == ["main.d"]
+
+
+def test_nothing_is_used_again_of_a_sqlflow_that_would_build_other_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert build(tmp_path, CHAIN)[0].ok
+    every = build(tmp_path, full_refresh=True)[1]
+    monkeypatch.setattr(versions, "FORM", versions.FORM + 1)
+    assert "how sqlflow builds" in [one.what for one in Project.load(tmp_path).why("a").changed]
+    assert build(tmp_path)[1] == every
+    assert build(tmp_path)[1] == []
 
 
 def sourced(folder: Path, files: Mapping[str, str], *statements: str) -> None:

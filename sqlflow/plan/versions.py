@@ -17,8 +17,9 @@ from sqlflow.core.config import BlockConfig, IndexConfig
 from sqlflow.core.names import TableName
 
 STATE_SCHEMA = "_sqlflow"
-FORM = 2
-"""Counted up when a new sqlflow would build other rows from the same code: old keys end with it."""
+FORM = 3
+"""Counted up when a new sqlflow would build other rows from the same code, or tells apart what an older one did not: nothing that
+is older is used again then, but as what incremental blocks go on from."""
 REFRESH = "refresh"
 """The name under which the time counts as something that a block reads."""
 SERVER = "the server's version"
@@ -102,6 +103,7 @@ def settings_of(block: Block, project: Project) -> dict[str, Any]:
         "macros": _hash_of_setting("".join(file.text for file in project.macro_files))
         if reads and reads.macros
         else "",
+        **({} if block.is_continued else {"form": FORM}),
         "engine": (project.target.engine.name, "" if block.is_continued else project.target.engine.version()),
         "root": str(project.root.resolve()) if config.materialize in ("view", "ephemeral") else "",
         "settings": _hash_of_setting(repr(getattr(project.target.settings, "settings", ""))),

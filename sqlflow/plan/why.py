@@ -16,7 +16,7 @@ from sqlflow.plan.sameness import Comparison
 from sqlflow.plan.versions import INTERVALS, REFRESH, SERVER
 
 _OTHERS = {"macros": "the macros that it calls", "settings": "the target's `settings`", "root": "the project's folder",
-           "statements": "its statements", "types": "the types of its columns"}  # fmt: skip
+           "statements": "its statements", "form": "how sqlflow builds", "types": "the types of its columns"}  # fmt: skip
 
 
 class Difference(Struct, frozen=True):
