@@ -136,3 +136,18 @@ def test_a_project_of_postgres_is_checked_while_the_server_is_stopped(stopped: P
     found = Project.load(stopped).check().problems
     assert {f"{problem.place}: {problem.message}": problem.hint for problem in found} == TOLD
     assert Project.load(stopped).plan(offline=True).faults == found
+
+
+def test_a_function_that_is_used_again_has_the_columns_of_its_version(tmp_path: Path) -> None:
+    files = {
+        "blocks/raw.sql": "select 1 as id, 3 as amount",
+        "blocks/renamed.py": "from sqlflow import block\n\n\n@block\ndef renamed(raw):\n    return raw.rename(columns={'amount': 'total'})\n",
+        "blocks/summed.sql": "select sum(total) as total from renamed",
+    }
+    assert Project.load(write(tmp_path, {"sqlflow.yml": "name: p\n", **files})).build().ok
+    write(tmp_path, {"blocks/summed.sql": "select sum(totl) as total from renamed"})
+    (fault,) = Project.load(tmp_path).plan().faults
+    assert (str(fault.place), fault.hint) == ("blocks/summed.sql:1:12", "did you mean `total`?")
+    write(tmp_path, {"blocks/renamed.py": files["blocks/renamed.py"].replace("'total'", "'totl'")})
+    assert Project.load(tmp_path).plan().faults == ()
+    assert Project.load(tmp_path).build().ok
