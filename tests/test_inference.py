@@ -72,7 +72,7 @@ def test_the_fixture_is_as_large_as_promised_and_its_names_are_unique() -> None:
         ("postgres", "select * from util.unnest(array[1])", "`util.unnest()` is not known to give the same each time"),
         ("postgres", "select a operator(util.+) b from t", "`operator()` is not known to give the same each time"),
         ("postgres", "select pg_catalog.round(x), (a).b from a", ""),
-        ("duckdb", "select x.round(), 'a'.upper(), t.x.abs() from a", ""),
+        ("duckdb", "select x.round(), ('a').upper(), t.x.abs() from a", ""),
         ("duckdb", "select * from util.range(3)", "`util.range()` is not known to give the same each time"),
         ("duckdb", "select * from main.range(3)", ""),
     ],
