@@ -38,18 +38,20 @@ def imported(tree: ast.Module, source: SourceFile, modules: Mapping[str, SourceF
     """
     read: dict[str, SourceFile] = {}
     packages: set[str] = set()
-    waiting = [(tree, source)]
+    full_names = _full_names(tree)
+    waiting = [(tree, source, full_names)]
     while waiting:
-        current, file = waiting.pop()
-        packages |= _packages(current)
-        for module in _project_modules(current, file, modules):
+        current, file, names = waiting.pop()
+        packages |= _packages(current, names)
+        for module in _project_modules(current, file, names, modules):
             if module.path not in read:
                 read[module.path] = module
-                waiting.append((_parsed(module), module))
+                parsed = _parsed(module)
+                waiting.append((parsed, module, _full_names(parsed)))
     ordered = tuple(read[path] for path in sorted(read))
     own = {PurePosixPath(path).parts[0] for path in modules} | {"lib"}
     outside = sorted(packages - own - _OWN - sys.stdlib_module_names)
-    return Imports(_full_names(tree), tuple(outside), tuple(file.path for file in ordered), ordered)
+    return Imports(full_names, tuple(outside), tuple(file.path for file in ordered), ordered)
 
 
 def _parsed(module: SourceFile) -> ast.Module:
@@ -73,9 +75,8 @@ def _full_names(tree: ast.Module) -> dict[str, str]:
     return names
 
 
-def _packages(tree: ast.Module) -> set[str]:
+def _packages(tree: ast.Module, names: Mapping[str, str]) -> set[str]:
     found: set[str] = set()
-    names = _full_names(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name.split(".")[0] for alias in node.names}
@@ -87,8 +88,10 @@ def _packages(tree: ast.Module) -> set[str]:
     return found
 
 
-def _project_modules(tree: ast.Module, file: SourceFile, modules: Mapping[str, SourceFile]) -> Iterator[SourceFile]:
-    for dotted in _dotted(tree, file):
+def _project_modules(
+    tree: ast.Module, file: SourceFile, names: Mapping[str, str], modules: Mapping[str, SourceFile]
+) -> Iterator[SourceFile]:
+    for dotted in _dotted(tree, file, names):
         if not dotted:
             yield from modules.values()
             continue
@@ -100,9 +103,8 @@ def _project_modules(tree: ast.Module, file: SourceFile, modules: Mapping[str, S
                     yield modules[path]
 
 
-def _dotted(tree: ast.Module, file: SourceFile) -> Iterator[str]:
+def _dotted(tree: ast.Module, file: SourceFile, names: Mapping[str, str]) -> Iterator[str]:
     """Yield the dotted names of what may be modules; an empty text for one that is computed."""
-    names = _full_names(tree)
     for node in ast.walk(tree):
         match node:
             case ast.Import(names=aliases):

@@ -80,8 +80,10 @@ def _is_of_module(name: str) -> bool:
 
 
 def _reaches(name: str) -> bool:
-    if name in _CALLS or name.startswith(_READERS) or _is_of_module(name):
-        return "." in name or name in _CALLS  # a name of the function's own may be that of a module
+    if name in _CALLS or name.startswith(_READERS):
+        return True
+    if "." in name and _is_of_module(name):  # a name of the function's own may be that of a module
+        return True
     if name.startswith(
         "duckdb."
     ):  # its functions ask a database of the process's own; its classes are of use everywhere

@@ -10,6 +10,7 @@ from typing import Any
 from sqlflow.core.block import Assertion, Block, Project, Target
 from sqlflow.core.errors import Problem, ProjectError, did_you_mean
 from sqlflow.core.names import TableName
+from sqlflow.core.runtime import Runtime
 from sqlflow.core.secrets import NAMED_LIKE_ONE, hide
 from sqlflow.core.text import Place, SourceFile
 from sqlflow.core.unit_test import UnitTest
@@ -221,14 +222,17 @@ class _Loader:
             sources = self._sources(folder, (runtime.suffix,))
             if not sources:
                 continue
-            modules = {source.path: source for source in self._sources("lib", (runtime.suffix,))}
-            room = FunctionReading(self.reading, runtime, modules, self.settings.vars, self.environment, self.root)
+            room = self._room(runtime, self.reading, self.settings.vars)
             for source in sources:
                 if block := function_block(source, folder, room):
                     self.secrets |= {value for _, value in block.code.reads.env} if block.code else set()
                     hide(self.secrets)
-                    hide(self.secrets)
                     yield block
+
+    def _room(self, runtime: Runtime, reading: Reading, vars: Mapping[str, Any]) -> FunctionReading:
+        """Return what reads the files of a runtime's functions."""
+        modules = {source.path: source for source in self._sources("lib", (runtime.suffix,))}
+        return FunctionReading(reading, runtime, modules, vars, self.environment, self.root)
 
     def _instances(self, blocks: Mapping[TableName, Block]) -> Iterator[Block]:
         """Yield the blocks that are others with other vars."""
@@ -243,11 +247,7 @@ class _Loader:
                 if block is not None and not reading.problems:
                     self.cache.keep_instance(original, block, vars)
                 return block
-            runtime = original.function.runtime
-            modules = {source.path: source for source in self._sources("lib", (runtime.suffix,))}
-            room = FunctionReading(
-                reading, runtime, modules, {**self.settings.vars, **vars}, self.environment, self.root
-            )
+            room = self._room(original.function.runtime, reading, {**self.settings.vars, **vars})
             return function_block(original.source, "", room, name)
 
         yield from instances(self.declared, dict(blocks), self.reading, again)

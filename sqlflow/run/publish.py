@@ -116,6 +116,7 @@ def publish(
     if taken and (not adopt or any(relation.name in elsewhere for relation in taken.values())):  # while the run lasted
         raise BuildError(foreign(relation, project.blocks[name]) for name, relation in taken.items())
     dropped = [name for name in plan.removed if prune and name in shown]
+    looks = {name: look_of(project.blocks[name]) for name in names}
 
     def change(session: Session) -> None:
         before = state.looks(session, environment)
@@ -128,11 +129,10 @@ def publish(
             with first_the_next_time(name, names):
                 view, old = environment.relation(name), kept(before[name][1]) if name in shown else None
                 session.show(view, relations[name], cascade)
-                dress(view, old, look_of(project.blocks[name]), session, project.target.engine)
+                dress(view, old, looks[name], session, project.target.engine)
         for name in dropped:
             session.execute(f"drop view {environment.relation(name).sql}{' cascade' if cascade else ''}")
-        looks = {name: (relations[name], look_of(project.blocks[name]).text) for name in sorted(names)}
-        state.show(session, environment, looks, run)
+        state.show(session, environment, {name: (relations[name], looks[name].text) for name in sorted(names)}, run)
         state.hide(session, environment, plan.removed if prune else ())
 
     committed(connection, session, project, lease, change)
