@@ -316,6 +316,58 @@ def test_what_an_older_server_has_built_is_built_again(tmp_path: Path, postgres_
     assert {step.action for step in project(tmp_path, postgres_url).plan().steps} == {"reuse"}
 
 
+DEFINED = {
+    "an overload": ("create function public.abs(integer, text) returns integer language sql as 'select 1'",
+                    "create or replace function public.abs(integer, text) returns integer language sql as 'select 2'"),
+    "what it calls": ("create function public.mine() returns integer language sql as 'select 1';"
+                      "create function public.abs(text) returns integer language sql as 'select public.mine()'",
+                      "create or replace function public.mine() returns integer language sql as 'select 2'"),
+    "an aggregate": ("create aggregate public.every(integer) (sfunc = int4larger, stype = integer)",
+                     "create or replace aggregate public.every(integer) (sfunc = int4smaller, stype = integer)"),
+    "an operator": ("create function public.two(integer, text) returns integer language sql as 'select 1';"
+                    "create operator public.+ (leftarg = integer, rightarg = text, function = public.two)",
+                    "create or replace function public.two(integer, text) returns integer language sql as 'select 2'"),
+    "a cast": ("create type public.size as (a integer); create function public.sized(public.size) returns integer"
+               " language sql as 'select 1'; create cast (public.size as integer) with function public.sized as implicit",
+               "drop cast (public.size as integer)"),
+    "a domain": ("create domain public.small as integer check (value < 9)",
+                 "alter domain public.small drop constraint small_check; alter domain public.small add check (value < 99)"),
+    "an enum": ("create type public.mood as enum ('a', 'b')", "alter type public.mood rename value 'a' to 'c'"),
+    "a composite type": ("create type public.pair as (a integer)", "alter type public.pair add attribute b integer"),
+    "a range": ("create type public.span as range (subtype = float8)",
+                "drop type public.span; create type public.span as range (subtype = float4)"),
+    "a collation": ("create collation public.mine from \"C\"", "drop collation public.mine"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", DEFINED)
+def test_what_a_database_defines_in_place_of_what_is_built_in_is_part_of_each_key(
+    tmp_path: Path, postgres_url: str, other: Postgres, change: str
+) -> None:
+    loaded = project(tmp_path, postgres_url).loaded
+    found = []
+    with opened(loaded) as (connection, _):
+        for statements in ("select 1", *DEFINED[change]):
+            other.execute(statements.encode())
+            found.append(connection.definitions())
+    assert found[0] == ""
+    assert found[1] not in ("", found[2])
+
+
+def test_what_a_database_defines_is_built_with(tmp_path: Path, postgres_url: str, other: Postgres) -> None:
+    assert project(tmp_path, postgres_url).build().ok
+    other.execute("create function public.mine(integer) returns integer language sql as 'select 1'")
+    assert {step.action for step in project(tmp_path, postgres_url).plan().steps} == {"reuse"}
+    for result in (1, 2):
+        body = f"returns integer language sql as 'select {result}'"
+        other.execute(f"create or replace function public.abs(text) {body}".encode())
+        again = project(tmp_path, postgres_url)
+        reason = "a function, type or operator of the target's own has changed"
+        assert [step.reason for step in again.plan().steps] == [reason] * 2
+        assert again.build().ok
+        assert {step.action for step in project(tmp_path, postgres_url).plan().steps} == {"reuse"}
+
+
 def test_a_state_of_an_older_sqlflow_is_brought_up_to_date_and_not_half_when_it_fails(
     tmp_path: Path, postgres_url: str, other: Postgres
 ) -> None:

@@ -447,6 +447,52 @@ def test_a_source_has_the_version_that_its_query_gives(tmp_path: Path) -> None:
     assert build(tmp_path)[1] == ["main.a", "main.b"]
 
 
+DEFINED = {
+    "a macro with the name of a function": ("create macro abs(x) as x", "create or replace macro abs(x) as x + 1"),
+    "a default of one": ("create macro abs(x, y := 1) as x", "create or replace macro abs(x, y := 2) as x"),
+    "what it calls": (
+        "create macro mine(x) as x; create macro abs(x) as mine(x)",
+        "create or replace macro mine(x) as 2",
+    ),
+    "a table macro": ("create macro range(x) as table select 1", "create or replace macro range(x) as table select 2"),
+    "a type": ("create type money as decimal(9, 2)", "drop type money; create type money as decimal(9, 3)"),
+    "an enum": ("create type mood as enum ('a')", "drop type mood; create type mood as enum ('a', 'b')"),
+}
+
+
+@pytest.mark.parametrize("change", DEFINED)
+def test_what_a_target_defines_in_place_of_what_is_built_in_is_part_of_each_key(tmp_path: Path, change: str) -> None:
+    check = "/*---\nassert: [{sql: 'select 1 where abs(-1) > 9'}]\n---*/\n"
+    files = {
+        "sqlflow.yml": "name: p\n",
+        "blocks/a.sql": f"{check}select abs(-1) as size",
+        "blocks/b.sql": "select size from a",
+    }
+    before, after = DEFINED[change]
+    reason = "a function, type or operator of the target's own has changed"
+    assert build(tmp_path, files)[1] == ["main.a", "main.b"]
+    for statements in (before, after):
+        sourced(tmp_path, {}, *statements.split("; "))
+        project = Project.load(tmp_path)
+        assert project.plan().steps[0].reason == reason
+        assert [difference.what for difference in project.why("a").changed] == [reason.removesuffix(" has changed")]
+        report, built = build(tmp_path)
+        assert (built[0], len(report.assertions)) == ("main.a", 1)
+        assert build(tmp_path)[1] == []
+
+
+def test_a_macro_with_a_name_of_its_own_changes_no_key_of_what_does_not_call_it(tmp_path: Path) -> None:
+    files = {
+        "sqlflow.yml": "name: p\n",
+        "blocks/a.sql": "select abs(-1) as size",
+        "blocks/b.sql": "select mine(1) as n",
+    }
+    sourced(tmp_path, files, "create macro mine(x) as x")
+    assert build(tmp_path)[1] == ["main.a", "main.b"]
+    sourced(tmp_path, {}, "create or replace macro mine(x) as x + 1")
+    assert build(tmp_path)[1] == ["main.b"]
+
+
 @pytest.mark.parametrize(
     ("query", "told"),
     [("select nope from raw.events", "the `version` query of the source `raw.events`: "), ("selec 1", "the `version` query"),

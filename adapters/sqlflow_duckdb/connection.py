@@ -15,7 +15,7 @@ from sqlflow.core.engine import Column, Holder, Relation, Rows
 from sqlflow.core.errors import StatementError, TargetError
 from sqlflow.core.later import later
 from sqlflow.core.names import TableName, literal
-from sqlflow_duckdb import copy, enums, infinite, spill
+from sqlflow_duckdb import copy, definitions, enums, infinite, spill
 from sqlflow_duckdb.main_thread import interruptible
 from sqlflow_duckdb.settings import DuckDBSettings
 
@@ -65,6 +65,10 @@ class DuckDBConnection:
         except duckdb.Error as error:
             self.close()
             raise errors.open_error(error, self.path) from error
+
+    def definitions(self) -> str:
+        """Return a hash of all types, and of all macros where one has the name of a function of DuckDB's own."""
+        return definitions.told(self.session().rows)
 
     def session(self, run: str = "") -> "DuckDBSession":
         return DuckDBSession(self._connection.cursor(), self.path)

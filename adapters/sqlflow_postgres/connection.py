@@ -14,7 +14,7 @@ from psycopg import generators
 from sqlflow.core.engine import Column, Holder, Relation, Rows
 from sqlflow.core.errors import LostError, StatementError, TargetError
 from sqlflow.core.names import TableName, literal, quoted
-from sqlflow_postgres import arrow, copy_in, copy_out, tables, values, views
+from sqlflow_postgres import arrow, copy_in, copy_out, definitions, tables, values, views
 from sqlflow_postgres.errors import open_error, statement_error
 from sqlflow_postgres.settings import PostgresSettings
 
@@ -48,6 +48,10 @@ class PostgresConnection:
             self._line.close()
             self._line = self.session()
             return self._line.rows(sql)
+
+    def definitions(self) -> str:
+        """Return a hash of types, operators, casts and functions that are not Postgres's own, as far as they may count."""
+        return definitions.told(self._asked)
 
     def session(self, run: str = "") -> "PostgresSession":
         place, connection = "the server", None

@@ -125,6 +125,11 @@ class Connection(Protocol):
     wants_copy: bool
     """Whether its settings ask for a copy of what is published."""
 
+    def definitions(self) -> str:
+        """Return a hash of the functions, types and operators that somebody has made in the target and that may stand for
+        built-in ones in a query, or shape what it gives without being called; empty if there are none.
+        """
+
     def session(self, run: str = "") -> Session:
         """Return a new session, which tells the target that it works for `run`, where the engine has a place for it."""
 

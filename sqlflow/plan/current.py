@@ -56,6 +56,8 @@ class Current(Struct, frozen=True):
     """Those of the published blocks that the environment does not show yet: they are read as `prod` shows them."""
     server: str = ""
     """The version of the target's server; empty where it has none of its own."""
+    definitions: str = ""
+    """The version of what the target defines itself, see `Connection.definitions`."""
     parts: tuple[Part, ...] = ()
     lost: frozenset[TableName] = frozenset()
     """What is published and whose rows may be gone: it takes no part in `published`."""

@@ -21,7 +21,7 @@ from sqlflow.plan.ranges import NOTHING_ASKED, AskedRanges, Ranges, continued
 from sqlflow.plan.reasons import told
 from sqlflow.plan.recipes import NO_ENTRIES, Cookbook, is_stored
 from sqlflow.plan.reuse import Step, reuses, step_of
-from sqlflow.plan.versions import SERVER, Key, assertion_key, version_key
+from sqlflow.plan.versions import DEFINITIONS, SERVER, Key, assertion_key, version_key
 from sqlflow.read.versions import NO_FILES, FileVersions
 
 if TYPE_CHECKING:
@@ -116,6 +116,7 @@ class Plan(Struct, frozen=True, dict=True):
 
 
 NOTHING_ABSENT: Mapping[TableName, str] = {}
+NOTHING_AROUND: Mapping[str, str] = {}
 
 
 def plan(
@@ -157,7 +158,10 @@ def plan(
     removed = tuple(sorted(set(current.published) - current.borrowed - relations_of(graph.project)))
     carried = {name: current.sources.get(name, "") for name in graph.project.elsewhere}
     known |= carried
-    found = checks_of(graph, frozenset(reasons), known, files) if given is None else _keyed(given, graph, known, files)
+    around = _around(current), files
+    found = (
+        checks_of(graph, frozenset(reasons), known, *around) if given is None else _keyed(given, graph, known, *around)
+    )
     fresh = (check for check in found if not check.key or check.key not in current.checked or full_refresh)
     checks = tuple(check for check in fresh if not _reads_none(check, left_out, current))
     relations = {name: reuse.relation for name, reuse in reused.items()}
@@ -259,9 +263,9 @@ def _keys(
 
 def _outside(graph: Graph, name: TableName, files: FileVersions, current: Current) -> dict[str, str]:
     """Return the versions of what a block reads beside blocks."""
-    found = {path: files.of(path) for path in file_paths(graph, name)} | (
-        {SERVER: current.server} if current.server and not graph.project.blocks[name].is_continued else {}
-    )
+    found = {path: files.of(path) for path in file_paths(graph, name)}
+    if not graph.project.blocks[name].is_continued:
+        found |= _around(current)
     for source in graph.sources[name]:
         config = graph.project.sources.get(source)
         if config is None or not config.files:
@@ -269,6 +273,12 @@ def _outside(graph: Graph, name: TableName, files: FileVersions, current: Curren
         elif config.options:
             found[f"options of {source}"] = repr(config.options)
     return found
+
+
+def _around(current: Current) -> dict[str, str]:
+    """Return the versions of what in a target may give every query another result."""
+    found = {SERVER: current.server, DEFINITIONS: current.definitions}
+    return {what: version for what, version in found.items() if version}
 
 
 def file_paths(graph: Graph, name: TableName) -> tuple[str, ...]:
@@ -330,7 +340,7 @@ def _add_views(graph: Graph, reasons: dict[TableName, str], unwanted: Mapping[Ta
 
 def checks_of(
     graph: Graph, building: frozenset[TableName], keys: Mapping[TableName, str] | None = None,
-    files: FileVersions = NO_FILES,
+    around: Mapping[str, str] = NOTHING_AROUND, files: FileVersions = NO_FILES,
 ) -> tuple[Check, ...]:  # fmt: skip
     """Return the assertions on the blocks of `building`, each with its place in the order.
 
@@ -346,7 +356,7 @@ def checks_of(
             checks.append(Check(assertion, frozenset(), gates, frozenset()))
             continue
         read = named | gates
-        key = _assertion_key(assertion, read, resolver, keys or {}, files)
+        key = _assertion_key(assertion, read, resolver, keys or {}, around, files)
         if read == gates and len(gates) == 1:
             checks.append(Check(assertion, gates, gates, (graph.downstream(gates, 1) - gates) & building, key, read))
             continue
@@ -357,18 +367,18 @@ def checks_of(
 
 
 def _keyed(
-    checks: Iterable[Check], graph: Graph, keys: Mapping[TableName, str], files: FileVersions
+    checks: Iterable[Check], graph: Graph, keys: Mapping[TableName, str], around: Mapping[str, str], files: FileVersions
 ) -> Iterator[Check]:
     """Yield assertions with the keys that they have in one target."""
     resolver = Resolver(graph.project)
     for check in checks:
-        key = _assertion_key(check.assertion, check.reads, resolver, keys, files) if check.reads else ""
+        key = _assertion_key(check.assertion, check.reads, resolver, keys, around, files) if check.reads else ""
         yield replace(check, key=key)
 
 
 def _assertion_key(
     assertion: Assertion, read: frozenset[TableName], resolver: Resolver, keys: Mapping[TableName, str],
-    files: FileVersions,
+    around: Mapping[str, str], files: FileVersions,
 ) -> str:  # fmt: skip
     """Return the key of an assertion; empty if it reads a table that is no block's, or a file of no known version."""
     schema = assertion.block.schema if assertion.block else resolver.project.target.schema
@@ -376,7 +386,7 @@ def _assertion_key(
     if any(link.kind == "source" and link.name not in resolver.project.elsewhere for link in links):
         return ""
     versions = {path: files.of(path) for path in assertion.code.files}
-    return assertion_key(assertion, versions | {str(name): keys.get(name, "") for name in read})
+    return assertion_key(assertion, {**around, **versions} | {str(name): keys.get(name, "") for name in read})
 
 
 def all_assertions(project: Project) -> Iterable[Assertion]:

@@ -10,7 +10,7 @@ from sqlflow.core.later import later
 from sqlflow.core.names import TableName
 from sqlflow.plan.current import Current
 from sqlflow.plan.recipes import Cookbook, Entry, is_stored, is_volatile
-from sqlflow.plan.versions import INTERVALS, REFRESH, SERVER, STATE_SCHEMA, Key
+from sqlflow.plan.versions import INTERVALS, OF_TARGET, REFRESH, STATE_SCHEMA, Key
 
 if TYPE_CHECKING:
     from sqlflow.plan import sameness
@@ -141,9 +141,9 @@ def _why(name: TableName, reason: str, key: Key, current: Current) -> str:
     inputs = dict(key.inputs)
     every = {*before.inputs, *inputs} - {INTERVALS}
     changed = sorted(read for read in every if before.inputs.get(read) != inputs.get(read))
-    known = [read for read in changed if inputs.get(read)]
+    known = [read for read in changed if inputs.get(read) or read in OF_TARGET]
     if known == [REFRESH]:
         return f"`refresh: {inputs[REFRESH].split()[0]}` says so"
     if known:
-        return f"{known[0] if known[0] == SERVER else f'`{known[0]}`'} has changed"
+        return f"{known[0] if known[0] in OF_TARGET else f'`{known[0]}`'} has changed"
     return f"`{changed[0]}` is not read any more" if changed else "its version is gone"

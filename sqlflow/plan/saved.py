@@ -13,7 +13,7 @@ from sqlflow.core.unit_test import QueriedRows, Rows, UnitTest
 from sqlflow.plan.origins import hashed
 from sqlflow.plan.plan import Plan, all_assertions
 from sqlflow.plan.ranges import whole_of
-from sqlflow.plan.versions import INTERVALS, SERVER, Key
+from sqlflow.plan.versions import INTERVALS, OF_TARGET, Key
 
 AGAIN = "make it again with `sqlflow plan --output json`"
 
@@ -54,8 +54,8 @@ def _said(plan: Plan) -> list[Any]:
 
 
 def _reading(key: Key) -> Iterator[str]:
-    """Yield the names of what a block reads; the version of the server with that."""
-    yield from (f"{read} {version}" if read == SERVER else read for read, version in key.inputs)
+    """Yield the names of what a block reads; what a target says of itself with its version."""
+    yield from (f"{read} {version}" if read in OF_TARGET else read for read, version in key.inputs)
 
 
 def _tested(test: UnitTest) -> tuple[str, ...]:
@@ -79,7 +79,7 @@ def _shown(block: Block) -> tuple[Any, ...]:
 
 def _data(plan: Plan) -> dict[str, str]:
     """Return hashes of what the blocks of a plan read beside blocks: files, and tables with a version."""
-    others = {*map(str, plan.project.blocks), INTERVALS, SERVER}
+    others = {*map(str, plan.project.blocks), INTERVALS, *OF_TARGET}
     found: dict[str, str] = {}
     for name, key in sorted(plan.keys.items()):
         left_out = others | _periods(plan.block(name), key).keys()

@@ -24,6 +24,9 @@ REFRESH = "refresh"
 """The name under which the time counts as something that a block reads."""
 SERVER = "the server's version"
 """The name under which the version of a target's server counts as something that a block reads."""
+DEFINITIONS = "a function, type or operator of the target's own"
+"""The name under which what a target defines itself counts as something that a block reads."""
+OF_TARGET = frozenset({SERVER, DEFINITIONS})
 INTERVALS = "its intervals"
 """The name under which the intervals that a block of time ranges has count as something that it reads."""
 _PERIODS = {"hourly": 3600, "daily": 86400}
@@ -127,7 +130,7 @@ def _index(index: IndexConfig) -> tuple[Any, ...]:
 def assertion_key(assertion: Assertion, inputs: Mapping[str, str]) -> str:
     """Return the key under which an assertion that has passed need not run again; empty if it must.
 
-    `inputs` are the keys of the blocks that it reads, its own among them, and the versions of files.
+    `inputs` are the keys of the blocks that it reads, its own among them, and the versions of files and of the target.
     """
     query = assertion.code
     if query.volatile or not query.code or not all(inputs.values()):

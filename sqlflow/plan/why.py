@@ -13,7 +13,7 @@ from sqlflow.plan.origins import EVERY
 from sqlflow.plan.plan import Plan
 from sqlflow.plan.recipes import Cookbook, Entry, described
 from sqlflow.plan.sameness import Comparison
-from sqlflow.plan.versions import INTERVALS, REFRESH, SERVER
+from sqlflow.plan.versions import DEFINITIONS, INTERVALS, OF_TARGET, REFRESH, SERVER
 
 _OTHERS = {"macros": "the macros that it calls", "settings": "the target's `settings`", "root": "the project's folder",
            "statements": "its statements", "form": "how sqlflow builds", "types": "the types of its columns"}  # fmt: skip
@@ -115,7 +115,9 @@ def _inputs(
         old, new = before["reads"].get(read), now["reads"].get(read)
         if old == new and new:
             continue
-        if (old is None or new is None) and read != SERVER:
+        if read == DEFINITIONS:
+            yield Difference(read, ("one has been made, changed or dropped",))
+        elif (old is None or new is None) and read != SERVER:
             yield Difference(f"`{read}` is {'read now' if old is None else 'not read any more'}")
         elif read == SERVER:
             yield Difference(read, (f"{old} is now {new}",))
@@ -157,5 +159,5 @@ def _same(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     if before["settings"] == now["settings"]:
         yield "its settings"
     for read in sorted(before["reads"].keys() & now["reads"].keys()):
-        if before["reads"][read] == now["reads"][read] and now["reads"][read] and read != SERVER:
+        if before["reads"][read] == now["reads"][read] and now["reads"][read] and read not in OF_TARGET:
             yield f"`{read}`"

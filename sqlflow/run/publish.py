@@ -51,7 +51,7 @@ def current(
         elif not adopt:
             problems.append(foreign(relation, block))
     if not has_state:
-        return Current({}, tuple(problems), server=connection.server)
+        return Current({}, tuple(problems), server=connection.server, definitions=connection.definitions())
     made = ledger.with_slices(session, state.made(listing, session, environment, rows))
     good = {version.relation for version in made}
     read = state.read_from(listing, session, environment, shown)
@@ -67,6 +67,7 @@ def current(
         readers=_readers(connection, shown, environment),
         borrowed=frozenset(published) - frozenset(shown),
         server=connection.server,
+        definitions=connection.definitions(),
         parts=ledger.waiting(listing, session) if any(block.is_ranged for block in blocks) else (),
         lost=frozenset(name for name, relation in read.items() if relation not in good),
     )

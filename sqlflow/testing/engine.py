@@ -355,6 +355,17 @@ class EngineSuite:
         assert target.engine.stability("lower") == "stable"
         assert target.engine.stability("surely_no_function") == "unknown"
 
+    def test_what_somebody_has_defined_is_told(self, connection: Connection) -> None:
+        assert connection.definitions() == ""
+        found = []
+        for kind in ("enum ('a', 'b')", "enum ('b', 'a')", "enum ('a', 'b')"):
+            connection.session().execute(f"create type sqlflow_kind as {kind}")
+            found.append(connection.definitions())
+            connection.session().execute("drop type sqlflow_kind")
+        assert all(found)
+        assert found[0] == found[2] != found[1]
+        assert connection.definitions() == ""
+
     def test_types_have_one_spelling(self, target: OpenTarget) -> None:
         for one, other in (
             ("int", "INTEGER"),
