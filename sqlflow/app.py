@@ -33,7 +33,7 @@ from sqlflow.run import state
 from sqlflow.run.conditions import unwanted
 from sqlflow.run.idle import idle_report
 from sqlflow.run.kept import keep, read_and_kept
-from sqlflow.run.lease import new_run
+from sqlflow.run.names import new_run
 from sqlflow.run.options import Options
 from sqlflow.run.piped import pipelines_of, selected_for
 from sqlflow.run.planned import Across, published

@@ -34,20 +34,31 @@ def test_nothing_that_builds_is_imported_where_nothing_is_to_be_built(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path, {"blocks/marts/one.sql": "select 1 as id"})
-    monkeypatch.setattr(
-        "sqlflow.read.cache._CLOCK_STEP_NANOSECONDS", -(10**12)
-    )  # else a file that is so new is read again
+    monkeypatch.setattr("sqlflow.read.stamps._CLOCK_STEP", -(10**12))  # else a file that is so new is read again
     Project.load(tmp_path).build()
+    assert imported(NOT_WHEN_IDLE, command, "--project-dir", str(tmp_path)) == "[]"
+
+
+NOT_WHEN_SETTLED = ("duckdb", "yaml", "sqlflow.app", "sqlflow.plan", "sqlflow.run.state")
+
+
+def test_nothing_is_loaded_or_opened_where_no_file_has_changed_since_a_build_had_nothing_to_do(tmp_path: Path) -> None:
+    write(tmp_path, {"blocks/marts/one.sql": "select 1 as id"})
+    builds = (imported(NOT_WHEN_SETTLED, "build", "--project-dir", str(tmp_path)) for _ in range(60))
+    assert "[]" in builds
+
+
+def imported(names: tuple[str, ...], *arguments: str) -> str:
+    """Run a command, and return which of the modules it has imported."""
     program = (
         "import sys; sys.argv = ['sqlflow', *sys.argv[1:]]\n"
         "from sqlflow.cli.main import main\n"
         "try:\n    main()\n"
         "except SystemExit:\n    pass\n"
-        f"print([name for name in {NOT_WHEN_IDLE!r} if name in sys.modules])"
+        f"print([name for name in {names!r} if name in sys.modules])"
     )
-    words = [sys.executable, "-c", program, command, "--project-dir", str(tmp_path)]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[-1]
 
 
 def test_ctrl_c_while_the_commands_are_imported_ends_the_process_without_a_word() -> None:

@@ -64,6 +64,16 @@ class DuckDBEngine:
 
         return DuckDBConnection(settings, root, readonly)
 
+    def files(self, settings: DuckDBSettings, root: Path) -> tuple[Path, ...]:
+        """Return the database file and its log, which is there while something is not in the file.
+
+        Empty for a database in memory, with a copy, or with settings that may send it to files elsewhere.
+        """
+        if settings.path == ":memory:" or settings.publish_copy or settings.settings:
+            return ()
+        written = root / settings.path
+        return tuple(Path(f"{file}{end}") for file in sorted({written, written.resolve()}) for end in ("", ".wal"))
+
     def scratch(self, settings: DuckDBSettings) -> DuckDBSettings:
         return replace(settings, path=":memory:", publish_copy="")
 

@@ -55,6 +55,10 @@ class PostgresEngine:
 
         return PostgresConnection(settings, readonly)
 
+    def files(self, settings: PostgresSettings, root: Path) -> tuple[Path, ...]:
+        """Return nothing: a server has them."""
+        return ()
+
     def scratch(self, settings: PostgresSettings) -> None:
         return None
 

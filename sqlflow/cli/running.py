@@ -1,7 +1,7 @@
 """Runs something that has a report, and tells of it in the form that was asked for."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from sqlflow.cli import as_json, stopping
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 def run_and_tell(run: Callable[[Listener], Report], project: "Project", output: str, quiet: bool, flags: str) -> int:
     """Run, print, and return the exit code."""
+    return told_run(run, project.loaded.warnings, output, quiet, flags).exit_code
+
+
+def told_run(
+    run: Callable[[Listener], Report], warnings: Iterable[str], output: str, quiet: bool, flags: str
+) -> Report:  # fmt: skip
+    """Run, print, and return the report."""
 
     def as_line(event: Event) -> None:
         echo(as_json.text(as_json.event(event)))
@@ -27,7 +34,7 @@ def run_and_tell(run: Callable[[Listener], Report], project: "Project", output: 
         """JSON is printed whole at the end."""
 
     if output == "text":
-        for warning in project.loaded.warnings:
+        for warning in warnings:
             echo(f"warning: {warning}")
         with listening(quiet) as listener:
             report = run(_until_finished(listener))
@@ -37,7 +44,7 @@ def run_and_tell(run: Callable[[Listener], Report], project: "Project", output: 
     else:
         report = run(_until_finished(unheard))
         echo(as_json.text(as_json.plain(report)))
-    return report.exit_code
+    return report
 
 
 def _until_finished(listener: Listener) -> Listener:

@@ -188,6 +188,13 @@ class Engine(Protocol):
     def open(self, settings: Any, root: Path, readonly: bool = False) -> Connection:
         """Open the target. Raise BusyError if somebody else holds it, TargetError if it cannot be had."""
 
+    def files(self, settings: Any, root: Path) -> "tuple[Path, ...]":
+        """Return the files that hold all of a target while nobody has it open, also those that are there only now and then.
+
+        Where they are as they were, so is the target, and all that its settings ask for. Empty for one that is a server, or
+        whose settings ask for more than files of its own tell.
+        """
+
     def scratch(self, settings: Any) -> Any | None:
         """Return the settings of an empty target in memory that runs SQL as this one does; None where there is no such thing.
 

@@ -6,8 +6,6 @@ macros, vars and the target. An instance has an entry of its own, which depends 
 is one that includes others. The file begins with a hash of the rest, so that a damaged one counts as none.
 """
 
-import hashlib
-import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -21,12 +19,11 @@ from sqlflow.core.names import TableName
 from sqlflow.core.text import SourceFile
 from sqlflow.read.cached_blocks import READS_OTHERS, StoredBlock, queries_of, restored_block, stored_block
 from sqlflow.read.installed import version
+from sqlflow.read.sealed import digest, sealed, unsealed
+from sqlflow.read.stamps import settled_stamp, stamp
 from sqlflow.read.tags import has_tags
 
 FORM = 5
-_CLOCK_STEP_NANOSECONDS = 50_000_000
-"""A file that was changed so shortly before it was read may change once more without another time of change."""
-_DIGEST = 16
 _NO_FILE = (0, 0)
 """The stamp of an instance: the text of its file is at hand."""
 
@@ -66,12 +63,12 @@ class Context(Struct, frozen=True):
 def context_of(plain: Iterable[str], templated: Iterable[str]) -> Context:
     """Return the context of a project, from texts that hold all that reading its files depends on."""
     first = digest_of(plain)
-    return Context(first, _digest(first + "\x00".join(templated).encode()))
+    return Context(first, digest(first + "\x00".join(templated).encode()))
 
 
 def digest_of(texts: Iterable[str]) -> bytes:
     """Return a hash of this program and of texts that hold what it reads."""
-    return _digest("\x00".join((*_program(), *texts)).encode())
+    return digest("\x00".join((*_program(), *texts)).encode())
 
 
 @cache
@@ -144,7 +141,7 @@ class LoadCache(Struct):
     def same(self, root: Path, source: SourceFile, read_at: int) -> "Block | tuple[TableName, str] | None":
         """Return the block of a file that was touched, and holds what it held; else None."""
         entry = self.old.get(source.path)
-        if entry is None or entry.content != _digest(source.text.encode()) or not self._fits(entry):
+        if entry is None or entry.content != digest(source.text.encode()) or not self._fits(entry):
             return None
         settled = settled_stamp(root / source.path, read_at)
         self.new[source.path] = msgspec.structs.replace(entry, stamp=settled) if settled else entry
@@ -164,7 +161,7 @@ class LoadCache(Struct):
 
     def keep(self, root: Path, source: SourceFile, found: "Block | TableName", read_at: int) -> None:
         """Keep what was read of a file, where it may be used again. `read_at` is when, in nanoseconds since 1970."""
-        settled, content = settled_stamp(root / source.path, read_at), _digest(source.text.encode())
+        settled, content = settled_stamp(root / source.path, read_at), digest(source.text.encode())
         if settled is None:
             return
         if isinstance(found, TableName):
@@ -199,33 +196,4 @@ class LoadCache(Struct):
 def _instance(original: Block, name: TableName, vars: Mapping[str, Any]) -> tuple[str, bytes]:
     """Return the key of an instance, which is no file's path, and a hash of what it is read from."""
     content = "\x00".join((original.source.text, str(name), repr(sorted(vars.items()))))
-    return f"{original.source.path} as {name}", _digest(content.encode())
-
-
-def sealed(data: bytes) -> bytes:
-    """Return data behind a hash of it, so that damage shows."""
-    return _digest(data) + data
-
-
-def unsealed(data: bytes) -> memoryview:
-    """Return what was sealed; nothing where it is damaged."""
-    rest = memoryview(data)[_DIGEST:]  # which copies nothing: there are megabytes of it
-    return rest if _digest(rest) == data[:_DIGEST] else memoryview(b"")
-
-
-def stamp(file: Path | str) -> tuple[int, int] | None:
-    try:
-        status = os.stat(file)  # noqa: PTH116  a Path for each file of a project takes as long as asking for it
-    except OSError:
-        return None
-    return status.st_size, max(status.st_mtime_ns, status.st_ctime_ns)
-
-
-def settled_stamp(file: Path, read_at: int) -> tuple[int, int] | None:
-    """Return a file's stamp, if a later change is sure to show in it."""
-    found = stamp(file)
-    return found if found and found[1] < read_at - _CLOCK_STEP_NANOSECONDS else None
-
-
-def _digest(data: bytes | memoryview) -> bytes:
-    return hashlib.blake2b(data, digest_size=_DIGEST).digest()
+    return f"{original.source.path} as {name}", digest(content.encode())

@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, field
 
-from sqlflow.read.cache import sealed, settled_stamp, stamp, unsealed
+from sqlflow.read.sealed import sealed, unsealed
+from sqlflow.read.stamps import settled_stamp, stamp
 
 _CHUNK = 1 << 20
 _DIGEST = 16

@@ -9,9 +9,7 @@ from msgspec import Struct, field
 
 from sqlflow.core.block import Project
 from sqlflow.read.contents import Contents
-
-_CLOCK_STEP_SECONDS = 0.05
-"""How much older than the clock a file's time of change may be that was changed just now."""
+from sqlflow.read.stamps import changed_at, is_settled
 
 
 class FileVersions(Struct, frozen=True):
@@ -31,8 +29,8 @@ class FileVersions(Struct, frozen=True):
     def hold(self, path: str) -> bool:
         """Tell whether the files at `path` are still what they were: they are read again only if they were touched."""
         found = files_at(self.root, path)
-        touched = len(found) != 1 or found[0].stat().st_ctime >= self.seconds - _CLOCK_STEP_SECONDS
-        return not touched or _version(self.root, path, Contents()) == self.of(path)
+        untouched = len(found) == 1 and is_settled(changed_at(found[0].stat()), int(self.seconds * 1e9))
+        return untouched or _version(self.root, path, Contents()) == self.of(path)
 
 
 NO_FILES = FileVersions()

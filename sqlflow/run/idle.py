@@ -5,19 +5,18 @@ What was seen is true of one moment, as it is for a build that had the lease: wh
 
 from collections.abc import Iterable
 
-from sqlflow.core import events
 from sqlflow.core.engine import Connection, Session
 from sqlflow.core.environment import Environment
 from sqlflow.core.errors import StatementError
 from sqlflow.core.events import Listener
 from sqlflow.plan.plan import Plan
 from sqlflow.run import publish, state
-from sqlflow.run.lease import Leases, new_run
+from sqlflow.run.lease import Leases
 from sqlflow.run.listing import Lists
 from sqlflow.run.options import Options
-from sqlflow.run.report import BlockResult, Report
+from sqlflow.run.report import Report
+from sqlflow.run.settled import reported
 from sqlflow.run.sweep import is_swept
-from sqlflow.run.tally import Tally
 
 
 def free_leases(session: Session) -> Leases | None:
@@ -50,11 +49,5 @@ def is_idle(
 
 def idle_report(plan: Plan, targets: Iterable[str], environment: Environment, tell: Listener) -> Report:
     """Tell of a run in which every block is used again, and return its report."""
-    run = new_run()
-    tally = Tally(plan.graph, ", ".join(targets), run, tell)
-    tell(events.RunStarted(run, tally.targets, environment.name, 0, 0, 0))
-    for name in plan.graph.order:
-        if name in plan.reused:
-            tally.results[name] = BlockResult(name, "reused", relation=plan.reused[name])
-            tell(events.BlockReused(run, str(name)))
-    return tally.report("succeeded")
+    reused = {name: plan.reused[name] for name in plan.graph.order if name in plan.reused}
+    return reported(", ".join(targets), environment.name, reused, tell)

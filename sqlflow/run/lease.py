@@ -15,7 +15,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct, field
@@ -30,11 +29,6 @@ from sqlflow.run.signals import unheard
 BEAT_SECONDS = 3.0
 DEAD_SECONDS = 12.0
 """How long the same heartbeat must have been seen to take the holder for dead."""
-
-
-def new_run() -> str:
-    """Return an id that is unique and sorts by time."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"[:-3] + os.urandom(2).hex()
 
 
 _over: deque[str] = deque(maxlen=1000)

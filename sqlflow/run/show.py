@@ -15,7 +15,7 @@ from sqlflow.read.project import renderer_of
 from sqlflow.run.build import current_query, told
 from sqlflow.run.compose import cte_query
 from sqlflow.run.execute import binder_of
-from sqlflow.run.lease import new_run
+from sqlflow.run.names import new_run
 from sqlflow.run.planned import published
 from sqlflow.run.target import opened
 from sqlflow.run.work import Work

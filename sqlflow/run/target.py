@@ -12,7 +12,8 @@ from sqlflow.core.events import Listener
 from sqlflow.core.failpoints import failing, point
 from sqlflow.plan.graph import Graph
 from sqlflow.run import state
-from sqlflow.run.lease import Lease, Taking, beating, new_run, over
+from sqlflow.run.lease import Lease, Taking, beating, over
+from sqlflow.run.names import new_run
 from sqlflow.run.signals import unheard
 from sqlflow.run.waiting import waited
 

@@ -14,6 +14,7 @@ from sqlflow.core.config import BlockConfig, IndexConfig
 from sqlflow.core.engine import Connection, Engine, Relation, Session
 from sqlflow.core.errors import StatementError
 from sqlflow.core.names import TableName, quoted
+from sqlflow.read.stamps import stamp
 from sqlflow.testing.values import CARRIED, EXACT, FROM_OTHERS
 
 _MADE = TableName("conformance", "made")
@@ -354,6 +355,18 @@ class EngineSuite:
         assert target.engine.stability("now") == "volatile"
         assert target.engine.stability("lower") == "stable"
         assert target.engine.stability("surely_no_function") == "unknown"
+
+    def test_its_files_show_each_change_and_no_look(self, target: OpenTarget) -> None:
+        def told(statement: str) -> list[tuple[int, int] | None]:
+            session = target.open().session()
+            session.execute(statement)
+            session.close()
+            target.close()
+            return [stamp(file) for file in target.engine.files(target.settings, target.root)]
+
+        made = told("create table sqlflow_seen as select 1 as id")
+        assert made == told("select * from sqlflow_seen")
+        assert not made or told("insert into sqlflow_seen select 2") != made
 
     def test_what_somebody_has_defined_is_told(self, connection: Connection) -> None:
         assert connection.definitions() == ""

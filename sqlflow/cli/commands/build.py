@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +20,9 @@ from sqlflow.cli.options import (
     time_option,
 )
 
+if TYPE_CHECKING:
+    from sqlflow.run.settled import Look
+
 
 class _Places(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """The size of a pool: `heavy=2`."""
@@ -31,6 +34,13 @@ class _Places(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         if not name or not places.isdecimal() or not 1 <= int(places) <= 256:
             self.fail(f"`{value}` is not like `heavy=2`, with 1 to 256 places", param, ctx)
         return name, int(places)
+
+
+def _seen(place: Place, selection: Selection, prune: bool) -> "Look":
+    """Return what is to be seen of the project's files before it is loaded."""
+    from sqlflow.run.settled import look
+
+    return look(Path(place.project_dir), (place.target, place.given_vars, place.environment, selection, prune))
 
 
 @click.command("build")
@@ -107,13 +117,18 @@ def command(
     """
     from msgspec.structs import replace
 
-    from sqlflow.cli.running import run_and_tell, tried_again
+    from sqlflow.cli.running import told_run, tried_again
     from sqlflow.core.errors import UsageError
     from sqlflow.core.flow import Retries
+    from sqlflow.run.settled import keep
 
     if plan_file and (selection.select or selection.exclude or full_refresh):
         raise UsageError("`--plan` says what to build: it takes no selection and no `--full-refresh`")
     plan_file = str(Path(plan_file).absolute()) if plan_file else None
+    seen = None if plan_file or full_refresh or adopt or pools or place.pipeline else _seen(place, selection, prune)
+    if seen and (settled := seen.found):
+        told_run(settled.report, settled.warnings, output, quiet, place.flags)
+        return
     project = place.load()
     if pools:
         from sqlflow.read.resources import with_pools
@@ -121,14 +136,17 @@ def command(
         project = replace(project, loaded=with_pools(project.loaded, dict(pools)))
 
     def run() -> int:
-        return run_and_tell(
+        report = told_run(
             lambda listener: project.build(
                 selection.select, selection.exclude, threads=threads, publish_what=publish_what, fail_fast=fail_fast,
                 prune=prune, adopt=adopt, cascade=cascade, timeout=timeout, full_refresh=full_refresh, plan_file=plan_file,
                 lock_timeout=lock_timeout, wait_for=not no_wait_for, listener=listener,
             ),
-            project, output, quiet, place.flags_for(project),
+            project.loaded.warnings, output, quiet, place.flags_for(project),
         )  # fmt: skip
+        if seen:
+            keep(seen, project.graph, report)
+        return report.exit_code
 
     policy = project.pipeline.retries if project.pipeline else Retries()
     sys.exit(tried_again(run, policy if retries is None else replace(policy, count=retries)))
