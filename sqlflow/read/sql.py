@@ -13,7 +13,7 @@ from sqlflow.core.engine import Engine
 from sqlflow.core.errors import ProjectError
 from sqlflow.core.names import TableName
 from sqlflow.core.text import MappedText, Place
-from sqlflow.read.tables import Finder, is_file, let_go, unnamed
+from sqlflow.read.tables import Finder, is_file, unnamed
 from sqlflow.read.tokens import code, cte_names, dialect_of, token_uses, tokens_of, unknown, volatile
 
 NESTING_AT_MOST = 1000
@@ -79,14 +79,15 @@ def infer(text: MappedText, engine: Engine, where: Place) -> Inference:
     _refuse_syntax_errors(sql[:end], text, engine, where)
     tree = _tree(tokens, sql[:end], engine.dialect, depth)
     if tree is not None:
-        found = Finder(sql, engine.dialect == "duckdb").found(tree)
+        finder = Finder(sql, engine.dialect == "duckdb")
+        found = finder.found(tree)
         if found is not None:
             _refuse_hidden(found.hidden, text, where)
             _refuse_writes(found.writes, where)
             _refuse_files(found.files, text, engine, where)
             uses = tuple(sorted(found.uses, key=lambda use: use.start))
             nameless = unnamed(tree)
-            let_go(tree)
+            finder.let_go()
             return Inference(
                 end, uses, tuple(found.files), unnamed=nameless, code=code(tokens, engine),
                 volatile=volatile(tokens, engine) or unknown(found.functions, engine),

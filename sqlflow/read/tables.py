@@ -55,6 +55,8 @@ class Finder:
         self.plain: list[tuple[TableUse, Any]] = []
         """Tables without an alias of their own, and the SELECT that each stands in."""
         self.functions: set[str] = set()
+        self.nodes: list[Any] = []
+        """All that was walked over but for the leaves, which are cut from their parents at once."""
         self.is_complete = True
 
     def found(self, tree: Any) -> Found | None:
@@ -71,12 +73,12 @@ class Finder:
             *(() if self.chains else (exp.Dot, exp.Operator)),
         )
         writes = ""
+        leaves = (exp.Identifier, exp.Literal)  # half of the nodes, which have none below them
         stack: list[tuple[Any, frozenset[str]]] = [(tree, frozenset())]
         while stack:
             node, visible = stack.pop()
             with_ = node.args.get("with_") or node.args.get("with")
-            if with_ is not None:
-                visible = self._ctes(with_, visible, stack)
+            visible = visible if with_ is None else self._ctes(with_, visible, stack)
             if not isinstance(node, looked_at):
                 pass
             elif isinstance(node, exp.Table):
@@ -90,13 +92,24 @@ class Finder:
                 self._of_schema(node.this, node.expression if isinstance(node, exp.Dot) else node)
             elif not _FILE_FUNCTIONS.fullmatch(node.name.lower()):
                 self.functions.add(node.name.lower())
+            self.nodes.append(node)
             for child in node.iter_expressions():
-                if child is not with_:
+                if child.__class__ in leaves:
+                    child.parent = None
+                elif child is not with_:
                     stack.append((child, visible))
         self._qualifiers()
         if not self.is_complete:
             return None
         return Found(frozenset(self.uses), tuple(self.files), tuple(self.hidden), tuple(sorted(self.functions)), writes)
+
+    def let_go(self) -> None:
+        """Cut the tree's nodes from their parents: it then goes with whoever holds it last.
+
+        Rings wait for Python's search for garbage instead, far from the processor's caches: a sixth of what reading a query takes.
+        """
+        for node in self.nodes:
+            node.parent = None
 
     def _ctes(self, with_: Any, visible: frozenset[str], stack: list[tuple[Any, frozenset[str]]]) -> frozenset[str]:
         """Queue the bodies of CTEs and return the names visible behind them.
@@ -104,8 +117,10 @@ class Finder:
         A CTE sees those before it. WITH RECURSIVE lets it see itself in one place, the right side of the UNION that is
         its body: everywhere else its name is that of a table (tried on DuckDB 1.5.6 and 2.0.0).
         """
+        self.nodes += (with_, *with_.expressions)
         for cte in with_.expressions:
             name = cte.alias.lower()
+            stack += [(child, visible) for child in cte.iter_expressions() if child is not cte.this]
             if with_.args.get("recursive") and _recurs(cte.this):
                 right = cte.this.expression
                 stack.append((right, visible | {name}))
@@ -195,23 +210,6 @@ class Finder:
                 alias = "__".join(name.parts) if len(scopes[id(select)][name.name]) > 1 else ""
                 start, end = parts[0].meta["start"], parts[-1].meta["end"] + 1
                 self.uses.add(TableUse(name, start, end, True, qualifier=True, alias=alias))
-
-
-def let_go(tree: Any) -> None:
-    """Cut a tree's nodes from their parents: it then goes with whoever holds it last.
-
-    Rings wait for Python's search for garbage instead, far from the processor's caches: a sixth of what reading a query takes.
-    """
-    from sqlglot import exp
-
-    leaves = (exp.Identifier, exp.Literal)  # half of the nodes, which have none below them
-    tree.parent = None
-    stack = [tree]
-    while stack:
-        for node in stack.pop().iter_expressions():
-            node.parent = None
-            if node.__class__ not in leaves:
-                stack.append(node)
 
 
 def is_file(name: str) -> bool:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 from sqlflow.core.block import TableUse
@@ -132,6 +133,8 @@ def code(tokens: Sequence[Any], engine: Engine) -> str:
 
 def volatile(tokens: Sequence[Any], engine: Engine) -> str:
     """Return why the tokens may give another result each time; empty if nothing of them does."""
+    if not _may_be_volatile([token.text for token in tokens], engine):
+        return ""
     before = None
     for token in tokens:
         text = token.text
@@ -146,6 +149,27 @@ def volatile(tokens: Sequence[Any], engine: Engine) -> str:
             return f"`{shown}` may be something else each time"
         before = token
     return ""
+
+
+def _may_be_volatile(texts: Sequence[str], engine: Engine) -> bool:
+    """Tell whether one of the tokens may, in some place, stand for what is another value each time: few queries have any.
+
+    Those of a project share most of their words, each of which is asked for once.
+    """
+    told = _told(engine.name)
+    words = {*texts, *(f"{text}(" for text, following in pairwise(texts) if following == "(")}
+    for word in words.difference(told):
+        lower, upper = word.lower(), word.upper()
+        told[word] = (
+            upper in _CLOCKS or upper in _SAMPLES or engine.is_of_now(lower, True) or engine.is_of_now(lower, False)
+            or (lower.endswith("(") and engine.stability(lower[:-1]) == "volatile")
+        )  # fmt: skip
+    return any(map(told.__getitem__, words))
+
+
+@cache
+def _told(engine: str) -> dict[str, bool]:
+    return {}
 
 
 def _of_now(token: Any, before: Any, engine: Engine) -> str | None:
