@@ -278,6 +278,22 @@ def test_a_file_that_changes_while_it_is_read_leaves_no_version_that_could_be_us
     assert build(tmp_path, {"orders.csv": FILES["orders.csv"]})[1] == ["marts.c", "marts.d", "staging.a"]
 
 
+def test_an_assertion_that_passed_on_a_file_that_was_changing_runs_again(tmp_path: Path) -> None:
+    files = {
+        "sqlflow.yml": FILES["sqlflow.yml"],
+        "orders.csv": "id,amount\n1,10\n1,10\n",
+        "blocks/a.sql": "/*---\nassert: [{unique: id}]\n---*/\nselect id, amount from raw.orders",
+    }
+    write(tmp_path, files)
+
+    def change(event: events.Event) -> None:
+        if isinstance(event, events.BlockStarted):
+            write(tmp_path, {"orders.csv": "id,amount\n1,10\n2,10\n"})
+
+    assert Project.load(tmp_path).build(listener=change).ok
+    assert not build(tmp_path, {"orders.csv": files["orders.csv"]})[0].ok
+
+
 def test_a_moved_folder_of_partitions_is_another_version(tmp_path: Path) -> None:
     sql = "select * from read_csv('data/*/f.csv', hive_partitioning = true)"
     write(tmp_path, {"sqlflow.yml": "name: p\n", "blocks/a.sql": sql, "data/year=2020/f.csv": "v\n1\n"})

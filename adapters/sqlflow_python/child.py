@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlflow_python.fresh import import_from_text
 from sqlflow_python.types import Refused
+from sqlflow_python.watch import Watch
 from sqlflow_python.wire import Closed, receive, send, send_json
 
 _TEXT_CHARACTERS = 4000
@@ -21,7 +22,7 @@ _TEXT_CHARACTERS = 4000
 def main() -> None:
     """Serve the socket whose number is the first argument, until it is closed."""
     sock = socket.socket(fileno=int(sys.argv[1]))
-    environment, folder, path = dict(os.environ), Path.cwd(), list(sys.path)
+    environment, folder, path, watch = dict(os.environ), Path.cwd(), list(sys.path), Watch()
     while True:
         try:
             kind, payload = receive(sock)
@@ -30,7 +31,8 @@ def main() -> None:
         assert kind == "c"
         call = json.loads(payload)
         try:
-            _Call(sock, call).answer()
+            watch.begin(call["root"], path, Path(call["scratch"]))
+            _Call(sock, call, watch).answer()
         finally:
             _flush()
             os.write(1, call["mark"].encode() + b"\n")
@@ -51,9 +53,10 @@ def _flush() -> None:
 class _Call:
     """One call while it lasts."""
 
-    def __init__(self, sock: socket.socket, call: dict[str, Any]) -> None:
+    def __init__(self, sock: socket.socket, call: dict[str, Any], watch: Watch) -> None:
         self.sock = sock
         self.call = call
+        self.watch = watch
         self.scratch = Path(call["scratch"])
         self.process = os.getpid()
 
@@ -147,14 +150,14 @@ class _Call:
         for batch in batches:
             if batch.num_rows:
                 send(self.sock, "b", batch.serialize())
-        send_json(self.sock, "d", {})
+        self._send_end({})
 
     def _send_verdict(self, value: Any) -> None:
         """Send what an assertion says: how many rows are wrong, and the first of them."""
         if value is None or value is True:
-            send_json(self.sock, "d", {"failing": 0})
+            self._send_end({"failing": 0})
         elif value is False:
-            send_json(self.sock, "d", {"failing": 1, "message": "the assertion returned False"})
+            self._send_end({"failing": 1, "message": "the assertion returned False"})
         else:
             self._send_failing_rows(value)
 
@@ -169,7 +172,10 @@ class _Call:
             if len(sample) < self.call["sample_rows"]:
                 rows = batch.slice(0, self.call["sample_rows"] - len(sample)).to_pylist()
                 sample += [[_as_json(row[name]) for name in schema.names] for row in rows]
-        send_json(self.sock, "d", {"failing": failing, "columns": schema.names, "sample": sample})
+        self._send_end({"failing": failing, "columns": schema.names, "sample": sample})
+
+    def _send_end(self, told: dict[str, Any]) -> None:
+        send_json(self.sock, "d", {**told, "reached": self.watch.reached})
 
     def _send_error(self, told: dict[str, Any]) -> None:
         self._end_a_copy()

@@ -31,6 +31,11 @@ class PythonWorker:
             command = [sys.executable, "-s", "-P", "-u", "-m", "sqlflow_python.child", str(theirs.fileno())]
             self._child = Child(command, clean_environment({"PYTHONHASHSEED": "0"}), folder, [theirs.fileno()])
         self._interrupted = False
+        self._talk: _Talk | None = None
+
+    @property
+    def reached(self) -> str:
+        return self._talk.reached if self._talk else ""
 
     @property
     def is_alive(self) -> bool:
@@ -46,7 +51,7 @@ class PythonWorker:
 
     @contextmanager
     def run(self, call: Call, inputs: Inputs, ask: Ask, say: Say) -> "Iterator[pa.RecordBatchReader]":
-        talk = _Talk(self._sock, self._child, call, ask)
+        talk = self._talk = _Talk(self._sock, self._child, call, ask)
         files = talk.written(inputs)
         with self._told(call, say) as mark:
             talk.begin(files, {"mark": mark, "checks": False})
@@ -61,7 +66,7 @@ class PythonWorker:
                 raise
 
     def check(self, call: Call, inputs: Inputs, ask: Ask, say: Say) -> Verdict:
-        talk = _Talk(self._sock, self._child, call, ask)
+        talk = self._talk = _Talk(self._sock, self._child, call, ask)
         files = talk.written(inputs)
         with self._told(call, say) as mark:
             talk.begin(files, {"mark": mark, "checks": True, "sample_rows": 10})
@@ -90,6 +95,7 @@ class _Talk:
         self.ask = ask
         self.error: BuildError | None = None
         self.ended = False
+        self.reached = ""
         self.questions = 0
 
     def written(self, inputs: Inputs) -> dict[str, tuple[str, str]]:
@@ -157,12 +163,12 @@ class _Talk:
                 raise self._failed(self._died()) from None
             if kind == "q":
                 self._answer(json.loads(payload)["sql"])
-            elif kind == wanted:
-                self.ended = kind == "d"
-                return payload
             elif kind == "d":
                 self.ended = True
-                return None
+                self.reached = json.loads(payload)["reached"]
+                return payload if wanted == "d" else None
+            elif kind == wanted:
+                return payload
             else:
                 self.ended = True
                 raise self._failed(self._of_user(json.loads(payload)))

@@ -29,7 +29,9 @@ _ANSWER_BYTES = 1 << 20
 
 
 class RWorker:
-    """A process that runs `worker.R`, kept warm between calls."""
+    """A process that runs `worker.R`, kept warm between calls. What its functions reach is not noticed."""
+
+    reached = ""
 
     def __init__(self) -> None:
         interpreter = rscript()

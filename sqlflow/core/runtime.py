@@ -166,6 +166,10 @@ class Worker(Protocol):
     def is_alive(self) -> bool:
         """Tell whether the process can take another call."""
 
+    @property
+    def reached(self) -> str:
+        """Return, as "opens `a.csv`", what the last call has reached outside of its inputs, as far as the runtime notices."""
+
     def close(self) -> None:
         """End the process and all that it has started."""
 

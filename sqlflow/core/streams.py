@@ -25,6 +25,17 @@ def told(
     return pa.RecordBatchReader.from_batches(batches.schema, read())
 
 
+def before_end(batches: "pa.RecordBatchReader", call: Callable[[], None]) -> "pa.RecordBatchReader":
+    """Return a stream that calls `call` when all of it has been read, before it ends for who reads it."""
+    import pyarrow as pa
+
+    def read() -> "Iterator[pa.RecordBatch]":
+        yield from batches
+        call()
+
+    return pa.RecordBatchReader.from_batches(batches.schema, read())
+
+
 @contextmanager
 def own_errors(batches: "pa.RecordBatchReader") -> "Iterator[pa.RecordBatchReader]":
     """Yield a stream; if it breaks, raise its own error in the end.

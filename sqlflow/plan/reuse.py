@@ -146,4 +146,6 @@ def _why(name: TableName, reason: str, key: Key, current: Current) -> str:
         return f"`refresh: {inputs[REFRESH].split()[0]}` says so"
     if known:
         return f"{known[0] if known[0] in OF_TARGET else f'`{known[0]}`'} has changed"
+    if not changed and before.key == before.relation.name:  # which stands for one that is not known
+        return "it read something else than its key says when it was built"
     return f"`{changed[0]}` is not read any more" if changed else "its version is gone"

@@ -91,12 +91,10 @@ def _called(
     work: Work, assertion: Assertion, function: Function, session: Session, result: AssertionResult
 ) -> AssertionResult:
     """Return what an assertion function says of the block's rows."""
-    assert assertion.block is not None
-    block = work.binder.project.blocks[assertion.block]
     with work.workers.borrowed(function.runtime) as worker:
         seconds, what, place = _limit(work, assertion)
         with time_limit(worker.interrupt, seconds, what, place, "its process was killed"):
-            said = functions.verdict(work, block, function, worker, session)
+            said = functions.verdict(work, assertion, function, worker, session)
     if said.failing == 0 or _is_borne(work, assertion, session, said.failing):
         return replace(result, failing=said.failing)
     status: AssertionStatus = "warned" if assertion.severity == "warn" else "failed"

@@ -21,7 +21,6 @@ from sqlflow.run.callbacks import call_back
 from sqlflow.run.exports import ExportStopped, Written, forget, put_in_place, written_aside
 from sqlflow.run.options import Options
 from sqlflow.run.order import Node
-from sqlflow.run.records import Records
 from sqlflow.run.report import Report, RunStatus
 from sqlflow.run.sweep import sweep
 from sqlflow.run.table_exports import Staged, staged
@@ -76,14 +75,15 @@ def swept(held: Held, keep: list[str], tell: Listener) -> None:
         tell(events.Warned(held.lease.owner, message))
 
 
-def keep_results(tally: Tally, plan: Plan, held: Held, records: Records, tell: Listener) -> None:
+def keep_results(tally: Tally, plan: Plan, held: Held, work: Work, tell: Listener) -> None:
     """Keep the failing rows of a plan's assertions, and which of them need not run again on the same versions.
 
     Keep what is still to be kept of versions, too.
     """
     mine = [tally.checked[key] for check in plan.checks if (key := check.assertion.key) in tally.checked]
     found = [result for result in mine if result.status in ("failed", "warned")]
-    passed = [check.key for check in plan.checks if check.key and _holds(check, tally, plan)]
+    passed = [check.key for check in plan.checks if check.key and _holds(check, tally, work)]
+    records = work.records
     if not found and not passed and not records.waiting:
         return
     run, environment = held.lease.owner, held.lease.environment
@@ -108,9 +108,10 @@ def keep_results(tally: Tally, plan: Plan, held: Held, records: Records, tell: L
         session.close()
 
 
-def _holds(check: Check, tally: Tally, plan: Plan) -> bool:
-    """Tell whether an assertion has passed, and on the files that its key is of."""
-    return tally.has_passed(check) and all(map(plan.files.hold, check.assertion.code.files))
+def _holds(check: Check, tally: Tally, work: Work) -> bool:
+    """Tell whether an assertion has passed, and on what its key is of: files, versions, and nothing else."""
+    is_known = not check.reads & work.doubtful and check.assertion.key not in work.reaching
+    return is_known and tally.has_passed(check) and all(map(work.plan.files.hold, check.assertion.code.files))
 
 
 @dataclass

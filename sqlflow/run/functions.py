@@ -7,14 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlflow.core import events
-from sqlflow.core.block import Block, Function, Query, TableUse
+from sqlflow.core.block import Assertion, Block, Function, Query, TableUse
 from sqlflow.core.engine import Session
 from sqlflow.core.errors import BuildError, ProjectError, StatementError
 from sqlflow.core.names import TableName, quoted
 from sqlflow.core.runtime import LEVELS, Ask, Call, Inputs, Say, Surroundings, Verdict, Worker
 from sqlflow.core.secrets import masked
 from sqlflow.core.spans import Span
-from sqlflow.core.streams import told
+from sqlflow.core.streams import before_end, told
 from sqlflow.core.text import MappedText, Place
 from sqlflow.read.sql import infer
 from sqlflow.run.sources import bound
@@ -40,7 +40,8 @@ def result(
     with work.workers.scratch() as scratch:
         call = _call(work, block, function, scratch, span)
         inputs = _inputs(work, block, function, session)
-        with worker.run(call, inputs, ask, _say(work, block)) as batches:
+        with worker.run(call, inputs, ask, _say(work, block)) as given:
+            batches = before_end(given, partial(_doubt, work, block, function, worker))
             yield batches if span is None else _without_levels(batches)
 
 
@@ -52,12 +53,34 @@ def _without_levels(batches: "pa.RecordBatchReader") -> "pa.RecordBatchReader":
     return batches.from_batches(pa.schema(fields), batches)
 
 
-def verdict(work: Work, block: Block, function: Function, worker: Worker, session: Session) -> Verdict:
-    """Call an assertion's function on the block's rows and return what it says."""
+def verdict(work: Work, assertion: Assertion, function: Function, worker: Worker, session: Session) -> Verdict:
+    """Call an assertion's function on the rows of its block and return what it says."""
+    assert assertion.block is not None
+    block = work.binder.project.blocks[assertion.block]
     ask = _questions(work, block, function)
     with work.workers.scratch() as scratch:
         call = _call(work, block, function, scratch)
-        return worker.check(call, _inputs(work, block, function, session), ask, _say(work, block))
+        found = worker.check(call, _inputs(work, block, function, session), ask, _say(work, block))
+    if _reaches(work, block, function, worker):
+        work.reaching.add(assertion.key)
+    return found
+
+
+def _doubt(work: Work, block: Block, function: Function, worker: Worker) -> None:
+    if _reaches(work, block, function, worker):
+        work.doubtful.add(block.name)
+
+
+def _reaches(work: Work, block: Block, function: Function, worker: Worker) -> bool:
+    """Tell whether a function has reached outside of its inputs, though nothing in its text says so, and say it where it has.
+
+    What a block keeps that goes on is not asked for again anyway, and with `refresh` it is said how often to build.
+    """
+    if not worker.reached or function.volatile or block.is_continued or block.config.refresh != "always":
+        return False
+    what = f"`{function.declared.name}` {worker.reached}, which is no input of it"
+    _say(work, block)(f"{what}: it runs again each time, unless `refresh` says how often")
+    return True
 
 
 def _say(work: Work, block: Block) -> Say:

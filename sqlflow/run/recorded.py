@@ -54,8 +54,10 @@ def _recipe(work: Work, name: TableName, relation: TableName, columns: tuple[Col
 def key_holds(work: Work, name: TableName, session: Session) -> bool:
     """Tell whether a block was built from what its key says: no file and no source has changed since the key was made.
 
-    Ephemeral inputs are a part of the block, so that their files and inputs count as its own.
+    A block that is noted as doubtful was not. Ephemeral inputs are a part of the block, so that their files and inputs count as its own.
     """
+    if name in work.doubtful:
+        return False
     waiting, seen = [name], {name}
     while waiting:
         part = waiting.pop()

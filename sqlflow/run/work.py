@@ -35,6 +35,9 @@ class Work(Struct, frozen=True):
     """The sessions of other targets that give rows now, so that they can be interrupted."""
     records: Records = field(default_factory=Records)
     doubtful: set[TableName] = field(default_factory=set)
-    """Blocks that were built while a file that they read was changing: their key does not tell what they hold."""
+    """Blocks that were built while a file that they read was changing, or whose function has reached outside of its inputs: their
+    key does not tell what they hold."""
+    reaching: set[str] = field(default_factory=set)
+    """The keys of assertions whose function has reached outside of its inputs."""
     as_foreseen: set[TableName] = field(default_factory=set)
     """Blocks that were built and have the columns that they were expected to have."""
