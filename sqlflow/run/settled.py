@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-import sqlflow
 from sqlflow.core import events
 from sqlflow.core.events import Listener
 from sqlflow.core.names import TableName
@@ -157,7 +156,7 @@ def _stamp(root: Path, asked: str, elsewhere: Iterable[str]) -> bytes | None:
 
 def _counted(root: str, elsewhere: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Yield the paths of all files that count, each as it is and as it is written into the stamp."""
-    program = str(Path(sqlflow.__file__).parent)
+    program = str(Path(__file__).parent.parent)
     yield from ((path, path) for path in (*sys.path, *elsewhere) if path != root)
     yield from (file for file in _files(program) if file[0].endswith(".py"))
     yield from _files(root, is_project=True)
