@@ -551,6 +551,19 @@ def test_refresh_says_when_to_build_again_what_gives_another_result_each_time(tm
     ]
 
 
+def test_a_function_with_refresh_goes_by_the_time_whatever_its_text_says(tmp_path: Path) -> None:
+    body = "@block(refresh='daily')\ndef f(a):\n    return a\n"
+    files = {"blocks/a.sql": "select 1 as id", "blocks/f.py": f"from sqlflow import block\n\n{body}"}
+    assert build(tmp_path, {"sqlflow.yml": "name: p\n"} | files)[1] == ["main.a", "main.f"]
+    graph = Project.load(tmp_path).graph
+    with opened(graph.project, readonly=True) as (connection, session):
+        current = looked_at(graph, connection, session, adopt=False)
+    then = plan(graph, frozenset(graph.inputs), current, FileVersions(tmp_path, {}, time.time() + 86400))
+    assert [(step.action, step.reason) for step in then.steps] == [
+        ("reuse", "unchanged"), ("build", "`refresh: daily` says so")
+    ]  # fmt: skip
+
+
 def plan_file(folder: Path, *arguments: str) -> Path:
     """Write the plan, as `sqlflow plan --output json` prints it, to a file beside the project."""
     file = folder.parent / "plan.json"

@@ -61,13 +61,17 @@ def version_key(
 
 
 def _refreshed(block: Block, outside: Mapping[str, str], seconds: float) -> Mapping[str, str]:
-    """Return the versions of what a block reads from outside; with `refresh`, those that are not known are the time."""
+    """Return the versions of what a block reads from outside; with `refresh`, those that are not known are the time.
+
+    A function goes by the time too, whatever its text says: it may reach more than that shows.
+    """
     refresh = block.config.refresh
     if refresh == "always":
         return outside
     time = f"{refresh} {int(seconds // _PERIODS[refresh]) if refresh in _PERIODS else ''}".strip()
     known = {name: version or time for name, version in outside.items()}
-    return known | {REFRESH: time} if block.code and block.code.volatile else known
+    goes_by_time = block.function is not None or (block.code is not None and block.code.volatile)
+    return known | {REFRESH: time} if goes_by_time else known
 
 
 def _unknown(block: Block, read: tuple[tuple[str, str], ...]) -> str:
