@@ -79,3 +79,14 @@ def test_the_fixture_is_as_large_as_promised_and_its_names_are_unique() -> None:
 )
 def test_a_function_of_a_schema_is_the_users_own_whatever_its_name_is(name: str, sql: str, why: str) -> None:
     assert infer(MappedText.plain(sql), engine(name), Place("x.sql")).volatile == why
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "date_trunc('month', d)", "year(d)", "strftime(d, '%Y')", "date_diff('day', d, d)", "time_bucket(interval 1 day, d)",
+        "timezone('Europe/Berlin', d)", "make_timestamptz(2026, 1, 2, 3, 4, 5)", "last_day(d)",
+    ],
+)  # fmt: skip
+def test_what_goes_by_the_time_zone_alone_gives_the_same_each_time(call: str) -> None:
+    assert infer(MappedText.plain(f"select {call} from t"), engine("duckdb"), Place("x.sql")).volatile == ""

@@ -210,9 +210,16 @@ def _option(value: Any) -> str:
     return literal(value)
 
 
-_VOLATILE_TOO = frozenset({"ago", "current_setting", "getenv", "getvariable", "user", "version"})
-"""Not told as volatile by every DuckDB, but they depend on more than their arguments."""
-# From 2.0.1 on, `range` of times with a zone is told as the same within one query alone: it goes by the session's zone.
+_VOLATILE_TOO = frozenset(
+    {"age", "ago", "current_localtime", "current_localtimestamp", "current_setting", "getenv", "getvariable", "user",
+     "version"}
+)  # fmt: skip
+"""Not told as volatile by every DuckDB, but they depend on more than their arguments: `age` of one goes by the clock."""
+_STABLE = """(coalesce(stability, 'CONSISTENT') = 'CONSISTENT'
+ or stability = 'CONSISTENT_WITHIN_QUERY' and len(parameter_types) > 0
+ and regexp_matches(parameter_types::varchar || return_type, 'TIMESTAMPTZ|WITH TIME ZONE'))"""
+"""What says so of a function. From 2.0.1 on, what is given times with a zone is told as the same within one query alone: it
+goes by the session's zone, which is in every key."""
 _STABLE_TABLE_FUNCTIONS = ("range", "generate_series", "unnest", "repeat", "repeat_row", "json_each", "json_tree")
 
 
@@ -230,13 +237,15 @@ class _Parser:
         """What DuckDB itself says of its functions; a macro that calls a volatile one is volatile."""
         with self._lock:
             found = self._connection.execute(
-                "select lower(function_name), bool_and(coalesce(stability, 'CONSISTENT') = 'CONSISTENT'),"
+                f"select lower(function_name), bool_and({_STABLE}),"
                 " coalesce(lower(string_agg(macro_definition, ' ')), '')"
                 " from duckdb_functions() where function_type in ('scalar', 'aggregate', 'window', 'macro') group by 1"
             ).fetchall()
         volatile = {name for name, is_stable, _ in found if not is_stable} | _VOLATILE_TOO
         volatile |= {
-            name for name, _, text in found if re.search(r"\b(now|random|uuid|current_\w+|getvariable)\b", text)
+            name
+            for name, _, text in found
+            if re.search(r"\b(now|random|uuid|current_\w+|getvariable|duckdb_\w+|pragma_\w+)\b", text)
         }
         told: dict[str, Literal["stable", "volatile"]] = {
             name: "volatile" if name in volatile else "stable" for name, *_ in found
