@@ -59,12 +59,12 @@ class DuckDBConnection:
             self._leave = partial(spill.leave, self.path)
         try:
             for name, value in _session_settings(settings, root).items():
-                self._connection.execute(f"set global {name} = {literal(value)}")
+                _set(self._connection, name, value)
             if settings.sandbox:
                 _close_sandbox(self._connection, root, self.copy)
-        except duckdb.Error as error:
+        except (duckdb.Error, TargetError) as error:
             self.close()
-            raise errors.open_error(error, self.path) from error
+            raise error if isinstance(error, TargetError) else errors.open_error(error, self.path) from error
 
     def definitions(self) -> str:
         """Return a hash of all types, and of all macros where one has the name of a function of DuckDB's own."""
@@ -148,6 +148,13 @@ def _session_settings(settings: DuckDBSettings, root: Path) -> dict[str, Any]:
     """Times are read and written in UTC, so that a build gives the same wherever it runs."""
     ours = {"file_search_path": str(root.resolve()), "errors_as_json": True, "TimeZone": "UTC"}
     return ours | settings.settings
+
+
+def _set(connection: duckdb.DuckDBPyConnection, name: str, value: Any) -> None:
+    try:
+        connection.execute(f"set global {name} = {literal(value)}")
+    except duckdb.Error as error:
+        raise errors.setting_error(error, name) from error
 
 
 def _close_sandbox(connection: duckdb.DuckDBPyConnection, root: Path, published: Path | None) -> None:

@@ -119,7 +119,7 @@ def _sentence(message: str) -> str:
     message = re.sub(r"\s*Candidate functions:.*", "", message, flags=re.DOTALL).strip().removesuffix(".")
     message = re.sub(r"!?\n*Candidate bindings: (: )?", "; there are: ", message)
     message = re.sub(r"!?\s*Did you mean \"pg_.*?\"\?$", "", message)
-    message = re.sub(r"!\s*Did you mean ", "; did you mean ", message)
+    message = re.sub(r"(!\s*|\s*\n\s*)Did you mean:? ", "; did you mean ", message)
     message = re.sub(r"\s*\n\s*", " ", message)
     message = re.sub(r"^(Binder|Parser|Catalog|Invalid Input|Conversion|IO) Error: ", "", message)
     return message[:1].lower() + message[1:] if message[1:2].islower() else message
@@ -160,3 +160,9 @@ def open_error(error: Exception, path: Path) -> SqlflowError:
             f"cannot open `{path}`: its folder does not exist", hint="make the folder, or give another `path`"
         )
     return TargetError(f"cannot open `{path}`: {_sentence(text.partition(': ')[2] or text)}")
+
+
+def setting_error(error: Exception, name: str) -> TargetError:
+    """Return what DuckDB has against one of a target's `settings`."""
+    hint = "see `settings` of the target; `select * from duckdb_settings()` lists all that there are"
+    return TargetError(f"the setting `{name}` is refused: {statement_error(error, '').message}", hint=hint)
