@@ -63,13 +63,16 @@ class Binder(Struct, frozen=True):
     def _replaced(self, query: Query, schema: str) -> MappedText:
         edits = []
         for use in query.tables:
-            new = self._relation_sql(self.resolver.link(use.name, schema))
+            new = self._relation_sql(self.resolver.link(use.name, schema), use.name)
             if new is not None:
                 edits.append((use.start, use.end, _replacement(use, query.text.text[use.start : use.end], new)))
         return query.text.replaced(edits)
 
-    def _relation_sql(self, link: Link) -> str | None:
-        """Return what stands for a name; None where the name itself is right, as for a table that is a source."""
+    def _relation_sql(self, link: Link, written: TableName) -> str | None:
+        """Return what stands for a name; None where the name itself is right, as for a table that is a source.
+
+        A source that is declared is read where it was declared, whatever other table the engine would find by a bare name.
+        """
         if link.name in self.texts:
             return self.texts[link.name]
         if link.kind == "block":
@@ -82,7 +85,7 @@ class Binder(Struct, frozen=True):
         if source is not None and source.files:
             path = str(Path(self.project.root).resolve() / source.files)
             return f"({self.project.target.engine.file_query(path, source.options)})"
-        return None
+        return link.name.sql if link.name.schema and not written.schema else None
 
     def _ctes(self, query: Query, schema: str) -> list[TableName]:
         """Return the ephemeral blocks that a query reads, also through one another, inputs first."""
