@@ -535,6 +535,33 @@ def test_a_source_that_changes_while_it_is_read_leaves_no_version_that_could_be_
     assert build(tmp_path)[1] == ["main.a", "main.b"]
 
 
+def test_what_is_built_again_before_it_is_due_is_of_another_moment_in_all_its_columns(tmp_path: Path) -> None:
+    front = "/*---\nrefresh: never\n---*/\n"
+    files = {
+        "sqlflow.yml": "name: p\n",
+        "blocks/staging/a.sql": f"{front}select uuid() as id, 1 as n",
+        "blocks/staging/b.sql": f"{front}select id, 1 as n from raw.events",
+        "blocks/marts/c.sql": "select id from staging.a",
+        "blocks/marts/d.sql": "select count(*) as number from staging.b",
+        "blocks/marts/e.sql": "select number from d",
+    }
+    project = Project.load(write(tmp_path, files))
+    with second_connection(project) as session:
+        session.execute("create schema raw")
+        session.execute("create table raw.events as select 1 as id")
+    assert build(tmp_path)[0].ok
+    with second_connection(project) as session:
+        session.execute("insert into raw.events values (2)")
+    assert build(tmp_path)[1] == []
+    edited = {
+        path: files[path].replace("1 as n", "2 as n") for path in ("blocks/staging/a.sql", "blocks/staging/b.sql")
+    }
+    assert build(tmp_path, edited)[1] == ["marts.c", "marts.d", "marts.e", "staging.a", "staging.b"]
+    assert build(tmp_path, {"blocks/staging/b.sql": files["blocks/staging/b.sql"].replace("1 as n", "3 as n")})[1] == [
+        "staging.b"
+    ]
+
+
 @pytest.mark.parametrize("refresh", ["hourly", "daily", "never"])
 def test_refresh_says_when_to_build_again_what_gives_another_result_each_time(tmp_path: Path, refresh: str) -> None:
     front = f"/*---\nrefresh: {refresh}\n---*/\n"
@@ -603,6 +630,18 @@ def test_a_plan_from_a_file_that_is_not_true_any_more_is_refused(
     file = plan_file(write(folder, {"blocks/staging/b.sql": "select 7 as low"}))
     write(folder, change) if change else build(folder)
     with pytest.raises(UsageError, match=told):
+        build(folder, plan_file=file)
+
+
+def test_a_plan_of_some_blocks_is_refused_where_there_is_one_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "project"
+    assert build(folder, FILES)[0].ok
+    file = plan_file(write(folder, {"blocks/staging/b.sql": "select 7 as low"}), "staging.b")
+    write(folder, {"blocks/marts/e.sql": "select 1 as one"})
+    with pytest.raises(UsageError, match="the project has changed since it was made"):
         build(folder, plan_file=file)
 
 

@@ -13,6 +13,7 @@ from sqlflow.plan.functions import heeds_order
 from sqlflow.plan.lineage import Input, Lineage, lineage
 from sqlflow.plan.origins import EVERY, Origin, Read
 from sqlflow.plan.recipes import Recipe
+from sqlflow.plan.versions import is_time
 
 
 class Needs(Struct):
@@ -143,7 +144,7 @@ class Comparison:
         fact = f"{recipe.name} column {column}"
         known = self.lineage(recipe)
         origin = self._origin(known, column) if known is not None else None
-        if recipe.is_volatile:
+        if recipe.is_volatile or any(map(is_time, recipe.reads.values())):  # built again, it would be of another moment
             found.is_known = False
         elif origin is None:
             self._add_unclear(recipe, found, stored)

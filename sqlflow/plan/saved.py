@@ -162,14 +162,14 @@ def refuse_stale(document: Mapping[str, Any], plan: Plan, path: str) -> None:
 
 def _moved(then: Mapping[str, Any], now: Mapping[str, Any], plan: Plan) -> Iterator[str]:
     """Yield what has moved on since a plan was made."""
-    if then["project"] != now["project"]:
+    steps = [(step.get("block"), step.get("action")) for step in then["steps"] if isinstance(step, dict)]
+    if then["project"] != now["project"] or {name for name, _ in steps} != {str(step.block) for step in plan.steps}:
         yield "the project has changed since it was made"
     yield from (f"`{name}` has changed since it was made" for name in _differing(then["data"], now["data"]))
     for name in _differing(then["time"], now["time"]):
         yield f"{_due(plan, name)} since it was made"
     if then["state"] != now["state"]:
         yield "something else has been published since it was made"
-    steps = [(step.get("block"), step.get("action")) for step in then["steps"] if isinstance(step, dict)]
     if then["versions"] != now["versions"] or steps != [(str(step.block), step.action) for step in plan.steps]:
         yield "other versions are there than when it was made"
 

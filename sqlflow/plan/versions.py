@@ -74,6 +74,11 @@ def _refreshed(block: Block, outside: Mapping[str, str], seconds: float) -> Mapp
     return known | {REFRESH: time} if goes_by_time else known
 
 
+def is_time(version: str) -> bool:
+    """Tell whether what counts as the version of something is the time at which it was read, as `refresh` says."""
+    return version.partition(" ")[0] in ("never", *_PERIODS)
+
+
 def _unknown(block: Block, read: tuple[tuple[str, str], ...]) -> str:
     volatile = block.code.volatile if block.code and block.config.refresh == "always" else ""
     if block.pre_statements or block.post_statements:
