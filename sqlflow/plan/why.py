@@ -54,10 +54,12 @@ def why(plan: Plan, name: TableName, published: TableName | None) -> Why:
 
 
 def _query(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Difference]:
-    if before["sql"] == now["sql"]:
+    is_known = before["sql"] or now["sql"] or before["settings"] != now["settings"]
+    if before["sql"] == now["sql"] and (is_known or before["code"] == now["code"]):
         return
     if not before["sql"] or not now["sql"]:
-        yield Difference("its code", (), "put it back as it was")
+        told = now["settings"] and before["settings"]  # else they may be what has changed
+        yield Difference("its code" if told else "its code or settings", (), "put it back as it was")
         return
     lines = unified_diff(before["sql"].splitlines(), now["sql"].splitlines(), "", "", "", "", n=1, lineterm="")
     shown = tuple(line for line in lines if not line.startswith(("---", "+++", "@@")))
@@ -76,7 +78,7 @@ def _settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Dif
         else:
             shown = (
                 ()
-                if key in ("macros", "settings", "root", "statements")
+                if key in ("indexes", "macros", "settings", "root", "statements")
                 else (f"{_text(old.get(key))} → {_text(new.get(key))}",)
             )
             yield Difference(

@@ -280,6 +280,8 @@ def _problem(
     )
     column = (missing["column"] or missing["named"]) if missing else ""
     listed = ", ".join(f"`{name}`" for name in columns[:_LISTED_AT_MOST]) + (", …" if columns[_LISTED_AT_MOST:] else "")
+    if column in columns:
+        return Problem(message, place, f"what this reads has a column `{column}`, which cannot be seen from here")
     if column and columns:
         return Problem(message, place, did_you_mean(column, columns) or f"there are {listed}")
     bare = _BARE_BORDER.search(block.source.text) if block.is_ranged else None

@@ -1,0 +1,6 @@
+from sqlflow import block
+
+
+@block
+def twice(one):
+    return one * 2
