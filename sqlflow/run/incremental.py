@@ -69,8 +69,14 @@ def columns_with(there: tuple[Column, ...], new: tuple[Column, ...], block: Bloc
     if not there:
         return new
     before, now = ({column.name.lower(): column.type for column in columns} for columns in (there, new))
-    added = tuple(column for column in new if column.name.lower() not in before)
     _refuse_other_columns(before, now, block)
+    return columns_kept(there, new, block)
+
+
+def columns_kept(there: tuple[Column, ...], new: tuple[Column, ...], block: Block) -> tuple[Column, ...]:
+    """Return the columns that a block has when it has gone on, if its new rows go with what is there."""
+    before = {column.name.lower() for column in there}
+    added = tuple(column for column in new if column.name.lower() not in before)
     return {"fail": there, "ignore": there, "append": (*there, *added), "sync": new}[block.config.on_schema_change]
 
 
@@ -82,10 +88,9 @@ def _refuse_other_columns(before: Mapping[str, str], now: Mapping[str, str], blo
     ]
     anew = "" if block.is_snapshot else f", or build it anew: `sqlflow build {block.name} --full-refresh`"
     hint = f"cast them in the query{anew}"
-    if block.config.on_schema_change == "fail":
-        lost = [f"- {name}" for name in before if name not in now]
-        found = [f"+ {name}" for name in now if name not in before] + lost + found
-        hint = f"`on_schema_change` says what to do{anew}"
+    others = [f"+ {name}" for name in now if name not in before] + [f"- {name}" for name in before if name not in now]
+    if block.config.on_schema_change == "fail" and others:
+        found, hint = others + found, f"`on_schema_change` says what to do{anew}"
     if found:
         message = f"the new rows have other columns than the table that is there: {', '.join(found)}"
         raise BuildError(Problem(message, block.source.place(block.body), hint))

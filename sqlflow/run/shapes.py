@@ -20,7 +20,8 @@ from sqlflow.plan.unit_tests import inputs_of
 from sqlflow.plan.versions import version_relation
 from sqlflow.run import seeds, sources
 from sqlflow.run.compose import Binder, selectable
-from sqlflow.run.snapshots import history_columns, refuse_unfit
+from sqlflow.run.incremental import columns_kept
+from sqlflow.run.snapshots import history_columns, refuse_unfit, without_history
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,6 +60,8 @@ class Shapes:
     known: Callable[[TableName], tuple[Column, ...] | None] = lambda name: None
     elsewhere: Callable[[TableName], tuple[Column, ...] | None] = lambda name: None
     """Tells the columns that a block of another target has here."""
+    there: Callable[[TableName], tuple[Column, ...] | None] = lambda name: ()
+    """Tells the columns of the table that a block goes on from: none where it begins with nothing, None if they are not known."""
     resolver: Resolver = field(init=False)
     _found: dict[TableName, Shape] = field(default_factory=dict)
     tables: dict[TableName, TableName] = field(default_factory=dict)
@@ -162,7 +165,12 @@ class Shapes:
             if UNKNOWN in (column.type for column in columns if column.name == block.config.updated_at):
                 return None
             refuse_unfit(block, columns)
-            columns = (*columns, *history_columns(block, columns, self.session))
+        there = self.there(name)
+        if block is None or there is None:
+            return None
+        own = history_columns(block, columns, self.session) if block.is_snapshot else ()
+        there = without_history(there) if own else there
+        columns = (*(columns_kept(there, columns, block) if there else columns), *own)
         self._found.setdefault(name, Shape(columns, is_whole=True))
         return columns
 

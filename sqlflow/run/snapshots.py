@@ -81,10 +81,14 @@ def history_of(
         return History(block, None, delta, columns, columns, columns, time, moment, own)
     found = session.columns(f"select * from {base.sql}")
     _refuse_no_history(found, own, block)
-    there = tuple(column for column in found if column.name.lower() not in HISTORY_COLUMNS)
-    return History(
-        block, base, delta, there, columns, columns_with(there, columns, block), time, moment, own
-    )  # fmt: skip
+    there = without_history(found)
+    return History(block, base, delta, there, columns, columns_with(there, columns, block), time, moment, own)
+
+
+def without_history(columns: Sequence[Column]) -> tuple[Column, ...]:
+    """Return the columns of a history but its own three; none of a table that has none of these, and so is no history."""
+    others = tuple(column for column in columns if column.name.lower() not in HISTORY_COLUMNS)
+    return others if len(others) < len(columns) else ()
 
 
 def refuse_unfit(block: Block, columns: Sequence[Column]) -> None:

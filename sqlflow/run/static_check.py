@@ -50,7 +50,8 @@ class Checked(Struct, frozen=True):
 
 @contextmanager
 def shapes(
-    graph: Graph, known: Known, session: Session | None = None, elsewhere: Known = lambda name: None
+    graph: Graph, known: Known, session: Session | None = None, elsewhere: Known = lambda name: None,
+    there: Known = lambda name: (),
 ) -> Iterator[Shapes]:  # fmt: skip
     """Yield what tells the shapes of a project: in memory or, where the engine has no such thing, in the target of `session`.
 
@@ -59,26 +60,27 @@ def shapes(
     target, root = graph.project.target, graph.project.root
     scratch = target.engine.scratch(target.settings)
     if scratch is None:
-        yield Shapes(graph, session or OnPaper(target.engine), True, known, elsewhere)
+        yield Shapes(graph, session or OnPaper(target.engine), True, known, elsewhere, there)
         return
     opened = target.engine.open(scratch, root)
     with closing(opened), closing(opened.session()) as own:
-        yield Shapes(graph, own, False, known, elsewhere)
+        yield Shapes(graph, own, False, known, elsewhere, there)
 
 
 class _Everywhere:
     """The shapes of each target, opened when they are asked for; blocks of one may read those of another."""
 
     def __init__(
-        self, stack: ExitStack, graphs: Mapping[str, Graph], known: Callable[[str], Known], sessions: Sessions
-    ):
-        self.stack, self.graphs, self.known, self.sessions = stack, graphs, known, sessions
+        self, stack: ExitStack, graphs: Mapping[str, Graph], known: Callable[[str], Known], sessions: Sessions,
+        there: Callable[[str], Known] = lambda target: lambda name: (),
+    ):  # fmt: skip
+        self.stack, self.graphs, self.known, self.sessions, self.there = stack, graphs, known, sessions, there
         self.opened: dict[str, Shapes] = {}
 
     def of(self, target: str) -> Shapes:
         if target not in self.opened:
             session, elsewhere = self.sessions.get(target), partial(self.carried, self.graphs[target].project)
-            opened = shapes(self.graphs[target], self.known(target), session, elsewhere)
+            opened = shapes(self.graphs[target], self.known(target), session, elsewhere, self.there(target))
             self.opened[target] = self.stack.enter_context(opened)
         return self.opened[target]
 
@@ -98,11 +100,21 @@ def known_in(plan: Plan, sources: Mapping[TableName, tuple[Column, ...]]) -> Kno
         if name in plan.anew or plan.cookbook is None:
             return sources.get(name)
         relation = plan.reused.get(name) or plan.borrowed.get(name) or plan.cookbook.published.get(name)
-        entries = plan.cookbook.entries.get(relation.name, []) if relation else []
-        columns = json.loads(entries[0].text)["columns"] if entries else None
-        return tuple(Column(column, kind) for column, kind in columns) if columns else sources.get(name)
+        return _recorded(plan, relation) or sources.get(name)
 
     return known
+
+
+def _recorded(plan: Plan, relation: TableName | None) -> tuple[Column, ...] | None:
+    """Return the columns of a version that is there; None where they are not known."""
+    entries = plan.cookbook.entries.get(relation.name, []) if plan.cookbook and relation else []
+    columns = json.loads(entries[0].text)["columns"] if entries else None
+    return tuple(Column(column, kind) for column, kind in columns) if columns else None
+
+
+def _gone_on_from(plan: Plan) -> Known:
+    """Return what tells the columns of the versions that blocks of a plan go on from."""
+    return lambda name: _recorded(plan, plan.bases[name]) if name in plan.bases else ()
 
 
 def with_faults(
@@ -122,7 +134,8 @@ def with_faults(
         return known_in(plan, known_columns.asked(plan.project, names, session, make_folder))
 
     with ExitStack() as stack:
-        every = _Everywhere(stack, {target: plan.graph for target, plan in plans.items()}, known, sessions)
+        graphs = {target: plan.graph for target, plan in plans.items()}
+        every = _Everywhere(stack, graphs, known, sessions, lambda target: _gone_on_from(plans[target]))
         return {
             target: _with_faults(plan, every.of(target), is_shown) if plan.built else plan
             for target, plan in plans.items()

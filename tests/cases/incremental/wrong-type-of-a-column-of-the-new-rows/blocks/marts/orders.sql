@@ -1,0 +1,5 @@
+/*---
+materialize: incremental
+strategy: append
+---*/
+select * from raw.orders

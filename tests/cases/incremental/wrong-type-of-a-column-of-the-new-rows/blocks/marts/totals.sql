@@ -1,0 +1,1 @@
+select count(amount) as amounts from orders
