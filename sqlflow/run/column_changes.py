@@ -27,11 +27,11 @@ def _with_changes(step: Step, plan: Plan, shapes: Shapes) -> Step:
     if not now or not now.is_whole:
         return step
     known = step.columns or ColumnChanges()
-    found = _changes(before, now.columns)
+    found = _changes(before, shapes.refused.get(step.block, now.columns))
     if found == ColumnChanges():
-        return step
-    broken = _broken(step.block, plan, shapes) if found.removed or found.retyped else ()
-    return replace(step, columns=replace(found, breaks=tuple(sorted({*known.breaks, *broken}))))
+        return replace(step, columns=None)
+    broken = {*known.breaks, *_broken(step.block, plan, shapes)} if found.removed or found.retyped else ()
+    return replace(step, columns=replace(found, breaks=tuple(sorted(broken))))
 
 
 def _published(plan: Plan, name: TableName) -> Sequence[Column]:

@@ -66,6 +66,8 @@ class Shapes:
     _found: dict[TableName, Shape] = field(default_factory=dict)
     tables: dict[TableName, TableName] = field(default_factory=dict)
     """The empty tables that were made, by what they stand for."""
+    refused: dict[TableName, tuple[Column, ...]] = field(default_factory=dict)
+    """The columns of the new rows of blocks that will fail, since they have others."""
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
@@ -170,9 +172,11 @@ class Shapes:
             return None
         own = history_columns(block, columns, self.session) if block.is_snapshot else ()
         there = without_history(there) if own else there
-        columns = (*(columns_kept(there, columns, block) if there else columns), *own)
-        self._found.setdefault(name, Shape(columns, is_whole=True))
-        return columns
+        kept = columns_kept(there, columns, block) if there else columns
+        if block.config.on_schema_change == "fail" and kept != columns:
+            self.refused[name] = (*columns, *own)
+        self._found.setdefault(name, Shape((*kept, *own), is_whole=True))
+        return (*kept, *own)
 
     def _seed(self, block: Block) -> tuple[Column, ...]:
         with seeds.batches(block, self.graph.project.root) as batches:

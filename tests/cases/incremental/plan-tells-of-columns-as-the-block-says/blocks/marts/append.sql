@@ -1,0 +1,8 @@
+/*---
+materialize: incremental
+strategy: merge
+key: id
+on_change: forward_only
+on_schema_change: append
+---*/
+select 1 as id, 'placed' as status

@@ -1,0 +1,1 @@
+select count(status) as orders from fail
