@@ -85,6 +85,7 @@ class Reference:
     def _place(self, key: int, given: list[tuple[Any, str]], now: Any) -> None:
         history = self.rows.setdefault(key, [])
         ended = history[-1].end if history else None
+        holds = history[-1] if history and ended is None else None
         known = {row.day for row in history}
         for day, content in given:
             if day not in known:
@@ -92,6 +93,8 @@ class Reference:
         latest, content = given[-1]
         if ended is not None and latest < ended:
             self._insert(history, Row(max(now, ended), content, latest))
+        elif holds is not None and holds.day < latest < holds.start:
+            self._insert(history, Row(max(now, holds.start), content, latest))
 
     def _insert(self, history: list[Row], new: Row) -> None:
         """Put a row where it belongs: it ends where the row ends that it falls into, or where the next one begins."""
@@ -195,6 +198,7 @@ def history_is_kept(target: Target, builds: list[Given]) -> None:
 
 @settings(max_examples=times(8, 1000), deadline=None)
 @example([{(1, 0): "a"}, {}, {(1, 0): "a"}, {}, {(1, 3): "b"}])
+@example([{(1, 0): "a"}, {}, {(1, 0): "a"}, {(1, 1): "b"}, {(1, 1): "b"}])
 @example([{(1, 5): "b", (2, 1): "a"}, {}, {}, {(2, 0): "a", (2, 2): "a", (1, 2): "a"}])
 @given(st.lists(GIVEN, min_size=1, max_size=5))
 def test_a_history_is_what_a_person_would_keep(builds: list[Given]) -> None:

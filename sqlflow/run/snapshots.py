@@ -274,7 +274,8 @@ def _fresh_by_time(history: History) -> str:
     """Return the query for the rows that are not known yet, with the time that they tell themselves.
 
     A row that was gone and is back as it was holds from the run's start; it gives way to one that tells that very time, which
-    ends where it would have ended (`sqlflow_end`).
+    ends where it would have ended (`sqlflow_end`). So does a row that is newer than the one that holds, and tells a time before
+    that began to hold: what the query gives last of a key is what holds.
     """
     (updated,) = history.names([history.block.config.updated_at or ""], history.columns)
     key = ", ".join(history.key)
@@ -284,10 +285,13 @@ def _fresh_by_time(history: History) -> str:
         f"select added.*, {own} as valid_from, same.valid_to as sqlflow_end from added"
         f" left join there as same on {_same(history.key, 'added', 'same')} and same.valid_from = {own}"
         f" where not exists (select 1 from there as old where {is_old})"
-        f" union all select added.*, greatest({history.now}, known.ended), cast(null as {history.time}) from added"
-        f" join known on {_same(history.key, 'added', 'known')} and known.is_open = 0 and {own} < known.ended"
+        f" union all select added.*, greatest({history.now}, holds.valid_from, known.ended), cast(null as {history.time}) from added"
+        f" join known on {_same(history.key, 'added', 'known')}"
+        f" left join there as holds on {_same(history.key, 'added', 'holds')} and holds.valid_to is null"
         f" join (select {key}, max({updated}) as sqlflow_latest from added group by {key}) as latest"
         f" on {_same(history.key, 'added', 'latest')} and latest.sqlflow_latest = added.{updated}"
+        f" where case when known.is_open = 0 then {own} < known.ended"
+        f" else {own} < holds.valid_from and (holds.{updated} is null or holds.{updated} < added.{updated}) end"
     )
 
 
