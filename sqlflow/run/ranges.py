@@ -43,8 +43,8 @@ def select_ranges(work: Work, block: Block, relation: TableName, session: Sessio
     Raise BuildError for what the engine says against it, and for rows that are outside of the time that was asked for.
     """
     ranges, base = work.plan.ranges[block.name], work.plan.bases.get(block.name)
-    columns = session.columns(f"select * from {base.sql}") if base else ()
-    new, rows = [], 0
+    there = session.columns(f"select * from {base.sql}") if base else ()
+    columns, new, rows = there, [], 0
     for span in ranges.batches:
         started = time.perf_counter()
         part = ranges.found.get(span) or version_relation(block.name, f"{work.run} {span}")
@@ -56,7 +56,9 @@ def select_ranges(work: Work, block: Block, relation: TableName, session: Sessio
             is_found = span in ranges.found
             seconds = time.perf_counter() - started
             work.tell(events.IntervalsBuilt(work.run, str(block.name), str(span), is_found, seconds))
-    slices = [one for one in (*ranges.stays, *new) if not one.span.is_empty] or new
+    added = {column.name.lower() for column in columns} - {column.name.lower() for column in there}
+    stays = [_without(work, block, one, added, session) for one in ranges.stays] if added else ranges.stays
+    slices = [one for one in (*stays, *new) if not one.span.is_empty] or new
     groups = [_put_together(work, block, group, columns, session) for group in grouped(slices, block.config)]
     with session.transaction():
         create = work.binder.project.target.engine.create(relation, "view", {})
@@ -169,16 +171,34 @@ def _put_together(work: Work, block: Block, group: Group, columns: tuple[Column,
     """Return a slice that holds what a group of slices does: one that is copied from them, if they are more than one."""
     if len(group.slices) == 1:
         return group.slices[0]
-    part = version_relation(block.name, f"{work.run} {group.span} together")
+    return _copied(work, block, group.span, "together", _query(block, group.slices, columns, session), session)
+
+
+def _without(work: Work, block: Block, one: Slice, added: set[str], session: Session) -> Slice:
+    """Return a slice that stays as it is shown: one that is copied, if its part has a column that is added now.
+
+    It was left out, or had gone: what the part holds in it may be of another type.
+    """
+    own = session.columns(f"select * from {TableName(STATE_SCHEMA, one.part).sql}")
+    kept = tuple(column for column in own if column.name.lower() not in added)
+    if kept == own:
+        return one
+    return _copied(work, block, one.span, f"{one.part} without", _slice_query(block, one, kept, session), session)
+
+
+def _copied(work: Work, block: Block, span: Span, how: str, query: str, session: Session) -> Slice:
+    """Return a slice whose rows a query over parts gives."""
+    part = version_relation(block.name, f"{work.run} {span} {how}")
     if state.is_recorded(session, part):
-        return Slice(group.span, part.name)
+        return Slice(span, part.name)
     create = work.binder.project.target.engine.create(part, "table", block.config.options)
-    query = MappedText.plain(_query(block, group.slices, columns, session))
     with session.transaction():
-        run_statement(session, MappedText.plain(f"{create} as\n") + _ordered(query, block), work, block)
+        run_statement(
+            session, MappedText.plain(f"{create} as\n") + _ordered(MappedText.plain(query), block), work, block
+        )
         finish(work, block, part, session)
         ledger.record_part(session, part, block.name, replace(work.plan.keys[block.name], text=""), work.run)
-    return Slice(group.span, part.name)
+    return Slice(span, part.name)
 
 
 def _query(
