@@ -129,7 +129,7 @@ def range_faults(config: BlockConfig) -> Iterator[tuple[str, str, str]]:
         if border is not None and written(border) != text:
             yield (
                 key,
-                f"`{key}` is not where a {config.interval} begins",
+                f"`{key}` is not where {'an' if config.interval == 'hour' else 'a'} {config.interval} begins",
                 f"the one that holds it begins at {written(border)}",
             )
     if config.start and config.end and config.end <= config.start:
