@@ -581,6 +581,30 @@ def test_refresh_says_when_to_build_again_what_gives_another_result_each_time(tm
     ]
 
 
+def test_readers_follow_what_a_full_refresh_has_built_again_at_another_moment(tmp_path: Path) -> None:
+    files = {
+        "sqlflow.yml": "name: p\n",
+        "blocks/a.sql": "/*---\nrefresh: never\n---*/\nselect uuid()::text as id, 1 as one",
+        "blocks/e.sql": "/*---\nmaterialize: ephemeral\n---*/\nselect id, one from a",
+        "blocks/v.sql": "/*---\nmaterialize: view\n---*/\nselect id from e",
+        "blocks/b.sql": "select id from v",
+        "blocks/c.sql": "select id from b",
+        "blocks/d.sql": "select one from e",
+    }
+    assert build(tmp_path, files)[1] == ["main.a", "main.b", "main.c", "main.d", "main.v"]
+    assert build(tmp_path)[1] == []
+    assert build(tmp_path, select=["a"], full_refresh=True)[1] == ["main.a", "main.v"]
+    steps = {str(step.block): step.reason for step in Project.load(tmp_path).plan().steps}
+    assert steps["main.b"] == "what it reads has been built again at another moment"
+    assert build(tmp_path)[1] == ["main.b", "main.c"]
+    with second_connection(Project.load(tmp_path)) as session:
+        assert session.rows("select count(*) from a join b using (id) join c using (id) join v using (id)").rows == (
+            (1,),
+        )
+    assert build(tmp_path)[1] == []
+    assert {step.action for step in Project.load(tmp_path).plan().steps} == {"reuse", "inline"}
+
+
 def test_a_function_with_refresh_goes_by_the_time_whatever_its_text_says(tmp_path: Path) -> None:
     body = "@block(refresh='daily')\ndef f(a):\n    return a\n"
     files = {"blocks/a.sql": "select 1 as id", "blocks/f.py": f"from sqlflow import block\n\n{body}"}

@@ -8,6 +8,7 @@ from sqlflow.core.errors import Problem
 from sqlflow.core.names import TableName
 from sqlflow.core.spans import Span
 from sqlflow.plan.recipes import NO_ENTRIES, Entries
+from sqlflow.plan.versions import DEFINITIONS, SERVER
 
 
 class Slice(Struct, frozen=True, order=True):
@@ -64,3 +65,9 @@ class Current(Struct, frozen=True):
 
 
 NOTHING_KNOWN = Current({}, is_known=False)
+
+
+def around(current: Current) -> dict[str, str]:
+    """Return the versions of what in a target may give every query another result."""
+    found = {SERVER: current.server, DEFINITIONS: current.definitions}
+    return {what: version for what, version in found.items() if version}

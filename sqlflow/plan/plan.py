@@ -13,7 +13,7 @@ from sqlflow.core.engine import Column
 from sqlflow.core.errors import Problem, ProjectError
 from sqlflow.core.later import later
 from sqlflow.core.names import TableName
-from sqlflow.plan.current import NOTHING_KNOWN, Current
+from sqlflow.plan.current import NOTHING_KNOWN, Current, around
 from sqlflow.plan.exports import Due
 from sqlflow.plan.graph import Graph, Resolver, blocks_read, gated
 from sqlflow.plan.incremental import base_of, continued_key, protected
@@ -21,7 +21,7 @@ from sqlflow.plan.ranges import NOTHING_ASKED, AskedRanges, Ranges, continued
 from sqlflow.plan.reasons import told
 from sqlflow.plan.recipes import NO_ENTRIES, Cookbook, is_stored
 from sqlflow.plan.reuse import Step, reuses, step_of
-from sqlflow.plan.versions import DEFINITIONS, SERVER, Key, assertion_key, version_key
+from sqlflow.plan.versions import Key, assertion_key, version_key
 from sqlflow.read.versions import NO_FILES, FileVersions
 
 if TYPE_CHECKING:
@@ -158,9 +158,11 @@ def plan(
     removed = tuple(sorted(set(current.published) - current.borrowed - relations_of(graph.project)))
     carried = {name: current.sources.get(name, "") for name in graph.project.elsewhere}
     known |= carried
-    around = _around(current), files
+    of_target = around(current), files
     found = (
-        checks_of(graph, frozenset(reasons), known, *around) if given is None else _keyed(given, graph, known, *around)
+        checks_of(graph, frozenset(reasons), known, *of_target)
+        if given is None
+        else _keyed(given, graph, known, *of_target)
     )
     fresh = (check for check in found if not check.key or check.key not in current.checked or full_refresh)
     checks = tuple(check for check in fresh if not _reads_none(check, left_out, current))
@@ -265,7 +267,7 @@ def _outside(graph: Graph, name: TableName, files: FileVersions, current: Curren
     """Return the versions of what a block reads beside blocks."""
     found = {path: files.of(path) for path in file_paths(graph, name)}
     if not graph.project.blocks[name].is_continued:
-        found |= _around(current)
+        found |= around(current)
     for source in graph.sources[name]:
         config = graph.project.sources.get(source)
         if config is None or not config.files:
@@ -273,12 +275,6 @@ def _outside(graph: Graph, name: TableName, files: FileVersions, current: Curren
         elif config.options:
             found[f"options of {source}"] = repr(config.options)
     return found
-
-
-def _around(current: Current) -> dict[str, str]:
-    """Return the versions of what in a target may give every query another result."""
-    found = {SERVER: current.server, DEFINITIONS: current.definitions}
-    return {what: version for what, version in found.items() if version}
 
 
 def file_paths(graph: Graph, name: TableName) -> tuple[str, ...]:

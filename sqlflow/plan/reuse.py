@@ -1,6 +1,6 @@
 """Which versions that are there are used again, and why each block is built or not."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
@@ -9,8 +9,8 @@ from sqlflow.core.block import Project
 from sqlflow.core.later import later
 from sqlflow.core.names import TableName
 from sqlflow.plan.current import Current
-from sqlflow.plan.recipes import Cookbook, Entry, is_stored, is_volatile
-from sqlflow.plan.versions import INTERVALS, OF_TARGET, REFRESH, STATE_SCHEMA, Key
+from sqlflow.plan.recipes import Cookbook, Entry, Recipe, is_stored, is_volatile
+from sqlflow.plan.versions import INTERVALS, OF_TARGET, REFRESH, STATE_SCHEMA, Key, is_time
 
 if TYPE_CHECKING:
     from sqlflow.plan import sameness
@@ -63,17 +63,51 @@ def reuses(cookbook: Cookbook, current: Current) -> dict[TableName, Reuse]:
     there |= {key: TableName(STATE_SCHEMA, relation) for key, relation in current.entries.keys.items()}
     comparison: sameness.Comparison | None = None
     found: dict[TableName, Reuse] = {}
+    of_time: set[TableName] = set()
     for name in cookbook.graph.order:
-        key = cookbook.keys.get(name)
-        if key is None or cookbook.graph.project.blocks[name].config.materialize == "ephemeral":
+        key, block = cookbook.keys.get(name), cookbook.graph.project.blocks[name]
+        reads_of_time = of_time & cookbook.graph.inputs[name] if of_time else of_time
+        if reads_of_time or (block.config.refresh != "always" and key and any(is_time(read) for _, read in key.inputs)):
+            of_time.add(name)
+        if key is None or block.config.materialize == "ephemeral":
             continue
-        if key.text in there:
+        if key.text in there and not (reads_of_time and _is_of_others(cookbook, name, there[key.text], found)):
             found[name] = Reuse(there[key.text])
             continue
         comparison = comparison or sameness.Comparison(cookbook.graph.project.target.engine.dialect)
         if (entry := _same(cookbook, comparison, name)) is not None:
             found[name] = Reuse(TableName(STATE_SCHEMA, entry.relation), _changed(entry, key, cookbook))
     return found
+
+
+def _is_of_others(
+    cookbook: Cookbook, name: TableName, version: TableName, found: Mapping[TableName, Reuse]
+) -> bool:  # fmt: skip
+    """Tell whether a version read others than the block would read now.
+
+    Where something goes by the time, as `refresh` says, a key does not tell all: what was built again by `--full-refresh` is of
+    another moment, and has the key of before.
+    """
+    waiting, now = list(cookbook.graph.inputs[name]), dict[str, str]()
+    while waiting:
+        read = waiting.pop()
+        if cookbook.graph.project.blocks[read].config.materialize == "ephemeral":
+            waiting += cookbook.graph.inputs[read]
+        elif read in found or read not in cookbook.keys:
+            shown = found[read].relation if read in found else cookbook.published.get(read)
+            now[str(read)] = shown.name if shown else ""
+        else:
+            now[str(read)] = ""
+    recipe = cookbook.of_version(version.name)
+    return recipe is None or dict(_relations_read(recipe)) != now
+
+
+def _relations_read(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    for read, child in recipe.inputs.items():
+        if child.relation:
+            yield read, child.relation
+        else:
+            yield from _relations_read(child)
 
 
 def _same(cookbook: Cookbook, comparison: "sameness.Comparison", name: TableName) -> Entry | None:
@@ -146,6 +180,8 @@ def _why(name: TableName, reason: str, key: Key, current: Current) -> str:
         return f"`refresh: {inputs[REFRESH].split()[0]}` says so"
     if known:
         return f"{known[0] if known[0] in OF_TARGET else f'`{known[0]}`'} has changed"
+    if not changed and before.key == key.text:
+        return "what it reads has been built again at another moment"
     if not changed and before.key == before.relation.name:  # which stands for one that is not known
         return "it read something else than its key says when it was built"
     return f"`{changed[0]}` is not read any more" if changed else "its version is gone"

@@ -179,14 +179,21 @@ class Comparison:
 
 
 def _keys(recipe: Recipe) -> frozenset[str]:
-    """Return the keys of all that a recipe is made from."""
-    found: set[str] = set()
-    seen: set[Recipe] = set()
-    waiting = list(recipe.inputs.values())
+    """Return the keys of all that a recipe is made from, but those of what goes by the time: they do not tell of which moment it is."""
+    readers: dict[Recipe, list[Recipe]] = {}
+    waiting = [recipe]
+    while waiting:
+        reader = waiting.pop()
+        for child in reader.inputs.values():
+            if child not in readers:
+                readers[child] = []
+                waiting.append(child)
+            readers[child].append(reader)
+    of_time: set[Recipe] = set()
+    waiting = [child for child in readers if any(map(is_time, child.reads.values()))]
     while waiting:
         child = waiting.pop()
-        if child not in seen:
-            seen.add(child)
-            found |= {child.key} - {""}
-            waiting += child.inputs.values()
-    return frozenset(found)
+        if child not in of_time:
+            of_time.add(child)
+            waiting += readers.get(child, ())
+    return frozenset(child.key for child in readers if child not in of_time) - {""}
