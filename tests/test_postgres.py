@@ -354,6 +354,18 @@ def test_what_a_database_defines_in_place_of_what_is_built_in_is_part_of_each_ke
     assert found[1] not in ("", found[2])
 
 
+def test_a_table_that_is_found_by_its_bare_name_may_be_another_in_another_schema(
+    tmp_path: Path, postgres_url: str, other: Postgres
+) -> None:
+    write(tmp_path, {"blocks/marts/ids.sql": "/*---\nrefresh: never\n---*/\nselect id from events"})
+    for number, schema in enumerate(("one", "two"), 1):
+        other.execute(f"create schema {schema}; create table {schema}.events as select {number} as id".encode())
+        assert project(tmp_path, postgres_url, more=f", schema: {schema}").build().ok
+        assert other.execute("select id from marts.ids").fetchall() == [(number,)]
+        steps = project(tmp_path, postgres_url, more=f", schema: {schema}").plan().steps
+        assert {step.action for step in steps} == {"reuse"}
+
+
 def test_what_a_database_defines_is_built_with(tmp_path: Path, postgres_url: str, other: Postgres) -> None:
     assert project(tmp_path, postgres_url).build().ok
     other.execute("create function public.mine(integer) returns integer language sql as 'select 1'")

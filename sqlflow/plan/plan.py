@@ -266,12 +266,12 @@ def _keys(
 def _outside(graph: Graph, name: TableName, files: FileVersions, current: Current) -> dict[str, str]:
     """Return the versions of what a block reads beside blocks."""
     found = {path: files.of(path) for path in file_paths(graph, name)}
-    if not graph.project.blocks[name].is_continued:
-        found |= around(current)
+    found |= {} if graph.project.blocks[name].is_continued else around(current)
     for source in graph.sources[name]:
         config = graph.project.sources.get(source)
         if config is None or not config.files:
             found[str(source)] = current.sources.get(source, "")
+            found |= {} if source.schema else {f"where {source} is found": graph.project.target.schema}
         elif config.options:
             found[f"options of {source}"] = repr(config.options)
     return found
