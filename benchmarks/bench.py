@@ -219,8 +219,9 @@ def _cold(folder: Path, command: list[str | Path]) -> Figure:
 
 
 def _settle(folder: Path, build: list[str | Path]) -> None:
-    """Build once more: the first build with nothing to do is the one that finds it out."""
-    taken(build, folder)
+    """Build twice more: the first build with nothing to do finds that it is worth while to look at files, the next what they are."""
+    for _ in range(2):
+        taken(build, folder)
 
 
 def _floor(folder: Path) -> Figure:

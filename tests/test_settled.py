@@ -148,6 +148,19 @@ def test_what_was_kept_long_ago_is_looked_at_again(root: Path, monkeypatch: pyte
     assert not is_settled(root)
 
 
+def test_files_are_looked_at_only_where_a_build_had_nothing_to_do_and_went_by_them(root: Path) -> None:
+    assert settled.look(root, ()).stamp is None
+    built(root)
+    assert settled.look(root, ()).stamp is None
+    built(root)
+    assert (root / settled.FILE).exists()
+    assert settle(root)
+    write(root, {"blocks/t.sql": "/*---\nrefresh: never\n---*/\nselect 1 as one"})
+    built(root)
+    built(root)
+    assert not (root / settled.FILE).exists()
+
+
 def test_other_options_are_seen(root: Path) -> None:
     assert settle(root)
     assert not is_settled(root, "dev")

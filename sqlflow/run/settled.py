@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,8 @@ class Settled(Struct, frozen=True):
 
 
 class Look(Struct, frozen=True):
-    """What was seen of all files before a project was loaded. `stamp` is None where that does not say enough."""
+    """What was seen of all files before a project was loaded. `stamp` is None where that does not say enough, and where nothing was
+    looked at, since nothing is kept."""
 
     root: Path
     asked: str
@@ -88,25 +90,35 @@ def reported(target: str, environment: str, reused: Mapping[TableName, TableName
 
 
 def look(root: Path, options: Iterable[object]) -> Look:
-    """Return what is to be seen of a project's files, without reading one; `options` are those of the build that count."""
+    """Return what is to be seen of a project's files, without reading one; `options` are those of the build that count.
+
+    Nothing is looked at where nothing is kept: a project that goes by more than its files pays nothing for it.
+    """
     root, asked = root.resolve(), repr(tuple(options))
     kept = _kept(root)
-    elsewhere = kept.elsewhere if kept else ()
-    stamp = _stamp(root, asked, elsewhere)
-    if kept is None or stamp is None or kept.stamp != stamp or not 0 <= time.time() - kept.kept_at < _HOLDS_SECONDS:
+    if kept is None:
+        return Look(root, asked, None, ())
+    elsewhere, stamp = kept.elsewhere, _stamp(root, asked, kept.elsewhere)
+    if stamp is None or kept.stamp != stamp or not 0 <= time.time() - kept.kept_at < _HOLDS_SECONDS:
         return Look(root, asked, stamp, elsewhere)
     reused = {TableName(schema, name): TableName(of, relation) for schema, name, of, relation in kept.reused}
     return Look(root, asked, stamp, elsewhere, Settled(kept.target, kept.environment, kept.warnings, reused))
 
 
 def keep(seen: Look, graph: "Graph", report: Report) -> None:
-    """Keep that a build had nothing to do, if it has told so and all was the same before it and after it."""
-    from sqlflow.run.by_files import goes_by_files
+    """Keep that a build had nothing to do, if it has told so and all was the same before it and after it.
 
-    if seen.stamp is None or not _had_nothing_to_do(report) or not goes_by_files(graph):
+    The first such build keeps no more than that it is worth while to look.
+    """
+    if not _had_nothing_to_do(report):
         return
+    from sqlflow.run.by_files import goes_by_files
     from sqlflow.run.kept import write
 
+    if not goes_by_files(graph):
+        with suppress(OSError):
+            (seen.root / FILE).unlink(missing_ok=True)
+        return
     project = graph.project
     files = project.target.engine.files(project.target.settings, seen.root)
     elsewhere = tuple(str(file) for file in files if not _is_among(seen.root, file))
@@ -114,7 +126,7 @@ def keep(seen: Look, graph: "Graph", report: Report) -> None:
     relations = [(block.block, block.relation) for block in report.blocks]
     reused = tuple((block.schema, block.name, of.schema, of.name) for block, of in relations if of)
     found = _Kept(
-        _FORM, seen.stamp if is_same else b"", time.time(), elsewhere, report.target, project.environment.name,
+        _FORM, (is_same and seen.stamp) or b"", time.time(), elsewhere, report.target, project.environment.name,
         project.warnings, reused,
     )  # fmt: skip
     write(seen.root / FILE, lambda: sealed(msgspec.msgpack.encode(found)), make_folder=False)
