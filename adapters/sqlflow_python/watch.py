@@ -37,6 +37,7 @@ class Watch:
         self._root = ""
         self._inside: tuple[str, ...] = ()
         self._made: set[str] = set()
+        self._temporary = os.path.realpath(tempfile.gettempdir())
         packages = (*site.getsitepackages(), *sysconfig.get_paths().values(), sys.prefix, sys.base_prefix)
         self._installed = _places((*packages, *_SYSTEM))
         sys.addaudithook(self._heard)
@@ -47,7 +48,7 @@ class Watch:
         self._root = os.path.realpath(root) + os.sep
         others = [entry for entry in _places(filter(None, path)) if not self._root.startswith(entry)]
         self._inside = (*self._installed, *others, *_places([str(scratch.parent)]))
-        self._made = {os.path.realpath(tempfile.gettempdir())}
+        self._made = set()
 
     def _heard(self, event: str, arguments: tuple[Any, ...]) -> None:
         is_of_file = event in _READING or event in _MAKING
@@ -69,11 +70,10 @@ class Watch:
         if event in _MAKING or (event == "open" and arguments[2] & _WRITES):
             self._made.add(path)
             return ""
-        if path in self._made or str(Path(path).parent) in self._made - {tempfile.gettempdir()}:
+        is_own = path == self._temporary or not self._made.isdisjoint((path, str(Path(path).parent)))
+        if is_own or (path + os.sep).startswith(self._inside):
             return ""
-        return (
-            "" if (path + os.sep).startswith(self._inside) else f"{_READING[event]} `{path.removeprefix(self._root)}`"
-        )
+        return f"{_READING[event]} `{path.removeprefix(self._root)}`"
 
     def _note(self, found: str, frame: FrameType | None) -> None:
         """Take down what was reached, unless a package does it that is being imported, or Python to show a line of code."""

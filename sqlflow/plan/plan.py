@@ -158,11 +158,11 @@ def plan(
     removed = tuple(sorted(set(current.published) - current.borrowed - relations_of(graph.project)))
     carried = {name: current.sources.get(name, "") for name in graph.project.elsewhere}
     known |= carried
-    of_target = around(current), files
+    of_target = around(current)
     found = (
-        checks_of(graph, frozenset(reasons), known, *of_target)
+        checks_of(graph, frozenset(reasons), known, of_target, files)
         if given is None
-        else _keyed(given, graph, known, *of_target)
+        else _keyed(given, graph, known, of_target, files)
     )
     fresh = (check for check in found if not check.key or check.key not in current.checked or full_refresh)
     checks = tuple(check for check in fresh if not _reads_none(check, left_out, current))
@@ -336,7 +336,7 @@ def _add_views(graph: Graph, reasons: dict[TableName, str], unwanted: Mapping[Ta
 
 def checks_of(
     graph: Graph, building: frozenset[TableName], keys: Mapping[TableName, str] | None = None,
-    around: Mapping[str, str] = NOTHING_AROUND, files: FileVersions = NO_FILES,
+    of_target: Mapping[str, str] = NOTHING_AROUND, files: FileVersions = NO_FILES,
 ) -> tuple[Check, ...]:  # fmt: skip
     """Return the assertions on the blocks of `building`, each with its place in the order.
 
@@ -352,7 +352,7 @@ def checks_of(
             checks.append(Check(assertion, frozenset(), gates, frozenset()))
             continue
         read = named | gates
-        key = _assertion_key(assertion, read, resolver, keys or {}, around, files)
+        key = _assertion_key(assertion, read, resolver, keys or {}, of_target, files)
         if read == gates and len(gates) == 1:
             checks.append(Check(assertion, gates, gates, (graph.downstream(gates, 1) - gates) & building, key, read))
             continue
@@ -363,18 +363,22 @@ def checks_of(
 
 
 def _keyed(
-    checks: Iterable[Check], graph: Graph, keys: Mapping[TableName, str], around: Mapping[str, str], files: FileVersions
+    checks: Iterable[Check],
+    graph: Graph,
+    keys: Mapping[TableName, str],
+    of_target: Mapping[str, str],
+    files: FileVersions,
 ) -> Iterator[Check]:
     """Yield assertions with the keys that they have in one target."""
     resolver = Resolver(graph.project)
     for check in checks:
-        key = _assertion_key(check.assertion, check.reads, resolver, keys, around, files) if check.reads else ""
+        key = _assertion_key(check.assertion, check.reads, resolver, keys, of_target, files) if check.reads else ""
         yield replace(check, key=key)
 
 
 def _assertion_key(
     assertion: Assertion, read: frozenset[TableName], resolver: Resolver, keys: Mapping[TableName, str],
-    around: Mapping[str, str], files: FileVersions,
+    of_target: Mapping[str, str], files: FileVersions,
 ) -> str:  # fmt: skip
     """Return the key of an assertion; empty if it reads a table that is no block's, or a file of no known version."""
     schema = assertion.block.schema if assertion.block else resolver.project.target.schema
@@ -382,7 +386,7 @@ def _assertion_key(
     if any(link.kind == "source" and link.name not in resolver.project.elsewhere for link in links):
         return ""
     versions = {path: files.of(path) for path in assertion.code.files}
-    return assertion_key(assertion, {**around, **versions} | {str(name): keys.get(name, "") for name in read})
+    return assertion_key(assertion, {**of_target, **versions} | {str(name): keys.get(name, "") for name in read})
 
 
 def all_assertions(project: Project) -> Iterable[Assertion]:

@@ -10,7 +10,7 @@ from sqlflow.core.later import later
 from sqlflow.core.names import TableName
 from sqlflow.plan.current import Current
 from sqlflow.plan.recipes import Cookbook, Entry, Recipe, is_stored, is_volatile
-from sqlflow.plan.versions import INTERVALS, OF_TARGET, REFRESH, STATE_SCHEMA, Key, is_time
+from sqlflow.plan.versions import INTERVALS, OF_TARGET, REFRESH, STATE_SCHEMA, Key, goes_by_time
 
 if TYPE_CHECKING:
     from sqlflow.plan import sameness
@@ -67,7 +67,7 @@ def reuses(cookbook: Cookbook, current: Current) -> dict[TableName, Reuse]:
     for name in cookbook.graph.order:
         key, block = cookbook.keys.get(name), cookbook.graph.project.blocks[name]
         reads_of_time = of_time & cookbook.graph.inputs[name] if of_time else of_time
-        if reads_of_time or (block.config.refresh != "always" and key and any(is_time(read) for _, read in key.inputs)):
+        if reads_of_time or (block.config.refresh != "always" and key and goes_by_time(dict(key.inputs).values())):
             of_time.add(name)
         if key is None or block.config.materialize == "ephemeral":
             continue

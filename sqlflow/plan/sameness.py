@@ -13,7 +13,7 @@ from sqlflow.plan.functions import heeds_order
 from sqlflow.plan.lineage import Input, Lineage, lineage
 from sqlflow.plan.origins import EVERY, Origin, Read
 from sqlflow.plan.recipes import Recipe
-from sqlflow.plan.versions import is_time
+from sqlflow.plan.versions import goes_by_time
 
 
 class Needs(Struct):
@@ -144,7 +144,7 @@ class Comparison:
         fact = f"{recipe.name} column {column}"
         known = self.lineage(recipe)
         origin = self._origin(known, column) if known is not None else None
-        if recipe.is_volatile or any(map(is_time, recipe.reads.values())):  # built again, it would be of another moment
+        if recipe.is_volatile or goes_by_time(recipe.reads.values()):  # built again, it would be of another moment
             found.is_known = False
         elif origin is None:
             self._add_unclear(recipe, found, stored)
@@ -190,7 +190,7 @@ def _keys(recipe: Recipe) -> frozenset[str]:
                 waiting.append(child)
             readers[child].append(reader)
     of_time: set[Recipe] = set()
-    waiting = [child for child in readers if any(map(is_time, child.reads.values()))]
+    waiting = [child for child in readers if goes_by_time(child.reads.values())]
     while waiting:
         child = waiting.pop()
         if child not in of_time:

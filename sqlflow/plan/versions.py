@@ -6,7 +6,7 @@ one key have the same rows, whoever built them. Where that cannot be known, ther
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -70,13 +70,13 @@ def _refreshed(block: Block, outside: Mapping[str, str], seconds: float) -> Mapp
         return outside
     time = f"{refresh} {int(seconds // _PERIODS[refresh]) if refresh in _PERIODS else ''}".strip()
     known = {name: version or time for name, version in outside.items()}
-    goes_by_time = block.function is not None or (block.code is not None and block.code.volatile)
-    return known | {REFRESH: time} if goes_by_time else known
+    is_of_time = block.function is not None or (block.code is not None and block.code.volatile)
+    return known | {REFRESH: time} if is_of_time else known
 
 
-def is_time(version: str) -> bool:
-    """Tell whether what counts as the version of something is the time at which it was read, as `refresh` says."""
-    return version.partition(" ")[0] in ("never", *_PERIODS)
+def goes_by_time(versions: Iterable[str]) -> bool:
+    """Tell whether what counts as one of the versions that are read is the time of reading, as `refresh` says."""
+    return any(version.partition(" ")[0] in ("never", *_PERIODS) for version in versions)
 
 
 def _unknown(block: Block, read: tuple[tuple[str, str], ...]) -> str:

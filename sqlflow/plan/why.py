@@ -119,10 +119,10 @@ def _inputs(
             continue
         if read == DEFINITIONS:
             yield Difference(read, ("one has been made, changed or dropped",))
-        elif (old is None or new is None) and read != SERVER:
-            yield Difference(f"`{read}` is {'read now' if old is None else 'not read any more'}")
         elif read == SERVER:
             yield Difference(read, (f"{old} is now {new}",))
+        elif old is None or new is None:
+            yield Difference(f"`{read}` is {'read now' if old is None else 'not read any more'}")
         elif read == INTERVALS:
             yield Difference(INTERVALS, tuple(filter(None, [plan.ranges[name].told if name in plan.ranges else ""])))
         elif read == REFRESH:

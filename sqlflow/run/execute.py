@@ -206,7 +206,7 @@ class _Execution:
                 plan, self.options.threads, Attempts(work, self.tally, self.first.refused), self.tally, self.done
             ).run()
         finally:
-            keep_results(self.tally, plan, held, work, self.tell)
+            keep_results(self.tally, held, work, self.tell)
         _recorded(work, held)
 
     def _work_of(self, share: Share, is_first: bool) -> Work:

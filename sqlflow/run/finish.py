@@ -75,15 +75,15 @@ def swept(held: Held, keep: list[str], tell: Listener) -> None:
         tell(events.Warned(held.lease.owner, message))
 
 
-def keep_results(tally: Tally, plan: Plan, held: Held, work: Work, tell: Listener) -> None:
+def keep_results(tally: Tally, held: Held, work: Work, tell: Listener) -> None:
     """Keep the failing rows of a plan's assertions, and which of them need not run again on the same versions.
 
     Keep what is still to be kept of versions, too.
     """
-    mine = [tally.checked[key] for check in plan.checks if (key := check.assertion.key) in tally.checked]
+    records, checks = work.records, work.plan.checks
+    mine = [tally.checked[key] for check in checks if (key := check.assertion.key) in tally.checked]
     found = [result for result in mine if result.status in ("failed", "warned")]
-    passed = [check.key for check in plan.checks if check.key and _holds(check, tally, work)]
-    records = work.records
+    passed = [check.key for check in checks if check.key and _holds(check, tally, work)]
     if not found and not passed and not records.waiting:
         return
     run, environment = held.lease.owner, held.lease.environment

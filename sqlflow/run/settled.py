@@ -122,7 +122,7 @@ def keep(seen: Look, graph: "Graph", report: Report) -> None:
     project = graph.project
     files = project.target.engine.files(project.target.settings, seen.root)
     elsewhere = tuple(str(file) for file in files if not _is_among(seen.root, file))
-    is_same = elsewhere == seen.elsewhere and _stamp(seen.root, seen.asked, elsewhere) == seen.stamp
+    is_same = seen.stamp and elsewhere == seen.elsewhere and _stamp(seen.root, seen.asked, elsewhere) == seen.stamp
     relations = [(block.block, block.relation) for block in report.blocks]
     reused = tuple((block.schema, block.name, of.schema, of.name) for block, of in relations if of)
     found = _Kept(

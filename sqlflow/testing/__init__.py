@@ -10,6 +10,7 @@
 Each test gets a target that holds nothing. `pytest` must be installed.
 """
 
-from sqlflow.testing.engine import EngineSuite, OpenTarget
+from sqlflow.testing.engine import EngineSuite
+from sqlflow.testing.target import OpenTarget
 
 __all__ = ["EngineSuite", "OpenTarget"]

@@ -2,42 +2,21 @@
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from sqlflow.core.config import BlockConfig, IndexConfig
-from sqlflow.core.engine import Connection, Engine, Relation, Session
+from sqlflow.core.engine import Connection, Relation, Session
 from sqlflow.core.errors import StatementError
 from sqlflow.core.names import TableName, quoted
 from sqlflow.read.stamps import stamp
+from sqlflow.testing.target import OpenTarget
 from sqlflow.testing.values import CARRIED, EXACT, FROM_OTHERS
 
 _MADE = TableName("conformance", "made")
 _ARRIVED = TableName("conformance", "arrived")
-
-
-@dataclass
-class OpenTarget:
-    """A target of an engine, opened as often as asked; `settings` point to a place that holds nothing."""
-
-    engine: Engine
-    settings: Any
-    root: Path
-    opened: list[Connection] = field(default_factory=list)
-
-    def open(self, readonly: bool = False) -> Connection:
-        connection = self.engine.open(self.settings, self.root, readonly)
-        self.opened.append(connection)
-        return connection
-
-    def close(self) -> None:
-        while self.opened:
-            self.opened.pop().close()
 
 
 class EngineSuite:
