@@ -69,6 +69,33 @@ def test_a_statement_over_unknown_tables_gives_no_alarm(case: object) -> None:
     assert checked(case.sql, lambda name: None).problems == ()  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    "written", ["shop.orders", "SHOP.Orders", '"a shop".orders', "orders", "memory.orders", "temp.orders", "system.orders",
+                "main.orders", "pg_catalog.orders", "information_schema.orders", "other.shop.orders"],
+)  # fmt: skip
+def test_a_table_of_any_name_is_looked_into(written: str) -> None:
+    """Some are names that DuckDB gives to its own databases and schemas, also to the one in memory that is asked."""
+    known = {TableName.parse(written): (Column("id", "INTEGER"),)}
+    right = f"select id, {written}.id as own, (with orders as (select id from {written}) select max(id) from orders) from {written}"
+    assert checked(right, known.get) == static_check.Checked((TableName("own_schema", "checked"),), (), {})
+    (fault,) = checked(f"select id, nope from {written}", known.get).problems
+    assert (str(fault.place), fault.hint) == ("blocks/own_schema/checked.sql:1:12", "there are `id`")
+
+
+@pytest.mark.parametrize(("divides_whole", "type_"), [(False, "double"), (True, "integer")])
+def test_a_query_is_read_as_the_settings_of_its_target_say(tmp_path: Path, divides_whole: bool, type_: str) -> None:
+    """What was parsed to find its tables was parsed without them."""
+    settings = (
+        f"name: p\ntargets: {{dev: {{engine: duckdb, settings: {{integer_division: {divides_whole}}}}}}}\n".lower()
+    )
+    query = "/*---\ncontract: true\ncolumns: {half: {type: integer}}\n---*/\nselect 7 / 2 as half"
+    files = {"sqlflow.yml": settings, "blocks/halves.sql": query, "blocks/below.sql": "select half from halves"}
+    project = Project.load(write(tmp_path, files))
+    with static_check.shapes(project.graph, lambda name: None) as shapes:
+        static_check.checked(shapes, project.graph.order)
+        assert [column.type.lower() for column in shapes.of(TableName("main", "below")).columns] == [type_]
+
+
 def test_most_queries_over_known_tables_are_checked() -> None:
     """Else their silence would show nothing."""
     unknown = [case.name for case in QUERIES if checked(case.sql, KNOWN.get).unknown]

@@ -32,6 +32,7 @@ _STORAGE = "v1.5.0"
 _LOOK_AGAIN_SECONDS = 0.02
 _DESCRIBE = "describe\n"
 _NULL = '"NULL"'
+_NOTHING: Mapping[str, duckdb.Statement] = {}
 _HIDES_NULL = duckdb.__version__.startswith("1.")
 """DuckDB 1.5 gives a bare NULL out as INTEGER; inside a query it still tells the two apart. 2.0 tells them apart."""
 
@@ -39,7 +40,11 @@ _HIDES_NULL = duckdb.__version__.startswith("1.")
 class DuckDBConnection:
     """One process's hold on a database file."""
 
-    def __init__(self, settings: DuckDBSettings, root: Path, readonly: bool) -> None:
+    def __init__(
+        self, settings: DuckDBSettings, root: Path, readonly: bool, parsed: Mapping[str, duckdb.Statement] = _NOTHING
+    ) -> None:
+        """`parsed` are SELECTs, by their texts, that need not be parsed again to tell their columns."""
+        self._parsed = parsed
         in_memory = settings.path == ":memory:"
         self.path = Path(settings.path) if in_memory else _below(root, settings.path)
         self._leave: Callable[[], None] = lambda: None
@@ -71,7 +76,7 @@ class DuckDBConnection:
         return definitions.told(self.session().rows)
 
     def session(self, run: str = "") -> "DuckDBSession":
-        return DuckDBSession(self._connection.cursor(), self.path)
+        return DuckDBSession(self._connection.cursor(), self.path, self._parsed)
 
     def relations(self, schemas: Sequence[str]) -> tuple[Relation, ...]:
         if not schemas:
@@ -171,8 +176,9 @@ def _close_sandbox(connection: duckdb.DuckDBPyConnection, root: Path, published:
 class DuckDBSession:
     """A cursor: DuckDB runs the statements of different cursors side by side."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, path: Path) -> None:
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, path: Path, parsed: Mapping[str, duckdb.Statement]) -> None:
         self._cursor = cursor
+        self._parsed = parsed
         self._path = path
         self._names = 0
 
@@ -224,15 +230,32 @@ class DuckDBSession:
                 self._cursor.unregister(name)
 
     def columns(self, sql: str) -> tuple[Column, ...]:
+        found = self._bound(sql) or self._described(sql)
+        kinds = [kind for _, kind in found]
+        if _HIDES_NULL and "INTEGER" in kinds:
+            kinds = self._inner_types(sql, kinds)
+        return tuple(Column(name, "" if kind == _NULL else kind) for (name, _), kind in zip(found, kinds, strict=True))
+
+    def _bound(self, sql: str) -> list[tuple[str, str]] | None:
+        """Return the columns of a SELECT that is parsed already; None of another, and of a faulty one, whose place is not told here."""
+        statement = self._parsed.get(sql)
+        if statement is None:
+            return None
+        try:
+            bound = interruptible(self._cursor, lambda: self._cursor.sql(statement))
+            return list(zip(bound.columns, map(str, bound.types), strict=True))
+        except duckdb.InterruptException as error:
+            raise errors.refused(error, sql, self._path) from error
+        except duckdb.Error:
+            return None
+
+    def _described(self, sql: str) -> list[tuple[str, str]]:
         try:
             found = self.rows(f"{_DESCRIBE}{sql}")
         except StatementError as error:
             position = None if error.position is None else max(0, error.position - len(_DESCRIBE))
             raise StatementError(error.message, position, error.missing_table, of_columns=error.of_columns) from error
-        kinds = [kind for _, kind, *_ in found.rows]
-        if _HIDES_NULL and "INTEGER" in kinds:
-            kinds = self._inner_types(sql, kinds)
-        return tuple(Column(row[0], "" if kind == _NULL else kind) for row, kind in zip(found.rows, kinds, strict=True))
+        return [(name, kind) for name, kind, *_ in found.rows]
 
     def _inner_types(self, sql: str, kinds: list[str]) -> list[str]:
         """Return the types of a query's columns as they are inside another query; `kinds` where it cannot be in one."""

@@ -7,14 +7,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from sqlflow.core.config import BlockConfig, IndexConfig
 from sqlflow.core.engine import Column, Connection
 from sqlflow.core.names import TableName, literal, quoted
-from sqlflow_duckdb.settings import DuckDBOptions, DuckDBSettings
+from sqlflow_duckdb.settings import DuckDBOptions, DuckDBSettings, ScratchSettings
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
 
 _PART = r'(?:"(?:[^"]|"")*"|[^\s".]+)'
@@ -62,7 +63,9 @@ class DuckDBEngine:
     def open(self, settings: DuckDBSettings, root: Path, readonly: bool = False) -> Connection:
         from sqlflow_duckdb.connection import DuckDBConnection
 
-        return DuckDBConnection(settings, root, readonly)
+        # Some settings change what a text is parsed to.
+        may_share = isinstance(settings, ScratchSettings) and not settings.settings
+        return DuckDBConnection(settings, root, readonly, self._parser.parsed if may_share else {})
 
     def files(self, settings: DuckDBSettings, root: Path) -> tuple[Path, ...]:
         """Return the database file and its log, which is there while something is not in the file.
@@ -75,7 +78,7 @@ class DuckDBEngine:
         return tuple(Path(f"{file}{end}") for file in sorted({written, written.resolve()}) for end in ("", ".wal"))
 
     def scratch(self, settings: DuckDBSettings) -> DuckDBSettings:
-        return replace(settings, path=":memory:", publish_copy="")
+        return ScratchSettings(**(asdict(settings) | {"path": ":memory:", "publish_copy": ""}))
 
     def limited(self, settings: DuckDBSettings, memory_bytes: int) -> DuckDBSettings:
         return replace(settings, memory_limit=f"{memory_bytes}B")
@@ -223,12 +226,19 @@ goes by the session's zone, which is in every key."""
 _STABLE_TABLE_FUNCTIONS = ("range", "generate_series", "unnest", "repeat", "repeat_row", "json_each", "json_tree")
 
 
+_CHARACTERS_KEPT = 4 << 20
+"""Of how much text the statements are kept: each takes a dozen bytes of memory."""
+
+
 class _Parser:
     """DuckDB's own parser, in a database of its own that holds nothing."""
 
     def __init__(self) -> None:
         import duckdb
 
+        self.parsed: dict[str, duckdb.Statement] = {}
+        """Single SELECTs that were parsed, for whoever binds them next: parsing is half of that."""
+        self._characters = 0
         self._connection = duckdb.connect(":memory:", config={"python_enable_replacements": "false"})
         self._lock = threading.Lock()
 
@@ -292,15 +302,22 @@ class _Parser:
     def syntax_error(self, sql: str) -> tuple[str, int | None] | None:
         import duckdb
 
-        from sqlflow_duckdb.errors import statement_error
-
         try:
             with self._lock:
                 statements = self._connection.extract_statements(sql)
         except duckdb.Error as error:
+            from sqlflow_duckdb.errors import statement_error
+
             told = statement_error(error, sql)
             return told.message, told.position
         # DuckDB makes several statements of one PIVOT; those have no text of their own.
         if any(statement.query.strip() for statement in statements[:-1]):
             return "this must be one statement", len(statements[0].query)
+        if len(statements) == 1 and statements[0].type == duckdb.StatementType.SELECT:
+            self._keep(sql, statements[0])
         return None
+
+    def _keep(self, sql: str, statement: "duckdb.Statement") -> None:
+        if self._characters < _CHARACTERS_KEPT:
+            self._characters += len(sql)
+            self.parsed[sql] = statement

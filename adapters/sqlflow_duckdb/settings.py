@@ -31,3 +31,7 @@ class DuckDBSettings(Struct, frozen=True, kw_only=True):
     settings: Annotated[
         dict[str, str | int | float | bool], Meta(description="Any other DuckDB settings, such as `TimeZone`.")
     ] = {}
+
+
+class ScratchSettings(DuckDBSettings, frozen=True, kw_only=True):
+    """Those of an empty database in memory that stands for a target."""

@@ -63,7 +63,10 @@ class Binder(Struct, frozen=True):
     def _replaced(self, query: Query, schema: str) -> MappedText:
         edits = []
         for use in query.tables:
-            new = self._relation_sql(self.resolver.link(use.name, schema), use.name)
+            link = self.resolver.link(use.name, schema)
+            if not use.alias and self.relations.get(link.name) == use.name:
+                continue
+            new = self._relation_sql(link, use.name)
             if new is not None:
                 edits.append((use.start, use.end, _replacement(use, query.text.text[use.start : use.end], new)))
         return query.text.replaced(edits)

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from sqlflow.core.block import Block, Query
 from sqlflow.core.engine import Column, Describer
-from sqlflow.core.errors import SqlflowError
+from sqlflow.core.errors import SqlflowError, StatementError
 from sqlflow.core.names import TableName, quoted
 from sqlflow.core.text import MappedText, Place
 from sqlflow.plan.graph import Graph, Resolver
@@ -68,6 +68,7 @@ class Shapes:
     """The empty tables that were made, by what they stand for."""
     refused: dict[TableName, tuple[Column, ...]] = field(default_factory=dict)
     """The columns of the new rows of blocks that will fail, since they have others."""
+    _schemas: set[str] = field(default_factory=set)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
@@ -210,13 +211,28 @@ class Shapes:
         return Binder(self.graph.project, self.resolver, relations, queries, frozenset(relations), texts)
 
     def _table(self, name: TableName, shape: Shape) -> TableName:
-        """Return an empty table of a block's or source's shape, made once."""
+        """Return an empty table of a block's or source's shape, made once.
+
+        It has the name of what it stands for, so that a query which says that stays as it was parsed. A name that only a table of
+        the target's own can have (`memory`, `temp`) has a stand-in.
+        """
         if name not in self.tables:
-            relation = temporary(self.graph, name, f"shape {id(self)}")
             columns = ", ".join(f"{quoted(column.name)} {column.type}" for column in shape.columns)
-            self.session.execute(f"create table {relation.sql} ({columns})")
-            self.tables[name] = relation
+            try:
+                self._make(name, columns)
+            except StatementError:
+                stand_in = temporary(self.graph, name, f"shape {id(self)}")
+                self._make(stand_in, columns)
+                self.tables[name] = stand_in
+            else:
+                self.tables[name] = name
         return self.tables[name]
+
+    def _make(self, relation: TableName, columns: str) -> None:
+        if relation.schema and relation.schema not in self._schemas:
+            self.session.execute(f"create schema if not exists {quoted(relation.schema)}")
+            self._schemas.add(relation.schema)
+        self.session.execute(f"create table {relation.sql} ({columns})")
 
 
 def _nothing(shape: Shape, is_of_others: bool = False) -> str:

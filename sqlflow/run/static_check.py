@@ -279,7 +279,7 @@ def _problem(
     if candidates := _CANDIDATES.search(message):
         message = message.replace(candidates[0], "")
     for name, relation in found.tables.items():
-        message = message.replace(relation.name, str(name))
+        message = message if relation == name else message.replace(relation.name, str(name))
     place = block.source.place(block.body)
     if error.position is not None:
         word = re.compile(r"\w+(\.\w+)*").match(text.text, error.position)
