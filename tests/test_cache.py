@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ from support import write
 from sqlflow import Project
 from sqlflow.core import block as nouns
 from sqlflow.core.text import SourceFile
+from sqlflow.read import cache as kept_blocks
 from sqlflow.read.blocks import sql_block
 from sqlflow.read.cache import LoadCache
 from sqlflow.read.cached_blocks import without_nodes
 from sqlflow.read.contents import Contents
 from sqlflow.read.project import load
 from sqlflow.run.kept import CACHE_FILE, CONTENTS_FILE
+from sqlflow_duckdb.engine import DuckDBEngine
 
 FILES = {
     "sqlflow.yml": "name: p\nvars: {limit: 3}\nenv: [MARK]\ndefaults:\n  blocks/marts: {tags: [daily]}\n  blocks/late: {when: \"{{ var('limit') < 9 }}\"}\n"
@@ -300,3 +303,35 @@ def test_a_build_keeps_the_hashes_of_the_files_that_it_read(tmp_path: Path) -> N
     assert Project.load(tmp_path).build().ok
     assert [tuple(row) for row in Project.load(tmp_path).shown("a").rows] == [(2,)]
     assert list(Contents.decoded((tmp_path / CONTENTS_FILE).read_bytes()).old) == [str(tmp_path / "seeds/raw/s.csv")]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Return the functions that DuckDB is asked for from now on, in a process that knows nothing of them."""
+    found: set[str] = set()
+    monkeypatch.setattr("sqlflow.read.stability._SAID", {})
+    monkeypatch.setattr("sqlflow.read.tokens._told", cache(lambda engine: {}))
+
+    def stability(engine: DuckDBEngine, function: str) -> str:
+        found.add(function)
+        return "stable"
+
+    monkeypatch.setattr(DuckDBEngine, "stability", stability)
+    return found
+
+
+def test_what_the_engine_says_of_its_functions_is_kept(root: Path, asked: set[str]) -> None:
+    learnt = LoadCache.decoded((root / "kept.bin").read_bytes())
+    edit("blocks/top.sql", "count(*)", "sum(abs(id))")(root)
+    load(root, environment={"MARK": "first"}, cache=learnt)
+    assert {"sum", "abs"} <= asked
+    assert "round" not in asked, "it was asked for when all was read"
+
+
+@pytest.mark.parametrize("other", [(DuckDBEngine, "version", "0.0"), (kept_blocks, "_program", ("0.0",))])
+def test_another_engine_or_program_is_asked_again(
+    root: Path, asked: set[str], other: tuple[Any, str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(other[0], other[1], lambda *given: other[2])
+    load(root, environment={"MARK": "first"}, cache=LoadCache.decoded((root / "kept.bin").read_bytes()))
+    assert "round" in asked

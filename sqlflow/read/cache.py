@@ -20,10 +20,11 @@ from sqlflow.core.text import SourceFile
 from sqlflow.read.cached_blocks import READS_OTHERS, StoredBlock, queries_of, restored_block, stored_block
 from sqlflow.read.installed import version
 from sqlflow.read.sealed import digest, sealed, unsealed
+from sqlflow.read.stability import Said, learn, said_so_far
 from sqlflow.read.stamps import settled_stamp, stamp
 from sqlflow.read.tags import has_tags
 
-FORM = 5
+FORM = 6
 _NO_FILE = (0, 0)
 """The stamp of an instance: the text of its file is at hand."""
 
@@ -42,6 +43,8 @@ class _Stored(msgspec.Struct, array_like=True):
     form: int
     entries: dict[str, _Entry]
     macros: tuple[bytes, tuple[str, ...]]
+    said: tuple[bytes, Said]
+    """What engines have said of their functions, behind a hash of this program."""
 
 
 class Context(Struct, frozen=True):
@@ -101,10 +104,14 @@ class LoadCache(Struct):
             stored = msgspec.msgpack.decode(unsealed(data), type=_Stored)
         except msgspec.DecodeError:
             return cls()
-        return cls(old=stored.entries, old_macros=stored.macros) if stored.form == FORM else cls()
+        if stored.form != FORM:
+            return cls()
+        if stored.said[0] == digest_of(()):
+            learn(stored.said[1])
+        return cls(old=stored.entries, old_macros=stored.macros)
 
     def encoded(self) -> bytes:
-        return sealed(msgspec.msgpack.encode(_Stored(FORM, self.new, self.macros)))
+        return sealed(msgspec.msgpack.encode(_Stored(FORM, self.new, self.macros, (digest_of(()), said_so_far()))))
 
     @property
     def is_changed(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlflow.core.block import TableUse
 from sqlflow.core.engine import Engine
 from sqlflow.core.names import TableName
+from sqlflow.read.stability import stability
 
 _BEFORE_TABLE = frozenset(
     {"FROM", "JOIN", "PIVOT", "PIVOT_WIDER", "PIVOT_LONGER", "UNPIVOT", "TABLE", "DESCRIBE", "SUMMARIZE", "ONLY", ","}
@@ -138,7 +139,7 @@ def volatile(tokens: Sequence[Any], engine: Engine) -> str:
     before = None
     for token in tokens:
         text = token.text
-        if text == "(" and before is not None and engine.stability(before.text.lower()) == "volatile":
+        if text == "(" and before is not None and stability(engine, before.text.lower()) == "volatile":
             return f"`{before.text}()` gives another value each time"
         word = text.upper()
         if word in _CLOCKS and token.token_type.name != "STRING":
@@ -162,7 +163,7 @@ def _may_be_volatile(texts: Sequence[str], engine: Engine) -> bool:
         lower, upper = word.lower(), word.upper()
         told[word] = (
             upper in _CLOCKS or upper in _SAMPLES or engine.is_of_now(lower, True) or engine.is_of_now(lower, False)
-            or (lower.endswith("(") and engine.stability(lower[:-1]) == "volatile")
+            or (lower.endswith("(") and stability(engine, lower[:-1]) == "volatile")
         )  # fmt: skip
     return any(map(told.__getitem__, words))
 
@@ -194,7 +195,7 @@ def _is_sample(token: Any, before: Any) -> bool:
 def unknown(functions: Iterable[str], engine: Engine) -> str:
     """Return why one of the functions may give another result each time; empty if the engine vouches for all."""
     for name in functions:
-        if engine.stability(name) != "stable":
+        if stability(engine, name) != "stable":
             return f"`{name}()` is not known to give the same each time"
     return ""
 
