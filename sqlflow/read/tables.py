@@ -201,15 +201,22 @@ class Finder:
                 self.uses.remove(use)
                 self.uses.add(replace(use, alias="__".join(use.name.parts)))
         for column in self.columns:
-            parts = [p for p in (column.args.get("catalog"), column.args.get("db"), column.args.get("table")) if p]
-            name = TableName.of(*(part.name for part in parts))
-            select = column.parent_select
-            while select is not None and name not in scopes[id(select)][name.name]:
-                select = select.parent_select
-            if select is not None and all("start" in part.meta for part in parts):
-                alias = "__".join(name.parts) if len(scopes[id(select)][name.name]) > 1 else ""
-                start, end = parts[0].meta["start"], parts[-1].meta["end"] + 1
-                self.uses.add(TableUse(name, start, end, True, qualifier=True, alias=alias))
+            parts = [part for part in (column.args.get("catalog"), column.args.get("db"), column.args.get("table")) if part]
+            # With all parts they name the column's table; with the first two alone the others are a column and its fields.
+            for named in (parts, parts[:2])[: len(parts) - 1]:
+                name = TableName.of(*(part.name for part in named))
+                select = column.parent_select
+                while select is not None and name not in scopes[id(select)][name.name]:
+                    select = select.parent_select
+                if select is not None:
+                    self._qualifier(name, named, len(scopes[id(select)][name.name]) > 1)
+                    break
+
+    def _qualifier(self, name: TableName, parts: list[Any], is_doubled: bool) -> None:
+        if all("start" in part.meta for part in parts):
+            alias = "__".join(name.parts) if is_doubled else ""
+            start, end = parts[0].meta["start"], parts[-1].meta["end"] + 1
+            self.uses.add(TableUse(name, start, end, True, qualifier=True, alias=alias))
 
 
 def is_file(name: str) -> bool:
