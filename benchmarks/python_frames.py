@@ -2,8 +2,8 @@
 
     python benchmarks/python_frames.py [ROWS] [STREAMED]
 
-ROWS (10 million) go through a function for each kind of frame; STREAMED (100 million) go through as batches, and the peak
-of memory of both processes is told. CPU seconds of both processes, one after the other on the same machine.
+STREAMED (100 million) rows go through a function as batches, and the peak of memory of both processes is told; ROWS (10 million)
+go through one for each kind of frame. 0 leaves one of them out. CPU seconds of both processes, one after the other on the same machine.
 """
 
 import resource
@@ -49,10 +49,10 @@ def main() -> None:
     streamed = int(sys.argv[2]) if len(sys.argv) > 2 else 100_000_000
     with tempfile.TemporaryDirectory() as name:
         connection = duckdb.connect(str(Path(name) / "bench.duckdb"), config={"memory_limit": "256MB"})
-        if streamed:
+        if streamed:  # first: the peak of this process is told
             _stream(connection, Path(name), streamed)
-            return
-        _compare(connection, Path(name), rows)
+        if rows:
+            _compare(connection, Path(name), rows)
 
 
 def _compare(connection: duckdb.DuckDBPyConnection, folder: Path, rows: int) -> None:

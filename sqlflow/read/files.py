@@ -18,6 +18,8 @@ _SPACES = {"\u00a0": "a non-breaking space", "\u2007": "a figure space", "\u202f
 _SUSPECT = re.compile(
     "[\\x00-\\x08\\x0b\\x0e-\\x1f\\x7f-\\xa0\\xad\\u2007\\u200b-\\u200f\\u2028-\\u202f\\u2060-\\u206f\\ufeff]|\r(?!\n)"
 )
+_PLAIN = bytes([*b"\t\n", *range(0x20, 0x7F)])
+"""What no file need be searched for: most hold nothing else."""
 _JOINERS = "\u200c\u200d"
 """Legitimate inside words of some scripts and in emoji, so allowed behind a letter that is not ASCII."""
 _IGNORED_FOLDERS = frozenset({"__pycache__", "node_modules", "venv", "target"})
@@ -92,7 +94,8 @@ def read(root: Path, path: str) -> SourceFile:
         message = f"not UTF-8 text: byte {error.start + 1} is 0x{data[error.start]:02x}"
         raise ProjectError(message, Place(path), "save the file as UTF-8") from error
     source = SourceFile(path, text)
-    _refuse_characters(source)
+    if data.translate(None, _PLAIN):
+        _refuse_characters(source)
     return source
 
 
