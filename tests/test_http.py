@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection
 from pathlib import Path
 from types import ModuleType
@@ -51,6 +52,13 @@ def test_what_docstrings_show_is_so(module: ModuleType) -> None:
 
 
 # What it answers
+
+
+def test_an_answer_says_when_it_was_given(service: Called) -> None:
+    """Nothing ticks in a server that sleeps until somebody calls."""
+    before = datetime.now(UTC).replace(microsecond=0)
+    dates = [parsedate_to_datetime(service.get("/").headers["date"]) for _ in range(2)]
+    assert before <= dates[0] <= dates[1] <= datetime.now(UTC)
 
 
 def test_the_root_says_where_the_api_is_and_needs_no_token(service: Called) -> None:

@@ -201,7 +201,9 @@ class Finder:
                 self.uses.remove(use)
                 self.uses.add(replace(use, alias="__".join(use.name.parts)))
         for column in self.columns:
-            parts = [part for part in (column.args.get("catalog"), column.args.get("db"), column.args.get("table")) if part]
+            parts = [
+                part for part in (column.args.get("catalog"), column.args.get("db"), column.args.get("table")) if part
+            ]
             # With all parts they name the column's table; with the first two alone the others are a column and its fields.
             for named in (parts, parts[:2])[: len(parts) - 1]:
                 name = TableName.of(*(part.name for part in named))

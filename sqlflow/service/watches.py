@@ -20,6 +20,8 @@ _LOOK_AGAIN_SECONDS = 60.0
 """What no notice comes of, as on a disk of another machine, is found so soon."""
 _IN_ROOT_SECONDS = 5.0
 """The project's own folder is not watched: builds write into it all the time."""
+_GATHERING_MS = 500
+"""How long changes are gathered before they are told; it wakes as often while there are none."""
 _MOVING_SECONDS = 1.0
 
 
@@ -170,7 +172,9 @@ class _Notices:
                 self._stop.wait(_MOVING_SECONDS)
                 continue
             try:
-                for changes in watch(*there, stop_event=self._stop, rust_timeout=1000, yield_on_timeout=True):
+                for changes in watch(
+                    *there, stop_event=self._stop, step=_GATHERING_MS, rust_timeout=1000, yield_on_timeout=True
+                ):
                     is_other = [path for path in self._paths if path.is_dir()] != there
                     if changes or is_other:
                         self._tell()

@@ -4,6 +4,9 @@ import asyncio
 import socket
 import struct
 import sys
+import time
+from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
 
 import h11
@@ -57,6 +60,7 @@ class BoundedProtocol(H11Protocol):
         self._is_read()
 
     def data_received(self, data: bytes) -> None:
+        self.server_state.default_headers = [(b"date", _date(int(time.time())))]
         super().data_received(data)
         if self.has_request:
             self._head_is_there()
@@ -118,6 +122,11 @@ class BoundedProtocol(H11Protocol):
         ):  # fmt: skip
             self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
+
+
+@lru_cache(1)
+def _date(seconds: int) -> bytes:
+    return formatdate(seconds, usegmt=True).encode()
 
 
 def _make_room(connections: Any) -> None:

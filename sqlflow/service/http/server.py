@@ -102,23 +102,24 @@ def serving(app: Any, address: Address, limits: Limits | None = None) -> Iterato
     import uvicorn
 
     from sqlflow.service.http.protocol import bounded
+    from sqlflow.service.http.sleeping import Server
 
     limits = limits or Limits()
     bound = listening(address)
     config = uvicorn.Config(
         app, http=bounded(limits), ws="none", loop="asyncio", lifespan="off", log_config=None, access_log=False,
-        proxy_headers=False, server_header=False, date_header=True, timeout_keep_alive=int(limits.idle_seconds),
+        proxy_headers=False, server_header=False, date_header=False, timeout_keep_alive=int(limits.idle_seconds),
         limit_concurrency=limits.connections * 2, h11_max_incomplete_event_size=limits.head_bytes * 2,
         timeout_graceful_shutdown=_STOPPED_WITHIN_SECONDS, backlog=_BACKLOG,
     )  # fmt: skip
     for name in ("uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # the guard tells what goes wrong, without the inside
-    server = uvicorn.Server(config)
+    server = Server(config)
     thread = Thread(target=server.run, kwargs={"sockets": [bound]}, name="sqlflow-http", daemon=True)
     thread.start()
     try:
         yield Address(address.host, bound.getsockname()[1], address.allowed_hosts)
     finally:
-        server.should_exit = True
+        server.stop()
         thread.join(_STOPPED_WITHIN_SECONDS * 10)
         bound.close()
