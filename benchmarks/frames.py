@@ -19,22 +19,28 @@ FRAME = """
 
 @dataclass
 class Taken:
-    """CPU seconds of a step: of this process, and of the function's."""
+    """CPU seconds of a step, of this process and of the function's, and wall seconds."""
 
     here: float = 0
     there: float = 0
+    wall: float = 0
 
 
 @contextmanager
-def timed(what: str, worker: Any = None) -> Iterator[Taken]:
+def measured(worker: Any = None) -> Iterator[Taken]:
+    """Yield what is told, when the block ends, of what it took."""
     wall, cpu, child = time.perf_counter(), time.process_time(), _cpu_of(worker)
     taken = Taken()
     yield taken
     taken.here, taken.there = time.process_time() - cpu, _cpu_of(worker) - child
-    print(
-        f"{what}: {time.perf_counter() - wall:.3f} s, CPU {taken.here:.2f} s here and {taken.there:.2f} s there",
-        flush=True,
-    )
+    taken.wall = time.perf_counter() - wall
+
+
+@contextmanager
+def timed(what: str, worker: Any = None) -> Iterator[Taken]:
+    with measured(worker) as taken:
+        yield taken
+    print(f"{what}: {taken.wall:.3f} s, CPU {taken.here:.2f} s here and {taken.there:.2f} s there", flush=True)
 
 
 def _cpu_of(worker: Any) -> float:

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from measure import Figure, median, taken
+from measure import Figure, in_turn, taken
 
 BIN = Path(sys.executable).parent
 BY_HAND = """
@@ -101,17 +101,19 @@ def write(folder: Path, lines: int) -> None:
 
 def main() -> None:
     millions, runs = (float(sys.argv[1]) if len(sys.argv) > 1 else 6.0), int(sys.argv[2]) if len(sys.argv) > 2 else 3
+    ours, floor = compared(millions, runs)
+    print(f"a build: {ours.wall:.1f} s, CPU {ours.cpu:.1f} s, {ours.megabytes:.0f} MB")
+    print(f"by hand: {floor.wall:.1f} s, CPU {floor.cpu:.1f} s, {floor.megabytes:.0f} MB")
+    print(f"ratio: wall {ours.wall / floor.wall:.2f}, CPU {ours.cpu / floor.cpu:.2f}; budget 1.05")
+
+
+def compared(millions: float, runs: int) -> tuple[Figure, Figure]:
+    """Return what a build takes over so many millions of lines, and what the same takes by hand."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "heavy"
         write(folder, int(millions * 1e6))
-        ours, floor = [], []
-        for _ in range(runs):
-            ours.append(_fresh(folder, [BIN / "sqlflow", "build", "--quiet", "--threads", "2"]))
-            floor.append(_fresh(folder, [sys.executable, "-c", BY_HAND]))
-    mine, theirs = (median(iter(figures).__next__, runs) for figures in (ours, floor))
-    print(f"a build: {mine.wall:.1f} s, CPU {mine.cpu:.1f} s, {mine.megabytes:.0f} MB")
-    print(f"by hand: {theirs.wall:.1f} s, CPU {theirs.cpu:.1f} s, {theirs.megabytes:.0f} MB")
-    print(f"ratio: wall {mine.wall / theirs.wall:.2f}, CPU {mine.cpu / theirs.cpu:.2f}; budget 1.05")
+        build, by_hand = [BIN / "sqlflow", "build", "--quiet", "--threads", "2"], [sys.executable, "-c", BY_HAND]
+        return in_turn(lambda: _fresh(folder, build), lambda: _fresh(folder, by_hand), runs)
 
 
 def _fresh(folder: Path, command: list[str | Path]) -> Figure:

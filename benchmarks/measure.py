@@ -44,7 +44,17 @@ def taken(command: Sequence[str | Path], folder: Path, may_fail: bool = False) -
 
 def median(run: Callable[[], Figure], runs: int) -> Figure:
     """Return the medians of several runs, each by itself."""
-    found = [run() for _ in range(runs)]
+    return medians([run() for _ in range(runs)])
+
+
+def in_turn(one: Callable[[], Figure], other: Callable[[], Figure], runs: int) -> tuple[Figure, Figure]:
+    """Return the medians of two that run in turn: a machine that is slow for a while is so for both."""
+    found = [(one(), other()) for _ in range(runs)]
+    return medians([first for first, _ in found]), medians([second for _, second in found])
+
+
+def medians(found: Sequence[Figure]) -> Figure:
+    """Return the medians of figures, each by itself."""
     return Figure(*(statistics.median(getattr(one, name) for one in found) for name in ("cpu", "wall", "megabytes")))
 
 

@@ -9,8 +9,9 @@ go through one for each kind of frame. 0 leaves one of them out. CPU seconds of 
 import resource
 import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ import duckdb
 import pandas as pd
 import polars as pl
 import pyarrow as pa
-from frames import FRAME, timed
+from frames import FRAME, measured, timed
+from measure import Figure, in_turn
 
 from sqlflow.core.runtime import Call, Surroundings, Worker
 from sqlflow.core.text import SourceFile
@@ -47,41 +49,63 @@ BY_HAND: dict[str, Callable[[Reader], Any]] = {
 def main() -> None:
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000
     streamed = int(sys.argv[2]) if len(sys.argv) > 2 else 100_000_000
+    if streamed:  # first: the peak of this process is told
+        _stream(streamed)
+    for kind, (block, by_hand) in compared(rows, 2).items() if rows else ():
+        print(f"{kind} by hand: {by_hand.wall:.2f} s, CPU {by_hand.cpu:.2f} s")
+        print(
+            f"{kind} in a block: {block.wall:.2f} s, CPU {block.cpu:.2f} s; wall {block.wall / by_hand.wall:.2f} times that"
+        )
+
+
+def compared(rows: int, runs: int) -> dict[str, tuple[Figure, Figure]]:
+    """Return what rows take through a function and back, and the same conversions by hand in one process, by kind of frame.
+
+    Raise RuntimeError if rows are not as they were.
+    """
+    with _opened() as (connection, folder):
+        connection.execute(f"create table frame as {FRAME.format(rows=rows)}")
+        worker = RUNTIME.start()
+        _through(worker, folder, connection, "def empty(frame: pa.Table): return frame", "from frame limit 0")
+
+        def in_a_block(kind: str) -> Figure:
+            with measured(worker) as taken:
+                _through(worker, folder, connection, f"def same(frame: {kind}): return frame", "from frame")
+            return Figure(taken.here + taken.there, taken.wall, _peak_of(worker))
+
+        def by_hand(convert: Callable[[Reader], Any]) -> Figure:
+            with measured() as taken:
+                _stored(connection, convert(connection.cursor().sql("from frame").to_arrow_reader()), "by_hand")
+            return Figure(taken.here, taken.wall, 0)
+
+        found = {}
+        for kind, convert in BY_HAND.items():
+            found[kind] = in_turn(partial(in_a_block, kind), partial(by_hand, convert), runs)
+            ((wrong,),) = connection.execute(
+                "select count(*) from (from frame except all from back union all (from back except all from frame))"
+            ).fetchall()
+            if wrong:
+                raise RuntimeError(f"{wrong} rows are not as they were")
+        worker.close()
+        return found
+
+
+def _stream(rows: int) -> None:
+    with _opened() as (connection, folder):
+        worker = RUNTIME.start()
+        text = "def same(frame: pa.RecordBatchReader): return frame"
+        with timed(f"{rows:,} rows streamed", worker):
+            _through(worker, folder, connection, text, FRAME.format(rows=rows))
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+        print(f"peak memory: {peak:.0f} MB here, {_peak_of(worker):.0f} MB in the function's process")
+        worker.close()
+
+
+@contextmanager
+def _opened() -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
+    """Yield a database that may take little memory, and its folder."""
     with tempfile.TemporaryDirectory() as name:
-        connection = duckdb.connect(str(Path(name) / "bench.duckdb"), config={"memory_limit": "256MB"})
-        if streamed:  # first: the peak of this process is told
-            _stream(connection, Path(name), streamed)
-        if rows:
-            _compare(connection, Path(name), rows)
-
-
-def _compare(connection: duckdb.DuckDBPyConnection, folder: Path, rows: int) -> None:
-    connection.execute(f"create table frame as {FRAME.format(rows=rows)}")
-    worker = RUNTIME.start()
-    for _ in range(3):
-        with timed("an empty block in a warm process", worker):
-            _through(worker, folder, connection, "def empty(frame: pa.Table): return frame", "from frame limit 0")
-    for kind, by_hand in BY_HAND.items():
-        for attempt in ("first", "second"):
-            with timed(f"{kind} by hand, {attempt}", worker):
-                _stored(connection, by_hand(connection.cursor().sql("from frame").to_arrow_reader()), "by_hand")
-            with timed(f"{kind} in a block, {attempt}", worker):
-                _through(worker, folder, connection, f"def same(frame: {kind}): return frame", "from frame", "back")
-        wrong = connection.execute(
-            "select count(*) from (from frame except all from back union all (from back except all from frame))"
-        ).fetchall()
-        print(f"  rows that are not as they were: {wrong[0][0]}")
-    worker.close()
-
-
-def _stream(connection: duckdb.DuckDBPyConnection, folder: Path, rows: int) -> None:
-    worker = RUNTIME.start()
-    text = "def same(frame: pa.RecordBatchReader): return frame"
-    with timed(f"{rows:,} rows streamed", worker):
-        _through(worker, folder, connection, text, FRAME.format(rows=rows), "back")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    print(f"peak memory: {peak:.0f} MB here, {_peak_of(worker):.0f} MB in the function's process")
-    worker.close()
+        yield duckdb.connect(str(Path(name) / "bench.duckdb"), config={"memory_limit": "256MB"}), Path(name)
 
 
 def _stored(connection: duckdb.DuckDBPyConnection, rows: Any, table: str) -> None:
@@ -90,9 +114,7 @@ def _stored(connection: duckdb.DuckDBPyConnection, rows: Any, table: str) -> Non
     connection.unregister("rows")
 
 
-def _through(
-    worker: Worker, folder: Path, connection: duckdb.DuckDBPyConnection, text: str, query: str, table: str = "back"
-) -> None:
+def _through(worker: Worker, folder: Path, connection: duckdb.DuckDBPyConnection, text: str, query: str) -> None:
     source = SourceFile("blocks/bench.py", IMPORTS + text + "\n")
     file = RUNTIME.read(source, parse, {})
     assert file is not None
@@ -102,7 +124,7 @@ def _through(
         call = Call(file.block, source, folder, inside, {}, Surroundings("main.bench", "dev", "run", 1, {}, {}))
         rows = connection.cursor().sql(query).to_arrow_reader()
         with worker.run(call, iter([("frame", rows)]), lambda _: nullcontext(), print) as batches:  # type: ignore[arg-type, return-value]
-            _stored(connection, batches, table)
+            _stored(connection, batches, "back")
 
 
 def _peak_of(worker: Any) -> float:

@@ -14,8 +14,12 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
+
+from measure import Figure
 
 from sqlflow.service.history import History
 from sqlflow.service.http import tokens
@@ -56,26 +60,42 @@ def main() -> int:
     folder = given.folder.resolve()
     middle = made(folder, given.pipelines, given.runs)
     token = tokens.local(folder / ".sqlflow")
+    with served(folder) as (service, port):
+        is_good = measured(service.pid, port, token, middle, given.calls)
+        before = megabytes(service.pid)
+        for _ in range(3):
+            is_good &= measured(service.pid, port, token, middle, given.calls, quiet=True)
+        after = megabytes(service.pid)
+    print(f"memory: {before:.0f} MB, then {after:.0f} MB after {4 * given.calls * len(PATHS):,} calls")
+    return 0 if is_good and after <= before * GROWTH else 1
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Yield a service of a project that has loaded it, and its port."""
     command = [sys.executable, "-m", "sqlflow", "serve", "--port", "0", "--project-dir", str(folder)]
     service = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert service.stdout
         port = int(re.search(r":(\d+)/", next(line for line in service.stdout if "listening" in line))[1])  # type: ignore[index]
         next(line for line in service.stdout if "loaded" in line)
-        is_good = measured(service.pid, port, token, middle, given.calls)
-        before = megabytes(service.pid)
-        for _ in range(3):
-            is_good &= measured(service.pid, port, token, middle, given.calls, quiet=True)
-        after = megabytes(service.pid)
+        yield service, port
     finally:
         service.terminate()
         service.wait()
-    print(f"memory: {before:.0f} MB, then {after:.0f} MB after {4 * given.calls * len(PATHS):,} calls")
-    return 0 if is_good and after <= before * GROWTH else 1
+
+
+def idle(folder: Path, pipelines: int, seconds: float) -> Figure:
+    """Return what a service takes in so many seconds in which nothing is due."""
+    made(folder, pipelines, 0)
+    with served(folder) as (service, _):
+        before = cpu_ms(service.pid)
+        time.sleep(seconds)
+        return Figure((cpu_ms(service.pid) - before) / 1000, seconds, megabytes(service.pid))
 
 
 def made(folder: Path, pipelines: int, runs: int) -> str:
-    """Write the project and its history, and return the id of the run in the middle."""
+    """Write the project and its history, and return the id of the run in the middle, if there is one."""
     (folder / "pipelines").mkdir(parents=True, exist_ok=True)
     (folder / "blocks").mkdir(exist_ok=True)
     (folder / "blocks" / "one.sql").write_text("select 1 as id\n")
@@ -90,7 +110,7 @@ def made(folder: Path, pipelines: int, runs: int) -> str:
             transaction.many(TICK, [tick_row(number, id, pipelines) for number, id in enumerate(ids)])
     rows = history.database.rows("select id from runs order by id limit 1 offset ?", runs // 2)
     history.close()
-    return str(rows[0][0])
+    return str(rows[0][0]) if rows else ""
 
 
 RUN = (
