@@ -20,6 +20,7 @@ from typing import Literal
 
 import assertions
 import assertions_on_postgres
+import build_on_postgres
 import content
 import heavy
 import peers
@@ -134,7 +135,7 @@ def _rows(folder: Path, blocks: int, runs: int, quick: bool) -> Iterator[Row]:
         return
     yield from _beside_dbt(folder, ours, blocks, full, first, idle, times)
     yield from _beside_others(folder, min(blocks, 100), times)
-    yield from _on_postgres(folder / "postgres", runs)
+    yield from _on_postgres(folder, min(blocks, 100), runs)
     yield from _of_many_rows(runs)
     nothing = service.idle(folder / "served", 100, IDLE_SECONDS)
     yield Row(
@@ -186,18 +187,22 @@ def _beside_others(folder: Path, blocks: int, times: Times) -> Iterator[Row]:
     yield Row(f"full build, {blocks} blocks", full, "yato, without checks", plain, 1.0)
 
 
-def _on_postgres(folder: Path, runs: int) -> Iterator[Row]:
-    """Yield what assertions take, and rows on their way in and out. Of assertions the server's CPU seconds count."""
+def _on_postgres(folder: Path, blocks: int, runs: int) -> Iterator[Row]:
+    """Yield what a build, assertions, and rows on their way in and out take. Of assertions the server's CPU seconds count."""
+    own = folder / "postgres"
     try:
-        (client, server), (hand, by_hand) = assertions_on_postgres.compared(folder / "checked", 1_000_000, runs)
+        built = build_on_postgres.compared(folder, blocks, runs)
+        for other, name, budget in (("hand", "the floor", 1.3), ("dbt", "dbt build", 1.3 / 7.3)):
+            yield Row(f"full build, {blocks} blocks, Postgres", built["sqlflow"], name, built[other], budget)
+        (client, server), (hand, by_hand) = assertions_on_postgres.compared(own / "checked", 1_000_000, runs)
         words = "20 assertions, 1 million rows, Postgres: the server"
         yield Row(words, replace(server, megabytes=client.megabytes), "20 queries by hand", by_hand, 1 / 3)
         words = "20 assertions, 1 million rows, Postgres: all"
         yield Row(words, client + server, "20 queries by hand", hand + by_hand, 1 / 3)
-        found = postgres_arrow.compared(folder, 1_000_000, runs)
+        found = postgres_arrow.compared(own, 1_000_000, runs)
     finally:
         postgres_server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(own, ignore_errors=True)
     whole = {key: client + server for key, (client, server) in found.items()}
     for way in ("in", "out"):
         for side, name, budget in (("adbc", "ADBC", 1.0), ("csv", "COPY of CSV", 1.5)):

@@ -185,7 +185,9 @@ def write_floor(folder: Path, count: int) -> None:
     lines = [f"create schema if not exists {layer};" for layer in _LAYERS]
     for model in models(count):
         lines.append(f"create table {model.full_name} as\n{select(model, lambda name: name, jinja=False)};")
-        lines.append(f"select count(*) from (select id, day from {model.full_name} group by 1, 2 having count(*) > 1);")
+        lines.append(
+            f"select count(*) from (select id, day from {model.full_name} group by 1, 2 having count(*) > 1) as twice;"
+        )
         if model.checks > 1:
             lines.append(f"select count(*) from {model.full_name} where customer_id is null;")
     _write(folder / "floor.sql", "\n".join(lines))
