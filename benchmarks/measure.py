@@ -4,7 +4,7 @@ import os
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,14 +21,18 @@ class Figure:
         return Figure(self.cpu + other.cpu, max(self.wall, other.wall), max(self.megabytes, other.megabytes))
 
 
-def taken(command: Sequence[str | Path], folder: Path, may_fail: bool = False) -> Figure:
-    """Run a command in a folder and return what it took. Raise RuntimeError, with what it said, if it fails.
+def taken(
+    command: Sequence[str | Path], folder: Path, may_fail: bool = False, variables: Mapping[str, str] | None = None
+) -> Figure:
+    """Run a command in a folder, with more `variables` of the environment, and return what it took.
+
+    Raise RuntimeError, with what it said, if it fails.
 
     Python may keep compiled files, as it does where nobody forbids it: a tool from PyPI has them since it was installed, this
     checkout since its first run.
     """
     started = time.perf_counter()
-    environment = {**os.environ, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1"}
+    environment = {**os.environ, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1", **(variables or {})}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     with subprocess.Popen(
         [*map(str, command)], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
