@@ -117,12 +117,13 @@ def _rows(folder: Path, blocks: int, runs: int, quick: bool) -> Iterator[Row]:
     for words in ("build", "build final.fin_00"):
         completed = times(lambda words=words: _completed(words, ours))  # type: ignore[misc]
         yield Row(f"completion of `{words}`", completed, "python + click", click, 1.5)
-    touched, edited = in_turn(
-        lambda: _edited(ours, lambda text: text, build, blocks),
-        lambda: _edited(ours, lambda text: text + "\n-- looked at\n", [SQLFLOW, "plan"], blocks),
-        runs,
-    )
-    yield Row("one file edited, then plan", edited, "nothing to do, one file touched", touched, 1 + 0.06 / touched.cpu)
+    for templated, words in ((False, "one file edited, then plan"), (True, "the same, of a file with Jinja")):
+        touched, edited = in_turn(
+            lambda of=templated: _edited(ours, lambda text: text, build, blocks, of),  # type: ignore[misc]
+            lambda of=templated: _edited(ours, _remarked, [SQLFLOW, "plan"], blocks, of),  # type: ignore[misc]
+            runs,
+        )
+        yield Row(words, edited, "nothing to do, one file touched", touched, 1 + 0.06 / touched.cpu)
     _settle(ours, build)
     idle = times(lambda: taken(build, ours))
     loading = [SQLFLOW, "list", "--output", "json"]
@@ -245,10 +246,10 @@ def _beside_dbt(
     yield Row("nothing to do", idle, "dbt build -s state:modified+", times(lambda: taken(modified, theirs)), 1 / 30)
     build = [SQLFLOW, "build", "--quiet", "--threads", "2"]
     taken(build, ours)
-    changed = times(lambda: _edited(ours, _doubled, build, blocks))
+    changed = times(lambda: _edited(ours, _doubled, build, blocks, True))
     yield Row(
         "one block changed, about 10 below", changed, "dbt build -s state:modified+",
-        times(lambda: _edited(theirs, _doubled, modified, blocks, "models")), 1 / 15,
+        times(lambda: _edited(theirs, _doubled, modified, blocks, True, "models")), 1 / 15,
     )  # fmt: skip
 
 
@@ -287,28 +288,34 @@ def _floor(folder: Path) -> Figure:
 
 
 def _edited(
-    folder: Path, edit: Callable[[str], str], command: list[str | Path], blocks: int, below: str = "blocks"
-) -> Figure:
+    folder: Path, edit: Callable[[str], str], command: list[str | Path], blocks: int, templated: bool,
+    below: str = "blocks",
+) -> Figure:  # fmt: skip
     """Return what a command takes after an edit of one file; the edit is kept, so that the next one is another."""
-    model = _model_with_readers(blocks, 10)
+    model = _model_with_readers(blocks, 10, templated)
     file = folder / below / model.layer / f"{model.name}.sql"
     file.write_text(edit(file.read_text()))
     return taken(command, folder)
+
+
+def _remarked(text: str) -> str:
+    return text + "\n-- looked at\n"
 
 
 def _doubled(text: str) -> str:
     return text.replace("    total_amount", "    2 * total_amount", 1)
 
 
-def _model_with_readers(blocks: int, wanted: int) -> warehouse.Model:
-    """Return the block of which about `wanted` others are built."""
+def _model_with_readers(blocks: int, wanted: int, templated: bool) -> warehouse.Model:
+    """Return the block, one with Jinja or one without, of which about `wanted` others are built."""
     found = warehouse.models(blocks)
     below: dict[str, set[str]] = {}
     for model in reversed(found):
         own = below.setdefault(model.full_name, set())
         for read in model.reads:
             below.setdefault(read, set()).update({model.full_name}, own)
-    return min(found, key=lambda model: abs(len(below[model.full_name]) - wanted))
+    chosen = (model for model in found if model.templated == templated)
+    return min(chosen, key=lambda model: abs(len(below[model.full_name]) - wanted))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Names of blocks and pipelines for the shell, told by file names alone: no file is read, so that it is quick."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 SUFFIXES = (".sql", ".csv", ".parquet", ".json")
@@ -21,6 +23,11 @@ def pipeline_names(project_dir: str, incomplete: str) -> list[str]:
     return sorted(name for name in found if name.startswith(incomplete.lower()))
 
 
-def _names(folder: Path) -> list[str]:
-    found = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix in SUFFIXES)
-    return [".".join((*path.parts[:1], path.stem) if len(path.parts) > 1 else (path.stem,)).lower() for path in found]
+def _names(folder: Path) -> Iterator[str]:
+    """Yield the names that files have: the first folder and the file, whatever lies between them."""
+    for inside, _, files in os.walk(folder):
+        schema = (*Path(inside).relative_to(folder).parts, "")[0]
+        for file in files:
+            name, dot, suffix = file.rpartition(".")
+            if dot + suffix in SUFFIXES:
+                yield (f"{schema}.{name}" if schema else name).lower()
