@@ -108,9 +108,9 @@ def restart(folder: Path, mode: str) -> None:
 
 def stop() -> None:
     """Stop the server of this test run, if there is one, and remove all that it has left."""
-    folder = Path(os.environ[FOLDER]) if FOLDER in os.environ else None
-    if folder is None:
+    if FOLDER not in os.environ:
         return
+    folder = Path(os.environ.pop(FOLDER))
     if (folder / "url").exists():
         stop_below(folder)
     shutil.rmtree(folder, ignore_errors=True)
