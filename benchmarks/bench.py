@@ -196,7 +196,7 @@ def _on_postgres(folder: Path, blocks: int, runs: int) -> Iterator[Row]:
     own = folder / "postgres"
     try:
         built = build_on_postgres.compared(folder, blocks, runs)
-        for other, name, budget in (("hand", "the floor", 1.3), ("dbt", "dbt build", 1.3 / 7.3)):
+        for other, name, budget in (("hand", "the floor", 1.3), ("dbt", "dbt build", 1 / 3)):
             yield Row(f"full build, {blocks} blocks, Postgres", built["sqlflow"], name, built[other], budget)
         (client, server), (hand, by_hand) = assertions_on_postgres.compared(own / "checked", 1_000_000, runs)
         words = "20 assertions, 1 million rows, Postgres: the server"
@@ -239,7 +239,7 @@ def _beside_dbt(
         return taken([dbt, "parse", *words], theirs)
 
     yield Row(f"first load, {blocks} blocks", first, "dbt parse, cold", times(parsed), 1 / 6)
-    yield Row(f"full build, {blocks} blocks", full, "dbt build", taken([dbt, "build", *words], theirs), 1.3 / 7.3)
+    yield Row(f"full build, {blocks} blocks", full, "dbt build", taken([dbt, "build", *words], theirs), 1 / 3)
     modified = [dbt, "build", *words, "-s", "state:modified+", "--state", "state"]
     shutil.rmtree(theirs / "state", ignore_errors=True)
     shutil.copytree(theirs / "target", theirs / "state")
