@@ -176,7 +176,9 @@ def _close_sandbox(connection: duckdb.DuckDBPyConnection, root: Path, published:
 class DuckDBSession:
     """A cursor: DuckDB runs the statements of different cursors side by side."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, path: Path, parsed: Mapping[str, duckdb.Statement]) -> None:
+    def __init__(
+        self, cursor: duckdb.DuckDBPyConnection, path: Path, parsed: Mapping[str, duckdb.Statement] = _NOTHING
+    ) -> None:
         self._cursor = cursor
         self._parsed = parsed
         self._path = path
