@@ -29,7 +29,7 @@ import psycopg, sys
 with psycopg.connect(sys.argv[1], autocommit=True) as connection:
     for statement in open("floor.sql").read().split(";"):
         if statement.strip():
-            connection.execute(statement).fetchall()
+            connection.execute(statement)
 """
 
 

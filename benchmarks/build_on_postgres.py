@@ -12,19 +12,13 @@ from pathlib import Path
 
 import peers
 import warehouse
+from assertions_on_postgres import BY_HAND
 from measure import Figure, Server, medians
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import postgres_server
 
 SQLFLOW = Path(sys.executable).parent / "sqlflow"
-BY_HAND = """
-import psycopg, sys
-with psycopg.connect(sys.argv[1], autocommit=True) as connection:
-    for statement in open("floor.sql").read().split(";"):
-        if statement.strip():
-            connection.execute(statement)
-"""
 PROFILE = """
 bench:
   target: dev

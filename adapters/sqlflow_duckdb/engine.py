@@ -65,7 +65,7 @@ class DuckDBEngine:
 
         # Some settings change what a text is parsed to.
         may_share = isinstance(settings, ScratchSettings) and not settings.settings
-        return DuckDBConnection(settings, root, readonly, self._parser.parsed if may_share else {})
+        return DuckDBConnection(settings, root, readonly, self._parsed if may_share else {})
 
     def files(self, settings: DuckDBSettings, root: Path) -> tuple[Path, ...]:
         """Return the database file and its log, which is there while something is not in the file.
@@ -84,8 +84,13 @@ class DuckDBEngine:
         return replace(settings, memory_limit=f"{memory_bytes}B")
 
     @cached_property
+    def _parsed(self) -> "dict[str, duckdb.Statement]":
+        """Single SELECTs that were parsed, for whoever binds them next: parsing is half of that."""
+        return {}
+
+    @cached_property
     def _parser(self) -> "_Parser":
-        return _Parser()
+        return _Parser(self._parsed)
 
     def table_names(self, sql: str) -> frozenset[TableName] | None:
         return self._parser.table_names(sql)
@@ -233,11 +238,11 @@ _CHARACTERS_KEPT = 4 << 20
 class _Parser:
     """DuckDB's own parser, in a database of its own that holds nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, parsed: "dict[str, duckdb.Statement]") -> None:
+        """Add to `parsed` the SELECTs that are read, as many as are kept."""
         import duckdb
 
-        self.parsed: dict[str, duckdb.Statement] = {}
-        """Single SELECTs that were parsed, for whoever binds them next: parsing is half of that."""
+        self._parsed = parsed
         self._characters = 0
         self._connection = duckdb.connect(":memory:", config={"python_enable_replacements": "false"})
         self._lock = threading.Lock()
@@ -320,4 +325,4 @@ class _Parser:
     def _keep(self, sql: str, statement: "duckdb.Statement") -> None:
         if self._characters < _CHARACTERS_KEPT:
             self._characters += len(sql)
-            self.parsed[sql] = statement
+            self._parsed[sql] = statement
